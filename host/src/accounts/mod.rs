@@ -1,0 +1,65 @@
+//! Lists and users: what they are, how their credentials are made and verified. `store` keeps them.
+
+use crate::clock::Timestamp;
+use crate::queue::Priority;
+
+/// A list groups users, messages, alerts and their settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// Its number; the `N` of user names like `sN_1`.
+    pub id: i64,
+    /// Its name, unique without regard to case.
+    pub name: String,
+    /// What happens to unauthorized senders of this list; none leaves it to the policy's settings.
+    pub unauthorized: Option<Unauthorized>,
+    /// True when a message of effective priority 1 is marked so for its reader.
+    pub display_importance: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What happens to a message from an unauthorized sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unauthorized {
+    /// Sent, with an alert: the behaviour before version 8.2.4.
+    Alert,
+    /// Refused, with an alert: version 8.2.4 and later, with the feature on.
+    Block,
+}
+
+/// A user: what one client or application logs in with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Its number.
+    pub id: i64,
+    /// The list it belongs to.
+    pub list_id: i64,
+    /// Generated, for example `s1_2`: the second user of list 1.
+    pub username: String,
+    /// False: it may not log in.
+    pub active: bool,
+    /// Its default priority.
+    pub priority: Priority,
+    /// A note for administrators.
+    pub note: String,
+    /// Domains it may send as, separated by `;`, as they were entered.
+    pub authorized_domains: String,
+    /// Addresses it may send as, separated by `;`, as they were entered.
+    pub authorized_senders: String,
+    /// Grows with every password reset.
+    pub credential_version: i64,
+    /// The argon2id hash in PHC form.
+    pub password_hash: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A user with its list: what a session carries and every decision reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The user.
+    pub user: User,
+    /// The list it belongs to.
+    pub list: List,
+}

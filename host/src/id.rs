@@ -1,0 +1,141 @@
+//! Makes the identifiers that a person meets in replies, logs and commands.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Mutex;
+
+use crate::clock::Timestamp;
+
+/// Crockford's base 32, lower case: no letter that can be mistaken for a digit.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// Five bits a character: 13 of them hold 65 bits.
+const TEXT_LENGTH: usize = 13;
+const SEQUENCE_BITS: u32 = 12;
+const NODE_BITS: u32 = 10;
+/// 2024-01-01T00:00:00Z; 41 bits of milliseconds after it last until 2093.
+const EPOCH_MS: i64 = 1_704_067_200_000;
+
+/// Identifies one accepted message: 41 bits of time, 10 of node, 12 of sequence, so that newer is larger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueId(i64);
+
+impl QueueId {
+    /// From the number the store keeps.
+    pub const fn from_i64(value: i64) -> Self {
+        Self(value)
+    }
+
+    /// The number the store keeps.
+    pub const fn as_i64(self) -> i64 {
+        self.0
+    }
+}
+
+/// The 13 characters that a reply shows, for example `0f3k9m2x7q1ab`.
+impl fmt::Display for QueueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&encode(self.0.cast_unsigned()))
+    }
+}
+
+/// The text is not a queue id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a queue id (13 letters and digits, as in the reply to the message)")]
+pub struct ParseQueueIdError(String);
+
+impl FromStr for QueueId {
+    type Err = ParseQueueIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let malformed = || ParseQueueIdError(text.to_owned());
+        if text.len() != TEXT_LENGTH {
+            return Err(malformed());
+        }
+        let mut value: u64 = 0;
+        for octet in text.bytes() {
+            let octet = octet.to_ascii_lowercase();
+            let digit = ALPHABET
+                .iter()
+                .position(|&known| known == octet)
+                .ok_or_else(malformed)?;
+            value = value.checked_mul(32).ok_or_else(malformed)? | digit as u64;
+        }
+        i64::try_from(value).map(Self).map_err(|_| malformed())
+    }
+}
+
+/// Hands out queue ids, each larger than the one before.
+#[derive(Debug)]
+pub struct QueueIds {
+    node: i64,
+    last: Mutex<i64>,
+}
+
+impl QueueIds {
+    /// With a node number drawn by chance, so that processes on one store do not meet.
+    pub fn new() -> Self {
+        Self {
+            node: (random_u64() & ((1 << NODE_BITS) - 1)).cast_signed(),
+            last: Mutex::new(0),
+        }
+    }
+
+    /// The next id; it borrows from the future when more than 4,096 are asked for in one millisecond.
+    ///
+    /// # Panics
+    /// Never in practice: the lock is poisoned only if a thread panics while adding two numbers.
+    pub fn next(&self) -> QueueId {
+        let elapsed = Timestamp::now().as_millis() - EPOCH_MS;
+        let mut last = self
+            .last
+            .lock()
+            .expect("no code panics while it holds this lock");
+        *last = (*last + 1).max(elapsed << SEQUENCE_BITS);
+        let (time, sequence) = (*last >> SEQUENCE_BITS, *last & ((1 << SEQUENCE_BITS) - 1));
+        QueueId(time << (NODE_BITS + SEQUENCE_BITS) | self.node << SEQUENCE_BITS | sequence)
+    }
+}
+
+impl Default for QueueIds {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A fresh random identifier for a session: 13 characters, shown on every log line of it.
+pub fn session_id() -> String {
+    encode(random_u64() >> 1)
+}
+
+fn random_u64() -> u64 {
+    getrandom::u64().expect("the operating system has random numbers")
+}
+
+fn encode(value: u64) -> String {
+    (0..TEXT_LENGTH)
+        .rev()
+        .map(|place| char::from(ALPHABET[(value >> (5 * place) & 31) as usize]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_grow_and_survive_their_text() {
+        let ids = QueueIds::new();
+        let made: Vec<QueueId> = (0..10_000).map(|_| ids.next()).collect();
+        assert!(made.windows(2).all(|pair| pair[0] < pair[1]));
+        for id in made {
+            assert_eq!(id.to_string().parse(), Ok(id));
+        }
+    }
+
+    #[test]
+    fn text_that_is_no_id_is_refused() {
+        for text in ["", "0", "zzzzzzzzzzzzz", "0f3k9m2x7q1a!", "0f3k9m2x7q1ab0"] {
+            assert!(text.parse::<QueueId>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Gatepost: an SMTP submission relay that lets WebAssembly decide.
+//!
+//! The rooms, in the order a message walks through them, and who may use whom, are described in
+//! `host/README.md`; `tests/it/layers.rs` enforces it.
+
+pub mod accounts;
+pub mod alert;
+pub mod bounce;
+pub mod clock;
+pub mod delivery;
+pub mod id;
+pub mod message;
+pub mod policy;
+pub mod queue;
+pub mod scheduler;
+pub mod secret;
+pub mod smtp;
+pub mod store;

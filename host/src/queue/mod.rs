@@ -1,0 +1,154 @@
+//! What a queued message is and the rules its recipients follow. Knows no database and no socket.
+//!
+//! Neighbours: `intake` makes [`NewMessage`]s, `store` keeps them, `scheduler` orders them,
+//! `delivery` turns a [`Job`] into [`Outcome`]s.
+
+mod priority;
+mod status;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use self::priority::Priority;
+pub use self::status::{Outcome, RecipientStatus, RemoteReply};
+use crate::clock::Timestamp;
+use crate::id::QueueId;
+use crate::smtp::{BodyType, Mailbox};
+
+/// A message that intake has accepted and the store has yet to commit.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// Its identifier, already final.
+    pub id: QueueId,
+    /// What is known about it apart from its recipients.
+    pub meta: MessageMeta,
+    /// The forward-paths, in the order of the RCPT commands, without duplicates; never empty.
+    pub recipients: Vec<Mailbox>,
+    /// What is to be delivered.
+    pub content: Content,
+}
+
+/// What is known about a message apart from its recipients and content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageMeta {
+    /// The list it belongs to; none for a bounce without one.
+    pub list_id: Option<i64>,
+    /// The account that submitted it, by name; empty for a bounce.
+    pub username: String,
+    /// None is the null reverse-path `<>`.
+    pub reverse_path: Option<Mailbox>,
+    /// Effective priority: what the policies decided.
+    pub priority: Priority,
+    /// The BODY parameter of MAIL.
+    pub body: BodyType,
+    /// Decoded subject, at most 998 characters; for people.
+    pub subject: String,
+    /// The Message-ID field with its angle brackets.
+    pub message_id: String,
+    /// The session that submitted it, as in the logs.
+    pub session_id: String,
+    /// Names of the policy rules that let it pass, for example `sender-rules/authorized-domain`.
+    pub rule: String,
+    /// When the content was complete.
+    pub received_at: Timestamp,
+    /// When undelivered recipients are given up.
+    pub expires_at: Timestamp,
+}
+
+/// The octets of a message as they leave: CRLF line ends, no bare CR or LF, not dot-stuffed.
+///
+/// A small message is all `head`. Of a large one the head holds the header and the beginning of the
+/// body; the rest lies in the store as chunks `0..staged_chunks` under the message's id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// The header section and the beginning of the body.
+    pub head: Bytes,
+    /// How many chunks follow in the store.
+    pub staged_chunks: u32,
+    /// Octets in all, head and chunks.
+    pub size: u64,
+}
+
+/// An accepted message with the recipients that are still to be served.
+#[derive(Clone, Debug)]
+pub struct OpenMessage {
+    /// Its identifier.
+    pub id: QueueId,
+    /// What is known about it.
+    pub meta: Arc<MessageMeta>,
+    /// Those still queued or deferred.
+    pub recipients: Vec<OpenRecipient>,
+    /// Octets in all.
+    pub size: u64,
+    /// Chunks in the store after the head.
+    pub staged_chunks: u32,
+    /// The head when it is at hand: a message just accepted is delivered without reading it back.
+    pub head: Option<Bytes>,
+}
+
+/// A recipient that is still to be served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenRecipient {
+    /// Its place among the message's recipients, from 0.
+    pub index: u32,
+    /// The forward-path.
+    pub mailbox: Mailbox,
+    /// Attempts made so far.
+    pub attempts: u32,
+    /// Not to be tried before.
+    pub due_at: Timestamp,
+}
+
+/// Part of a message that can be tried in one transaction: recipients that share a next hop.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The message; its recipients are those of this job alone.
+    pub message: OpenMessage,
+    /// Where it goes.
+    pub destination: Destination,
+}
+
+/// What deliveries share connections and limits by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Destination {
+    /// The configured smarthost.
+    Smarthost,
+    /// The mail exchangers of a domain, in A-label form, or an address literal with its brackets.
+    Domain(String),
+    /// The local maildir tree.
+    Maildir,
+}
+
+/// What one attempt came to for one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The recipient's place among the message's recipients.
+    pub recipient: u32,
+    /// When the attempt ended.
+    pub at: Timestamp,
+    /// The next hop that was asked, for example `mx.example.net:25`; a maildir path for local delivery.
+    pub next_hop: String,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What the store commits after an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptRecord {
+    /// The message that was tried.
+    pub id: QueueId,
+    /// One for each recipient that was tried.
+    pub attempts: Vec<RecordedAttempt>,
+}
+
+/// An attempt with the status it leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedAttempt {
+    /// What happened.
+    pub attempt: Attempt,
+    /// The recipient's status from now on.
+    pub status: RecipientStatus,
+    /// When it is due again; meaningful for [`RecipientStatus::Deferred`] alone.
+    pub due_at: Timestamp,
+}
