@@ -71,7 +71,7 @@ impl fmt::Display for Timestamp {
 }
 
 /// The proleptic Gregorian date `days` after 1970-01-01.
-fn civil_date(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil_date(days: i64) -> (i64, i64, i64) {
     // Counted in years that begin in March, so that the leap day comes last; an era is 400 years.
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);

@@ -5,14 +5,22 @@
 
 pub mod accounts;
 pub mod alert;
+pub mod app;
 pub mod bounce;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod delivery;
 pub mod id;
+pub mod intake;
+pub mod listener;
 pub mod message;
 pub mod policy;
 pub mod queue;
 pub mod scheduler;
 pub mod secret;
+pub mod shutdown;
 pub mod smtp;
 pub mod store;
+pub mod submission;
+pub mod tls;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `gatepost` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gatepost::cli::main()
+}

@@ -1,7 +1,19 @@
 //! Lists and users: what they are, how their credentials are made and verified. `store` keeps them.
 
+mod config;
+pub mod entries;
+mod explain;
+pub mod password;
+pub mod verifier;
+
+pub use self::config::Config;
+pub use self::entries::{
+    EntryProblem, check_domains, check_senders, domain_entries, sender_entries,
+};
+pub use self::verifier::{Verifier, VerifierError};
 use crate::clock::Timestamp;
 use crate::queue::Priority;
+use crate::secret::Secret;
 
 /// A list groups users, messages, alerts and their settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +24,8 @@ pub struct List {
     pub name: String,
     /// What happens to unauthorized senders of this list; none leaves it to the policy's settings.
     pub unauthorized: Option<Unauthorized>,
+    /// Which identities are checked, for example `from,sender`; none leaves it to the policy's settings.
+    pub check: Option<String>,
     /// True when a message of effective priority 1 is marked so for its reader.
     pub display_importance: bool,
     /// When it was made.
@@ -50,7 +64,7 @@ pub struct User {
     /// Grows with every password reset.
     pub credential_version: i64,
     /// The argon2id hash in PHC form.
-    pub password_hash: String,
+    pub password_hash: Secret<String>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -62,4 +76,19 @@ pub struct Account {
     pub user: User,
     /// The list it belongs to.
     pub list: List,
+}
+
+/// The name of the `number`th user of a list, for example `s1_2`.
+pub fn username(list_id: i64, number: i64) -> String {
+    format!("s{list_id}_{number}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_name_tells_the_list_and_the_user() {
+        assert_eq!(username(1, 2), "s1_2");
+    }
 }

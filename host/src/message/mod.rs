@@ -1,1 +1,25 @@
-//! Under construction.
+//! Reads the header section of a message and writes the fields a submission server owes it.
+//!
+//! Pure code: octets in, values out. It decides nothing about authorization or priority (policies
+//! do), keeps nothing and opens nothing. Its reading of From and Sender is what authorization rests
+//! on, so it is strict: what has more than one plausible reading is [`OriginatorState::Unreadable`].
+//!
+//! Neighbours: `intake` parses and stamps with it, `accounts` normalises list entries with
+//! [`address`]; it stands on [`Mailbox`](crate::smtp::Mailbox) alone.
+
+pub mod address;
+mod date;
+mod decode;
+mod field;
+mod header;
+mod lexer;
+mod originators;
+mod priority;
+mod stamp;
+
+pub use self::address::{Address, domain_to_ascii};
+pub use self::date::format_date;
+pub use self::field::Field;
+pub use self::header::{HeaderEnd, HeaderError, HeaderSection, Limits};
+pub use self::originators::{OriginatorState, Originators};
+pub use self::stamp::{Stamp, stamp};

@@ -1,1 +1,224 @@
-//! Under construction.
+//! Asks WebAssembly policies whether a user may send a message, and how urgent it is.
+//!
+//! A [`PolicySet`] is an ordered chain of components, loaded and checked as a whole and then never
+//! changed. At each stage of a transaction the policies are asked in order, each in a fresh
+//! instance of its own with limits on fuel, time, memory, stack and data; [`Ruling`] is what they
+//! came to. This room knows the interface `gatepost:policy` and no rule of its own: who may send
+//! as whom is the policies' business. Whatever a policy does, it ends as a verdict or as a
+//! [`FailureKind`], never as a delay of another session.
+//!
+//! Neighbours: `intake` and `submission` ask; `queue` and `alert` lend their words.
+//!
+//! | file | what |
+//! |---|---|
+//! | `config` | the `[policy]` table |
+//! | `engine` | the shared engine: settings, pool, epoch |
+//! | `load`, `probe`, `load_error` | from configuration to ready policy |
+//! | `module` | one question to one fresh instance |
+//! | `limits`, `failure` | what an instance may use, and how it can fail |
+//! | `verdict` | makes an answer safe to act on |
+//! | `chain` | combines the answers |
+//! | `bindings` | the Rust side of `wit/policy.wit` |
+
+mod bindings;
+mod chain;
+mod config;
+mod engine;
+mod failure;
+mod limits;
+mod load;
+mod load_error;
+mod module;
+mod probe;
+mod verdict;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use self::chain::{Ruling, Step, StepDecision};
+pub use self::config::{Config, DefaultDecision, Limits, Mode, OnFailure, PolicyConfig};
+pub use self::failure::FailureKind;
+pub use self::load_error::{FileKind, LoadError, LoadProblem};
+pub use self::module::PolicyInfo;
+pub use self::verdict::{PolicyAlert, Refusal};
+
+use self::bindings::{EnvelopeRequest, MessageRequest};
+use self::chain::Chain;
+use self::engine::Runtime;
+use self::failure::Failure;
+use self::module::{Evaluation, Policy, Question, Turn};
+
+/// The records of `gatepost:policy/types`, which `wit/policy.wit` documents.
+pub mod types {
+    pub use super::bindings::gatepost::policy::types::*;
+}
+
+/// A chain of policies, ready to be asked. Immutable: a reload makes a new one.
+pub struct PolicySet {
+    runtime: Runtime,
+    chain: Vec<Policy>,
+    default: DefaultDecision,
+}
+
+impl PolicySet {
+    /// Loads and checks every policy of the chain that is to be enforced.
+    ///
+    /// Paths of modules are relative to `base_dir`.
+    ///
+    /// # Errors
+    ///
+    /// When a limit is out of range, the engine cannot be started, or any policy cannot be read,
+    /// is not the pinned one, is not a policy, or refuses its settings.
+    pub async fn load(config: &Config, base_dir: &Path) -> Result<Self, LoadError> {
+        if !(1..=10_000).contains(&config.concurrency) {
+            return Err(LoadError::Config(
+                "policy.concurrency must be from 1 to 10000",
+            ));
+        }
+        let runtime =
+            Runtime::new(config).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        let chain = load::chain(&runtime, config, base_dir).await?;
+        Ok(Self {
+            runtime,
+            chain,
+            default: config.default,
+        })
+    }
+
+    /// The policies in the order they are asked.
+    pub fn policies(&self) -> impl Iterator<Item = &PolicyInfo> {
+        self.chain.iter().map(|policy| &policy.info)
+    }
+
+    /// Whether a policy wants to see the reverse-path before the message is uploaded.
+    pub fn checks_senders(&self) -> bool {
+        self.chain.iter().any(|policy| policy.envelope.is_some())
+    }
+
+    /// Whether a policy wants to see each forward-path before the message is uploaded.
+    pub fn checks_recipients(&self) -> bool {
+        self.checks_senders()
+    }
+
+    /// Asks about the reverse-path of a MAIL command; none is the null reverse-path.
+    pub async fn on_sender(
+        &self,
+        session: Arc<types::Session>,
+        envelope: types::Envelope,
+        sender: Option<types::Address>,
+    ) -> Ruling {
+        let request = EnvelopeParts::new(session, envelope);
+        self.envelope_stage(|policy| Question::Sender(request.of(policy), sender.clone()))
+            .await
+    }
+
+    /// Asks about the forward-path of a RCPT command.
+    pub async fn on_recipient(
+        &self,
+        session: Arc<types::Session>,
+        envelope: types::Envelope,
+        recipient: types::Address,
+    ) -> Ruling {
+        let request = EnvelopeParts::new(session, envelope);
+        self.envelope_stage(|policy| Question::Recipient(request.of(policy), recipient.clone()))
+            .await
+    }
+
+    /// Asks about a whole message. The one stage every policy has; what it says is final.
+    pub async fn evaluate(
+        &self,
+        session: Arc<types::Session>,
+        envelope: types::Envelope,
+        message: types::Message,
+    ) -> Ruling {
+        let (envelope, message) = (Arc::new(envelope), Arc::new(message));
+        let question = |policy: &Policy, chain: &Chain| {
+            Question::Message(MessageRequest {
+                settings: Arc::clone(&policy.settings),
+                session: Arc::clone(&session),
+                envelope: Arc::clone(&envelope),
+                message: Arc::clone(&message),
+                effective_priority: chain.priority().into(),
+            })
+        };
+        let chain = self.ask(self.chain.iter(), question).await;
+        chain.decide(self.default)
+    }
+
+    async fn envelope_stage(&self, question: impl Fn(&Policy) -> Question) -> Ruling {
+        let staged = self.chain.iter().filter(|policy| policy.envelope.is_some());
+        let chain = self.ask(staged, |policy, _| question(policy)).await;
+        chain.go_on()
+    }
+
+    /// Asks `policies` in order until one refuses. One turn serves the whole chain, since only one
+    /// of its instances lives at a time.
+    async fn ask<'a>(
+        &self,
+        policies: impl Iterator<Item = &'a Policy>,
+        question: impl Fn(&Policy, &Chain) -> Question,
+    ) -> Chain {
+        let mut chain = Chain::default();
+        let mut turn: Option<Turn> = None;
+        for policy in policies {
+            if turn.is_none() {
+                turn = self.runtime.turn().await.map(Arc::new);
+            }
+            let evaluation = match &turn {
+                Some(turn) => policy.ask(question(policy, &chain), Arc::clone(turn)).await,
+                None => Evaluation::saturated(),
+            };
+            if chain
+                .add(&policy.info, policy.on_failure, evaluation)
+                .is_break()
+            {
+                break;
+            }
+        }
+        chain
+    }
+}
+
+impl std::fmt::Debug for PolicySet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.policies()).finish()
+    }
+}
+
+impl Evaluation {
+    /// The turn did not come in time.
+    fn saturated() -> Self {
+        let waiting = "too many evaluations were waiting";
+        Self {
+            result: Err(Failure::new(FailureKind::Saturated, waiting)),
+            fuel: 0,
+            duration: std::time::Duration::ZERO,
+        }
+    }
+}
+
+/// What the questions of one envelope command have in common.
+struct EnvelopeParts {
+    session: Arc<types::Session>,
+    envelope: Arc<types::Envelope>,
+}
+
+impl EnvelopeParts {
+    fn new(session: Arc<types::Session>, envelope: types::Envelope) -> Self {
+        Self {
+            session,
+            envelope: Arc::new(envelope),
+        }
+    }
+
+    fn of(&self, policy: &Policy) -> EnvelopeRequest {
+        EnvelopeRequest {
+            settings: Arc::clone(&policy.settings),
+            session: Arc::clone(&self.session),
+            envelope: Arc::clone(&self.envelope),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! `delivery` turns a [`Job`] into [`Outcome`]s.
 
 mod priority;
+mod report;
 mod status;
 
 use std::sync::Arc;
@@ -11,6 +12,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use self::priority::Priority;
+pub use self::report::{
+    MessageDetails, MessageFilter, MessageStatus, MessageSummary, RecipientCounts, RecipientDetails,
+};
 pub use self::status::{Outcome, RecipientStatus, RemoteReply};
 use crate::clock::Timestamp;
 use crate::id::QueueId;

@@ -1,15 +1,28 @@
 //! The submission protocol without I/O: what a client may say, in which order, and what it is told.
+//!
+//! A [`Session`] is fed octets and asked for [`Step`]s; it knows no socket, clock or database.
+//! The shell in `submission` reads, writes, waits and answers the questions that a step asks.
+//!
+//! Standards: RFC 5321 and 6409 (submission), 4954 (AUTH), 3207 (STARTTLS), 2920 (PIPELINING),
+//! 1870 (SIZE), 6152 (8BITMIME), 2034 and 3463 (enhanced status codes).
 
+mod auth;
+mod command;
+mod config;
+mod content;
+mod dialogue;
+mod line;
 mod mailbox;
+mod parameters;
+mod reply;
+mod session;
+mod state;
+#[cfg(test)]
+mod transcript;
 
-pub use self::mailbox::{Mailbox, MailboxError};
-
-/// The BODY parameter of MAIL (RFC 6152).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum BodyType {
-    /// Seven-bit content, also when the client says nothing.
-    #[default]
-    SevenBit,
-    /// `BODY=8BITMIME`.
-    EightBitMime,
-}
+pub use self::auth::Credentials;
+pub use self::config::{AuthPolicy, SessionConfig};
+pub use self::mailbox::{Mailbox, MailboxError, MailboxProblem};
+pub use self::parameters::{BodyType, MailParameters};
+pub use self::reply::Reply;
+pub use self::session::{Session, Step, Transaction};

@@ -1,1 +1,92 @@
-//! x
+//! Gatepost's default policy: decides whether a user may send as this sender, and how urgent the
+//! message is.
+//!
+//! The host has no copy of these rules. `rules` judges, `allowed` compares addresses with what a
+//! user may send as, `priority` weighs, `reply` and `alerts` say it in words, and this file joins
+//! them to the interface of `wit/policy.wit`. All of it is pure and is tested natively; only the
+//! exports exist in WebAssembly alone.
+
+#[allow(
+    missing_docs,
+    unsafe_code,
+    dead_code,
+    clippy::all,
+    reason = "generated from wit/policy.wit, which documents every item"
+)]
+mod bindings {
+    wit_bindgen::generate!({
+        world: "submission-policy",
+        path: "../../wit",
+        additional_derives: [PartialEq],
+    });
+}
+
+mod alerts;
+mod allowed;
+mod priority;
+mod reply;
+mod rules;
+mod settings;
+mod text;
+
+use bindings::exports::gatepost::policy::envelope_stage::{self, Request as EnvelopeRequest};
+use bindings::exports::gatepost::policy::lifecycle::{self, Descriptor, Problem};
+use bindings::exports::gatepost::policy::message_stage::{self, Request as MessageRequest};
+use bindings::gatepost::policy::types::{Address, Verdict};
+use settings::Settings;
+
+/// The component.
+struct SenderRules;
+
+impl lifecycle::Guest for SenderRules {
+    fn describe() -> Descriptor {
+        Descriptor {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            summary: "Checks the sender against the user's authorized domains and senders, \
+                      and gives the message the more urgent of its own and the user's priority."
+                .to_owned(),
+            settings_schema: settings::SCHEMA.to_owned(),
+        }
+    }
+
+    fn validate_settings(settings: String) -> Vec<Problem> {
+        settings::problems(&settings)
+    }
+}
+
+impl message_stage::Guest for SenderRules {
+    fn evaluate(request: MessageRequest) -> Result<Verdict, String> {
+        let identity = &request.session.identity;
+        let settings = Settings::in_force(&request.settings, identity)?;
+        let priority = priority::effective(
+            identity.default_priority,
+            request.message.requested_priority,
+            request.effective_priority,
+        );
+        let sender = request.envelope.mail_from.as_ref();
+        let verdict = rules::judge_message(settings, identity, &request.message, sender);
+        Ok(rules::prioritised(verdict, priority))
+    }
+}
+
+impl envelope_stage::Guest for SenderRules {
+    fn on_sender(request: EnvelopeRequest, sender: Option<Address>) -> Result<Verdict, String> {
+        let identity = &request.session.identity;
+        let settings = Settings::in_force(&request.settings, identity)?;
+        Ok(rules::judge_sender(settings, identity, sender.as_ref()))
+    }
+
+    fn on_recipient(_request: EnvelopeRequest, _recipient: Address) -> Result<Verdict, String> {
+        Ok(rules::judge_recipient())
+    }
+}
+
+/// The exported functions; outside WebAssembly there is nobody to export them to.
+#[cfg(target_arch = "wasm32")]
+#[expect(unsafe_code, reason = "generated: exports with fixed names")]
+mod exports {
+    use super::{SenderRules, bindings};
+
+    bindings::export!(SenderRules with_types_in bindings);
+}

@@ -1,0 +1,40 @@
+//! Why a relay does not start, and what to do about it.
+
+use crate::listener::ListenError;
+use crate::policy::LoadError;
+use crate::scheduler::SchedulerError;
+use crate::store::StoreError;
+use crate::tls::TlsError;
+
+/// Why a relay does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A policy cannot be used.
+    #[error(transparent)]
+    Policy(#[from] LoadError),
+    /// A port cannot be had.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The queue cannot be taken over.
+    #[error(transparent)]
+    Scheduler(#[from] SchedulerError),
+}
+
+impl StartError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Policy(error) => error.hint(),
+            Self::Listen(error) => Some(error.hint()),
+            Self::Store(error) => error.hint().map(str::to_owned),
+            Self::Tls(error) => Some(error.hint().to_owned()),
+            Self::Scheduler(error) => error.hint(),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Wires the rooms into a running relay, and takes it down again. The only reader of the whole `Config`.
+
+mod error;
+mod upkeep;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tracing::{info, warn};
+
+pub use self::error::StartError;
+use crate::accounts::Verifier;
+use crate::config::Config;
+use crate::intake::{Directory, Intake};
+use crate::listener::{self, Bound, TlsMode};
+use crate::policy::PolicySet;
+use crate::scheduler::Scheduler;
+use crate::shutdown::Shutdown;
+use crate::smtp::{AuthPolicy, SessionConfig};
+use crate::store::{QueueLock, Store};
+use crate::submission::{Door, Rooms, Submission};
+use crate::tls;
+
+/// How long sessions and deliveries may take to end after the shutdown is announced.
+const DRAIN_TIME: Duration = Duration::from_secs(30);
+
+/// A running relay.
+pub struct App {
+    /// Where clients can connect.
+    pub addresses: Vec<SocketAddr>,
+    /// For stopping and starting deliveries.
+    pub scheduler: Scheduler,
+    /// For looking at what is kept.
+    pub store: Store,
+    shutdown: Shutdown,
+    tasks: JoinSet<()>,
+    _lock: QueueLock,
+}
+
+impl App {
+    /// Starts a relay. Everything that can be wrong is found before the first client is let in.
+    ///
+    /// # Errors
+    /// What is wrong, with a hint; nothing is left running.
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        let policies = Arc::new(PolicySet::load(&config.policy, &config.folder).await?);
+        let bound = claim(&config.listener)?;
+        let store = Store::open(&config.store).await?;
+        let lock = store.lock_queue()?;
+        let acceptor = acceptor(config)?;
+        let shutdown = Shutdown::new();
+        let scheduler = Scheduler::start(
+            &config.scheduler,
+            &config.delivery,
+            &config.hostname,
+            store.clone(),
+        )
+        .await?;
+        let submission = submission(config, &store, policies, &scheduler, &shutdown);
+        let mut tasks = JoinSet::new();
+        let addresses = open(
+            config,
+            bound,
+            acceptor.as_ref(),
+            &submission,
+            &shutdown,
+            &mut tasks,
+        )?;
+        tasks.spawn(upkeep::run(
+            store.clone(),
+            config.store.clone(),
+            shutdown.clone(),
+        ));
+        announce(config, &addresses);
+        Ok(Self {
+            addresses,
+            scheduler,
+            store,
+            shutdown,
+            tasks,
+            _lock: lock,
+        })
+    }
+
+    /// Ends sessions and deliveries at their next boundary, then closes the store. Nothing is lost:
+    /// what is not delivered by then waits in the store.
+    pub async fn stop(mut self) {
+        info!("shutting down");
+        self.shutdown.announce();
+        let drained = tokio::time::timeout(DRAIN_TIME, async {
+            while self.tasks.join_next().await.is_some() {}
+        })
+        .await;
+        if drained.is_err() {
+            warn!("some sessions did not end in time; they are cut");
+            self.tasks.shutdown().await;
+        }
+        self.scheduler.shutdown(DRAIN_TIME).await;
+        self.store.close().await;
+        info!("stopped");
+    }
+}
+
+fn claim(listeners: &[listener::Config]) -> Result<Vec<Vec<Bound>>, StartError> {
+    raise_descriptor_limit();
+    let claimed = listeners
+        .iter()
+        .map(|listener| Bound::claim(listener.address, &listener.ports));
+    Ok(claimed.collect::<Result<_, _>>()?)
+}
+
+/// A thousand ports and ten thousand sessions need more descriptors than the usual soft limit.
+fn raise_descriptor_limit() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised) {
+        warn!(%error, "the limit of open files cannot be raised");
+    }
+}
+
+fn acceptor(config: &Config) -> Result<Option<TlsAcceptor>, StartError> {
+    if config
+        .listener
+        .iter()
+        .all(|listener| listener.tls == TlsMode::None)
+    {
+        return Ok(None);
+    }
+    let server = match (&config.tls.certificate, &config.tls.key) {
+        (Some(certificate), Some(key)) => tls::server_config(certificate, key)?,
+        _ => self_signed(config)?,
+    };
+    Ok(Some(TlsAcceptor::from(server)))
+}
+
+fn self_signed(config: &Config) -> Result<Arc<rustls::ServerConfig>, StartError> {
+    let made = tls::self_signed(&config.data_folder(), &config.hostname)?;
+    let certificate = made.certificate.display();
+    warn!(%certificate, "clients are shown a self-signed certificate; set tls.certificate and tls.key");
+    Ok(tls::server_config(&made.certificate, &made.key)?)
+}
+
+fn submission(
+    config: &Config,
+    store: &Store,
+    policies: Arc<PolicySet>,
+    scheduler: &Scheduler,
+    shutdown: &Shutdown,
+) -> Submission {
+    let rooms = Rooms {
+        intake: intake(config, store, policies),
+        directory: Directory::new(store.clone()),
+        verifier: Verifier::new(config.accounts.clone()),
+        scheduler: scheduler.clone(),
+    };
+    Submission::new(config.submission.clone(), rooms, shutdown.clone())
+}
+
+fn intake(config: &Config, store: &Store, policies: Arc<PolicySet>) -> Intake {
+    let lifetime = config.scheduler.expire_after();
+    Intake::new(
+        config.intake.clone(),
+        config.hostname.clone(),
+        lifetime,
+        store.clone(),
+        policies,
+    )
+}
+
+fn open(
+    config: &Config,
+    bound: Vec<Vec<Bound>>,
+    acceptor: Option<&TlsAcceptor>,
+    submission: &Submission,
+    shutdown: &Shutdown,
+    tasks: &mut JoinSet<()>,
+) -> Result<Vec<SocketAddr>, StartError> {
+    let mut addresses = Vec::new();
+    for (listener, ports) in config.listener.iter().zip(bound) {
+        let door = Arc::new(door(config, listener, acceptor));
+        for port in ports {
+            addresses.push(port.address());
+            tasks.spawn(
+                port.open()?
+                    .run(submission.clone(), Arc::clone(&door), shutdown.clone()),
+            );
+        }
+    }
+    Ok(addresses)
+}
+
+fn door(config: &Config, listener: &listener::Config, acceptor: Option<&TlsAcceptor>) -> Door {
+    let limits = &config.submission;
+    let session = SessionConfig {
+        hostname: config.hostname.clone(),
+        max_message_octets: limits.max_message_octets,
+        max_recipients: limits.max_recipients,
+        max_command_octets: limits.max_command_octets,
+        max_text_line_octets: limits.max_text_line_octets,
+        max_header_octets: limits.max_header_octets,
+        max_bad_commands: limits.max_bad_commands,
+        max_transactions: limits.max_messages_per_session,
+        starttls: listener.tls == TlsMode::StartTls,
+        auth: if listener.require_tls_for_auth {
+            AuthPolicy::TlsOnly
+        } else {
+            AuthPolicy::Always
+        },
+        ..SessionConfig::default()
+    };
+    Door {
+        session: Arc::new(session),
+        tls: acceptor.filter(|_| listener.tls != TlsMode::None).cloned(),
+        implicit_tls: listener.tls == TlsMode::Implicit,
+    }
+}
+
+/// One line that says where clients can connect, however many ports there are.
+fn announce(config: &Config, addresses: &[SocketAddr]) {
+    let listeners = config.listener.iter().map(|listener| {
+        let ports: Vec<String> = listener.ports.iter().map(ToString::to_string).collect();
+        format!("{}:{}", listener.address, ports.join(","))
+    });
+    let listeners: Vec<String> = listeners.collect();
+    info!(
+        hostname = config.hostname,
+        ports = addresses.len(),
+        "ready for mail on {}",
+        listeners.join(" ")
+    );
+}

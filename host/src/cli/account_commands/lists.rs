@@ -1,0 +1,251 @@
+//! `gatepost list …`
+
+use clap::{Subcommand, ValueEnum};
+use serde::Serialize;
+
+use crate::accounts::{List, Unauthorized};
+use crate::cli::output::table;
+use crate::cli::{Failure, Output};
+use crate::store::Store;
+
+/// `gatepost list …`
+#[derive(Debug, Subcommand)]
+pub enum ListCommand {
+    /// Add a list
+    Add {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Show one list, or all of them
+    Show {
+        /// Its name
+        name: Option<String>,
+    },
+    /// Change a list
+    Edit {
+        /// Its name
+        name: String,
+        /// Its new name
+        #[arg(long, value_name = "NAME")]
+        rename: Option<String>,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Delete a list that has no users
+    Delete {
+        /// Its name
+        name: String,
+    },
+}
+
+/// What can be set on a list.
+#[derive(Debug, clap::Args)]
+pub struct Settings {
+    /// What happens to mail from an unauthorized sender; `default` leaves it to the policy's settings
+    #[arg(long, value_enum)]
+    unauthorized: Option<UnauthorizedSetting>,
+    /// Identities to check: from, sender, envelope, separated by commas; `default` leaves it to the policy's settings
+    #[arg(long, value_name = "IDENTITIES")]
+    check: Option<String>,
+    /// Mark messages of effective priority 1 so that their readers see it
+    #[arg(long, value_name = "true|false")]
+    display_importance: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum UnauthorizedSetting {
+    /// Refuse it, and raise an alert
+    Block,
+    /// Send it, and raise an alert
+    Alert,
+    /// Leave it to the policy's settings
+    Default,
+}
+
+#[derive(Serialize)]
+struct Row {
+    id: i64,
+    name: String,
+    unauthorized: Option<Unauthorized>,
+    check: Option<String>,
+    display_importance: bool,
+    users: usize,
+    created_at: String,
+}
+
+/// Runs the command.
+pub async fn run(command: ListCommand, store: &Store, output: Output) -> Result<(), Failure> {
+    let list = match command {
+        ListCommand::Show { name: None } => return show_all(store, output).await,
+        ListCommand::Show { name: Some(name) } => find_list(store, &name).await?,
+        ListCommand::Add { name, settings } => add(store, &name, &settings).await?,
+        ListCommand::Edit {
+            name,
+            rename,
+            settings,
+        } => edit(store, &name, rename, &settings).await?,
+        ListCommand::Delete { name } => {
+            let list = find_list(store, &name).await?;
+            store.delete_list(list.id).await?;
+            return output.print(&serde_json::json!({ "deleted": list.name }), || {
+                format!("deleted list {}", list.name)
+            });
+        }
+    };
+    let row = row(store, list).await?;
+    output.print(&row, || text(std::slice::from_ref(&row)))
+}
+
+/// The list of that name.
+///
+/// # Errors
+/// When there is none; the hint names those there are.
+pub async fn find_list(store: &Store, name: &str) -> Result<List, Failure> {
+    if let Some(list) = store.list_by_name(name).await? {
+        return Ok(list);
+    }
+    let names: Vec<String> = store
+        .lists()
+        .await?
+        .into_iter()
+        .map(|list| list.name)
+        .collect();
+    let hint = if names.is_empty() {
+        format!("add it with `gatepost list add {name}`")
+    } else {
+        format!("the lists are: {}", names.join(", "))
+    };
+    Err(Failure::message(format!("there is no list `{name}`")).hint(hint))
+}
+
+async fn add(store: &Store, name: &str, settings: &Settings) -> Result<List, Failure> {
+    check_name(name)?;
+    check_settings(settings)?;
+    let mut list = store.create_list(name).await?;
+    if settings.apply(&mut list) {
+        store.update_list(&list).await?;
+    }
+    Ok(list)
+}
+
+async fn edit(
+    store: &Store,
+    name: &str,
+    rename: Option<String>,
+    settings: &Settings,
+) -> Result<List, Failure> {
+    check_settings(settings)?;
+    let mut list = find_list(store, name).await?;
+    let mut changed = settings.apply(&mut list);
+    if let Some(rename) = rename {
+        check_name(&rename)?;
+        list.name = rename;
+        changed = true;
+    }
+    if changed {
+        store.update_list(&list).await?;
+    }
+    Ok(list)
+}
+
+impl Settings {
+    /// Puts what was given into the list; true when anything was.
+    fn apply(&self, list: &mut List) -> bool {
+        if let Some(setting) = self.unauthorized {
+            list.unauthorized = match setting {
+                UnauthorizedSetting::Block => Some(Unauthorized::Block),
+                UnauthorizedSetting::Alert => Some(Unauthorized::Alert),
+                UnauthorizedSetting::Default => None,
+            };
+        }
+        if let Some(check) = &self.check {
+            list.check = (check != "default").then(|| check.replace(' ', ""));
+        }
+        if let Some(display) = self.display_importance {
+            list.display_importance = display;
+        }
+        self.unauthorized.is_some() || self.check.is_some() || self.display_importance.is_some()
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Failure> {
+    if name.trim() != name
+        || name.is_empty()
+        || name.len() > 100
+        || name.chars().any(char::is_control)
+    {
+        let hint = "use 1 to 100 characters without control characters, and no space at either end";
+        return Err(Failure::message(format!(
+            "`{}` cannot be the name of a list",
+            name.escape_debug()
+        ))
+        .hint(hint));
+    }
+    Ok(())
+}
+
+fn check_settings(settings: &Settings) -> Result<(), Failure> {
+    let Some(check) = settings
+        .check
+        .as_deref()
+        .filter(|check| *check != "default")
+    else {
+        return Ok(());
+    };
+    for identity in check.split(',').map(str::trim) {
+        if !["from", "sender", "envelope"].contains(&identity) {
+            return Err(
+                Failure::message(format!("--check: `{identity}` is not an identity"))
+                    .hint("use from, sender and envelope, separated by commas, or `default`"),
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn row(store: &Store, list: List) -> Result<Row, Failure> {
+    Ok(Row {
+        users: store.users(Some(list.id)).await?.len(),
+        id: list.id,
+        name: list.name,
+        unauthorized: list.unauthorized,
+        check: list.check,
+        display_importance: list.display_importance,
+        created_at: list.created_at.to_string(),
+    })
+}
+
+async fn show_all(store: &Store, output: Output) -> Result<(), Failure> {
+    let mut rows = Vec::new();
+    for list in store.lists().await? {
+        rows.push(row(store, list).await?);
+    }
+    output.print(&rows, || match rows.as_slice() {
+        [] => "no lists yet; add one with `gatepost list add NAME`".to_owned(),
+        rows => text(rows),
+    })
+}
+
+fn text(rows: &[Row]) -> String {
+    let cells = |row: &Row| {
+        let unauthorized = match row.unauthorized {
+            Some(Unauthorized::Block) => "block",
+            Some(Unauthorized::Alert) => "alert",
+            None => "default",
+        };
+        let check = row.check.clone().unwrap_or_else(|| "default".to_owned());
+        vec![
+            row.id.to_string(),
+            row.name.clone(),
+            unauthorized.into(),
+            check,
+            row.users.to_string(),
+        ]
+    };
+    table(
+        &["id", "name", "unauthorized", "check", "users"],
+        &rows.iter().map(cells).collect::<Vec<_>>(),
+    )
+}

@@ -1,0 +1,7 @@
+//! `gatepost list …` and `gatepost user …`
+
+mod lists;
+mod users;
+
+pub use self::lists::{ListCommand, find_list, run as run_list};
+pub use self::users::{UserCommand, run as run_user};

@@ -1,0 +1,131 @@
+//! The command line: data to stdout, logs to stderr, errors with a hint; 0 done, 1 failed, 2 misused.
+
+mod account_commands;
+mod alert_commands;
+mod config_commands;
+mod demo;
+mod failure;
+mod output;
+mod queue_commands;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::failure::Failure;
+use self::output::Output;
+use crate::config::Config;
+use crate::store::Store;
+
+/// An SMTP submission relay that lets WebAssembly decide.
+#[derive(Debug, Parser)]
+#[command(name = "gatepost", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// The configuration file [default: gatepost.toml here or in /etc/gatepost, else built-in defaults]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// What to log: error, warn, info, debug or trace, or a filter like `info,gatepost::smtp=debug`
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the relay
+    Serve,
+    /// Show what Gatepost does, on loopback, with everything built in
+    Demo(demo::Demo),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(config_commands::ConfigCommand),
+    /// Manage lists
+    #[command(subcommand)]
+    List(account_commands::ListCommand),
+    /// Manage users
+    #[command(subcommand)]
+    User(account_commands::UserCommand),
+    /// Look at the queue
+    #[command(subcommand)]
+    Queue(queue_commands::QueueCommand),
+    /// Look at alerts
+    #[command(subcommand)]
+    Alert(alert_commands::AlertCommand),
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return Failure::from(anyhow::Error::new(error).context("cannot start threads"))
+                .report();
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let Cli { global, command } = cli;
+    let output = if global.json {
+        Output::Json
+    } else {
+        Output::Text
+    };
+    match command {
+        Command::Demo(demo) => return demo::run(demo, global.log.as_deref()).await,
+        Command::Serve => {
+            output::log_to_stderr(global.log.as_deref(), "info");
+            return serve::run(&load(&global)?).await;
+        }
+        _ => output::log_to_stderr(global.log.as_deref(), "warn"),
+    }
+    let config = load(&global)?;
+    match command {
+        Command::Config(command) => config_commands::run(&command, &config, output).await?,
+        Command::List(command) => {
+            account_commands::run_list(command, &open(&config).await?, output).await?
+        }
+        Command::User(command) => {
+            account_commands::run_user(command, &config, &open(&config).await?, output).await?
+        }
+        Command::Queue(command) => {
+            queue_commands::run(command, &open(&config).await?, output).await?
+        }
+        Command::Alert(command) => {
+            alert_commands::run(command, &open(&config).await?, output).await?
+        }
+        Command::Demo(_) | Command::Serve => unreachable!("handled above"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load(global: &Global) -> Result<Config, Failure> {
+    Config::load(global.config.as_deref()).map_err(|error| {
+        let hint = error.hint();
+        Failure::new(error).hint(hint)
+    })
+}
+
+async fn open(config: &Config) -> Result<Store, Failure> {
+    Store::open(&config.store).await.map_err(Failure::from)
+}

@@ -1,0 +1,215 @@
+//! `gatepost queue …`: what is queued, and what happened to one message.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::account_commands::find_list;
+use super::output::table;
+use super::{Failure, Output};
+use crate::id::QueueId;
+use crate::queue::{MessageDetails, MessageFilter, MessageSummary, Outcome};
+use crate::store::Store;
+
+/// `gatepost queue …`
+#[derive(Debug, Subcommand)]
+pub enum QueueCommand {
+    /// List messages, the most recent first
+    List {
+        /// Only those of this list
+        #[arg(long, value_name = "NAME")]
+        list: Option<String>,
+        /// Only those of this user
+        #[arg(long, value_name = "USERNAME")]
+        user: Option<String>,
+        /// Finished ones too
+        #[arg(long)]
+        all: bool,
+        /// How many at most
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Show what happened to one message, and why
+    Show {
+        /// Its queue id, as in the reply `250 2.0.0 queued as …`
+        id: QueueId,
+    },
+}
+
+/// Runs the command.
+pub async fn run(command: QueueCommand, store: &Store, output: Output) -> Result<(), Failure> {
+    match command {
+        QueueCommand::List {
+            list,
+            user,
+            all,
+            limit,
+        } => {
+            let list_id = match list {
+                Some(name) => Some(find_list(store, &name).await?.id),
+                None => None,
+            };
+            let filter = MessageFilter {
+                list: list_id,
+                user,
+                open_only: !all,
+                before: None,
+                limit,
+            };
+            let messages = store.messages(filter).await?;
+            let rows: Vec<Value> = messages.iter().map(summary).collect();
+            output.print(&rows, || listing(&messages))
+        }
+        QueueCommand::Show { id } => {
+            let Some(message) = store.message(id).await? else {
+                let hint = "finished messages are removed after store.keep-finished-days";
+                return Err(Failure::message(format!("there is no message {id}")).hint(hint));
+            };
+            output.print(&details(&message), || timeline(&message))
+        }
+    }
+}
+
+fn outcome_name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Delivered(_) => "delivered",
+        Outcome::Deferred(_) => "deferred",
+        Outcome::Failed(_) => "failed",
+    }
+}
+
+fn sender(message: &MessageSummary) -> String {
+    message
+        .meta
+        .reverse_path
+        .as_ref()
+        .map_or_else(|| "<>".to_owned(), ToString::to_string)
+}
+
+fn summary(message: &MessageSummary) -> Value {
+    let meta = &message.meta;
+    json!({
+        "id": message.id.to_string(),
+        "list": message.list,
+        "user": meta.username,
+        "from": sender(message),
+        "subject": meta.subject,
+        "message_id": meta.message_id,
+        "priority": meta.priority,
+        "rule": meta.rule,
+        "size": message.size,
+        "session": meta.session_id,
+        "received_at": meta.received_at.to_string(),
+        "expires_at": meta.expires_at.to_string(),
+        "recipients": message.recipients.total(),
+        "status": message.status(),
+    })
+}
+
+fn details(message: &MessageDetails) -> Value {
+    let mut value = summary(&message.summary);
+    let attempts = |index: u32| {
+        let attempts = message
+            .attempts
+            .iter()
+            .filter(move |attempt| attempt.recipient == index);
+        attempts
+            .map(|attempt| {
+                json!({
+                    "at": attempt.at.to_string(),
+                    "next_hop": attempt.next_hop,
+                    "outcome": outcome_name(&attempt.outcome),
+                    "reply": attempt.outcome.reply().to_string(),
+                })
+            })
+            .collect::<Vec<_>>()
+    };
+    let recipients = message.recipients.iter().map(|recipient| {
+        json!({
+            "address": recipient.mailbox.to_string(),
+            "status": recipient.status,
+            "due_at": recipient.status.is_open().then(|| recipient.due_at.to_string()),
+            "attempts": attempts(recipient.index),
+        })
+    });
+    value["recipients"] = recipients.collect();
+    value
+}
+
+fn listing(messages: &[MessageSummary]) -> String {
+    if messages.is_empty() {
+        return "the queue is empty".to_owned();
+    }
+    let cells = |message: &MessageSummary| {
+        vec![
+            message.id.to_string(),
+            message.meta.priority.to_string(),
+            message.status().to_string(),
+            message.meta.received_at.to_string(),
+            message.meta.username.clone(),
+            sender(message),
+            message.recipients.total().to_string(),
+            message.meta.subject.clone(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = messages.iter().map(cells).collect();
+    table(
+        &[
+            "id",
+            "priority",
+            "status",
+            "received",
+            "user",
+            "from",
+            "recipients",
+            "subject",
+        ],
+        &rows,
+    )
+}
+
+fn timeline(message: &MessageDetails) -> String {
+    let (summary, meta) = (&message.summary, &message.summary.meta);
+    let mut lines = vec![
+        format!("message     {}", summary.id),
+        format!("status      {}", summary.status()),
+        format!("priority    {}", meta.priority),
+        format!(
+            "from        {} (user {}, list {})",
+            sender(summary),
+            meta.username,
+            summary.list.as_deref().unwrap_or("-")
+        ),
+        format!("subject     {}", meta.subject),
+        format!("message-id  {}", meta.message_id),
+        format!("size        {} octets", summary.size),
+        String::new(),
+        format!(
+            "{}  accepted in session {}: {}",
+            meta.received_at, meta.session_id, meta.rule
+        ),
+    ];
+    for attempt in &message.attempts {
+        let recipient = message
+            .recipients
+            .iter()
+            .find(|recipient| recipient.index == attempt.recipient);
+        let address = recipient.map_or_else(String::new, |recipient| recipient.mailbox.to_string());
+        let (at, next_hop, reply) = (attempt.at, &attempt.next_hop, attempt.outcome.reply());
+        let outcome = outcome_name(&attempt.outcome);
+        lines.push(format!("{at}  {address}: {outcome} by {next_hop}: {reply}"));
+    }
+    for recipient in message
+        .recipients
+        .iter()
+        .filter(|recipient| recipient.status.is_open())
+    {
+        lines.push(format!(
+            "{}  {}: next attempt",
+            recipient.due_at, recipient.mailbox
+        ));
+    }
+    lines.join("\n").replace(
+        |character: char| character.is_control() && character != '\n',
+        " ",
+    )
+}

@@ -1,0 +1,164 @@
+//! Finds what is well-formed but cannot be meant, before anything is opened.
+
+use std::fmt;
+
+use super::Config;
+use crate::delivery::Mode;
+use crate::listener::TlsMode;
+
+/// What is wrong with a configuration, where, and how to mend it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, for example `listener[0].ports`.
+    pub key: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// How to mend it.
+    pub hint: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.message)
+    }
+}
+
+fn problem(
+    key: impl Into<String>,
+    message: impl Into<String>,
+    hint: impl Into<String>,
+) -> Result<(), Problem> {
+    Err(Problem {
+        key: key.into(),
+        message: message.into(),
+        hint: hint.into(),
+    })
+}
+
+/// The first problem, if there is any.
+pub fn check(config: &Config) -> Result<(), Problem> {
+    hostname(config)?;
+    listeners(config)?;
+    overlaps(config)?;
+    tls(config)?;
+    delivery(config)?;
+    limits(config)
+}
+
+fn hostname(config: &Config) -> Result<(), Problem> {
+    let allowed = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'.';
+    if config.hostname.is_empty() || !config.hostname.bytes().all(allowed) {
+        let message = format!("`{}` is not a host name", config.hostname);
+        return problem(
+            "hostname",
+            message,
+            "use a name that resolves to this relay, like relay.example.com",
+        );
+    }
+    Ok(())
+}
+
+fn listeners(config: &Config) -> Result<(), Problem> {
+    if config.listener.is_empty() {
+        return problem("listener", "there is none", "add a [[listener]] section");
+    }
+    for (index, listener) in config.listener.iter().enumerate() {
+        if listener.ports.is_empty() {
+            return problem(
+                format!("listener[{index}].ports"),
+                "the list is empty",
+                "name a port, like [\"587\"]",
+            );
+        }
+        if listener.tls == TlsMode::None && listener.require_tls_for_auth {
+            return problem(
+                format!("listener[{index}].require-tls-for-auth"),
+                "nobody could log in: TLS is required and not offered",
+                "use tls = \"starttls\", or set require-tls-for-auth = false on a trusted network",
+            );
+        }
+    }
+    Ok(())
+}
+
+fn overlaps(config: &Config) -> Result<(), Problem> {
+    let ranges: Vec<_> = config
+        .listener
+        .iter()
+        .enumerate()
+        .flat_map(|(index, listener)| {
+            listener
+                .ports
+                .iter()
+                .map(move |range| (index, listener.address, range))
+        })
+        .collect();
+    for (position, (index, address, range)) in ranges.iter().enumerate() {
+        let earlier = ranges[..position]
+            .iter()
+            .find(|(_, other, known)| other == address && known.overlaps(range));
+        if let Some((_, _, known)) = earlier {
+            let message = format!("{range} overlaps with {known} on {address}");
+            return problem(
+                format!("listener[{index}].ports"),
+                message,
+                "name every port once for each address",
+            );
+        }
+    }
+    Ok(())
+}
+
+fn tls(config: &Config) -> Result<(), Problem> {
+    match (&config.tls.certificate, &config.tls.key) {
+        (Some(_), None) => problem(
+            "tls.key",
+            "a certificate without its key",
+            "set tls.key to the PEM file of the key",
+        ),
+        (None, Some(_)) => problem(
+            "tls.certificate",
+            "a key without its certificate",
+            "set tls.certificate to the PEM file of the chain",
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn delivery(config: &Config) -> Result<(), Problem> {
+    if config.delivery.mode == Mode::Smarthost && config.delivery.smarthost.is_none() {
+        return problem(
+            "delivery.smarthost",
+            "mode is \"smarthost\", but no smarthost is named",
+            "add smarthost = { host = \"smtp.example.net\", port = 587, tls = \"required\" }",
+        );
+    }
+    Ok(())
+}
+
+fn limits(config: &Config) -> Result<(), Problem> {
+    let submission = &config.submission;
+    if config.intake.memory_octets < submission.max_header_octets {
+        return problem(
+            "intake.memory-octets",
+            "smaller than submission.max-header-octets, so that a header might not fit",
+            "raise it to at least submission.max-header-octets",
+        );
+    }
+    if submission.max_command_octets < 512 {
+        return problem(
+            "submission.max-command-octets",
+            "RFC 5321 §4.5.3.1.4 asks for at least 512",
+            "use 512 or more",
+        );
+    }
+    for (key, value) in [
+        ("submission.max-recipients", submission.max_recipients),
+        ("submission.max-connections", submission.max_connections),
+    ] {
+        if value == 0 {
+            return problem(key, "0 would let nobody in", "use 1 or more");
+        }
+    }
+    Ok(())
+}

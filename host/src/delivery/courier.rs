@@ -1,0 +1,226 @@
+//! Carries jobs to one destination, over one connection as long as it lasts.
+
+use std::sync::Arc;
+
+use super::config::Mode;
+use super::content::ContentReader;
+use super::maildir;
+use super::route::Delivery;
+use super::smtp::connection::{ConnectError, Connection, Security, Target, Terms};
+use super::smtp::reply::deferred;
+use super::smtp::transaction::{Transacted, Transaction};
+use crate::clock::Timestamp;
+use crate::queue::{Attempt, Destination, Job, OpenRecipient, Outcome, RemoteReply};
+use crate::smtp::Mailbox;
+use crate::store::Store;
+
+/// Recipients in one transaction: what every peer must accept (RFC 5321 §4.5.3.1.8).
+const MAX_RECIPIENTS: usize = 100;
+
+/// What one attempt came to.
+#[derive(Debug)]
+pub struct Report {
+    /// One for each recipient of the job.
+    pub attempts: Vec<Attempt>,
+    /// Whether the destination could be reached at all.
+    pub reach: Reach,
+}
+
+/// Whether a destination could be reached at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// It answered for itself, whatever it said about the message.
+    Reached,
+    /// No connection could be made, or none that may be used; others would fare no better.
+    Unreachable(RemoteReply),
+}
+
+/// Makes attempts, one after the other, and keeps the connection between them.
+pub struct Courier {
+    delivery: Arc<Delivery>,
+    store: Store,
+    destination: Destination,
+    connection: Option<Connection>,
+}
+
+/// Why no connection is at hand: the outcome for every recipient, and who was asked.
+struct NoConnection {
+    next_hop: String,
+    outcome: Outcome,
+}
+
+impl Courier {
+    /// For one destination, not connected yet.
+    pub const fn new(delivery: Arc<Delivery>, store: Store, destination: Destination) -> Self {
+        Self {
+            delivery,
+            store,
+            destination,
+            connection: None,
+        }
+    }
+
+    /// Tries a job once. Every recipient of it has an attempt in the report.
+    ///
+    /// # Cancel safety
+    /// A cancelled attempt may or may not have delivered; nothing is known of it.
+    pub async fn attempt(&mut self, job: &Job) -> Report {
+        let mut report = Report {
+            attempts: Vec::with_capacity(job.message.recipients.len()),
+            reach: Reach::Reached,
+        };
+        for recipients in job.message.recipients.chunks(MAX_RECIPIENTS) {
+            if self.delivery.config.mode == Mode::Maildir {
+                self.file(job, recipients, &mut report).await;
+            } else {
+                self.transact(job, recipients, &mut report).await;
+            }
+        }
+        report
+    }
+
+    /// True while a connection is kept for the next job.
+    pub const fn is_connected(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// Takes leave of the peer.
+    pub async fn quit(self) {
+        if let Some(connection) = self.connection {
+            connection.quit().await;
+        }
+    }
+
+    async fn file(&self, job: &Job, recipients: &[OpenRecipient], report: &mut Report) {
+        for recipient in recipients {
+            let content = ContentReader::new(&job.message, &self.store);
+            let reverse_path = job.message.meta.reverse_path.as_ref();
+            let root = &self.delivery.config.maildir;
+            let filed = maildir::file(root, reverse_path, &recipient.mailbox, content).await;
+            report.attempts.push(Attempt {
+                recipient: recipient.index,
+                at: Timestamp::now(),
+                next_hop: filed.path,
+                outcome: filed.outcome,
+            });
+        }
+    }
+
+    async fn transact(&mut self, job: &Job, recipients: &[OpenRecipient], report: &mut Report) {
+        if let Reach::Unreachable(reply) = &report.reach {
+            let outcome = Outcome::Deferred(reply.clone());
+            let outcomes = vec![outcome; recipients.len()];
+            return report.add(recipients, &self.next_hop(), outcomes);
+        }
+        if self.connection.is_some() {
+            let transacted = self.send(job, recipients).await;
+            if !transacted.stale {
+                return report.add(recipients, &self.next_hop(), transacted.outcomes);
+            }
+            // It was closed while it was idle. Nothing was sent, so a new one is no second attempt.
+            self.connection = None;
+        }
+        match self.connect().await {
+            Ok(connection) => self.connection = Some(connection),
+            Err(none) => return report.no_connection(recipients, none),
+        }
+        let next_hop = self.next_hop();
+        let transacted = self.send(job, recipients).await;
+        report.add(recipients, &next_hop, transacted.outcomes);
+    }
+
+    /// One transaction over the connection at hand, which is given up when it cannot serve again.
+    async fn send(&mut self, job: &Job, recipients: &[OpenRecipient]) -> Transacted {
+        let Some(connection) = self.connection.as_mut() else {
+            return Transacted {
+                outcomes: vec![deferred("not connected"); recipients.len()],
+                stale: true,
+            };
+        };
+        let mailboxes: Vec<Mailbox> = recipients.iter().map(|one| one.mailbox.clone()).collect();
+        let transaction = Transaction {
+            meta: &job.message.meta,
+            recipients: &mailboxes,
+            size: job.message.size,
+        };
+        let content = ContentReader::new(&job.message, &self.store);
+        let transacted = connection.transact(&transaction, content).await;
+        let worn = connection.transactions() >= self.delivery.config.messages_per_connection;
+        if !connection.is_usable() {
+            self.connection = None;
+        } else if worn && let Some(connection) = self.connection.take() {
+            connection.quit().await;
+        }
+        transacted
+    }
+
+    async fn connect(&self) -> Result<Connection, NoConnection> {
+        let targets = match self.delivery.targets(&self.destination).await {
+            Ok(targets) => targets,
+            Err(outcome) => {
+                let next_hop = self.next_hop();
+                return Err(NoConnection { next_hop, outcome });
+            }
+        };
+        let mut last = None;
+        for target in &targets {
+            match open(target, &self.delivery.terms).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => last = Some((target.name(), error.reply)),
+            }
+        }
+        let (next_hop, reply) = last.expect("there is a target at least");
+        // A host that refuses us all is no verdict on the message, whatever its code.
+        let outcome = Outcome::Deferred(reply);
+        Err(NoConnection { next_hop, outcome })
+    }
+
+    fn next_hop(&self) -> String {
+        match (&self.connection, &self.destination) {
+            (Some(connection), _) => connection.name().to_owned(),
+            (None, Destination::Domain(domain)) => domain.clone(),
+            (None, Destination::Smarthost) => "smarthost".to_owned(),
+            (None, Destination::Maildir) => "maildir".to_owned(),
+        }
+    }
+}
+
+/// Opens a connection; where encryption is opportunistic, a failed handshake is followed by plain text
+/// (RFC 7435: some protection most of the time).
+async fn open(target: &Target, terms: &Terms) -> Result<Connection, ConnectError> {
+    let opened = Connection::open(target, terms).await;
+    match (&opened, &terms.security) {
+        (Err(error), Security::Opportunistic(_)) if error.is_tls && terms.credentials.is_none() => {
+            let plain = Terms {
+                security: Security::None,
+                ..terms.clone()
+            };
+            Connection::open(target, &plain).await
+        }
+        _ => opened,
+    }
+}
+
+impl Report {
+    fn add(&mut self, recipients: &[OpenRecipient], next_hop: &str, outcomes: Vec<Outcome>) {
+        let at = Timestamp::now();
+        let attempts = recipients
+            .iter()
+            .zip(outcomes)
+            .map(|(recipient, outcome)| Attempt {
+                recipient: recipient.index,
+                at,
+                next_hop: next_hop.to_owned(),
+                outcome,
+            });
+        self.attempts.extend(attempts);
+    }
+
+    fn no_connection(&mut self, recipients: &[OpenRecipient], none: NoConnection) {
+        if let Outcome::Deferred(reply) = &none.outcome {
+            self.reach = Reach::Unreachable(reply.clone());
+        }
+        let outcomes = vec![none.outcome; recipients.len()];
+        self.add(recipients, &none.next_hop, outcomes);
+    }
+}

@@ -1,0 +1,271 @@
+//! What all attempts have in common: where mail goes, how it is encrypted, who we say we are.
+
+use hickory_resolver::TokioResolver;
+use lettre::transport::smtp::authentication::Credentials;
+
+use super::config::{Config, Mode, Smarthost, Tls};
+use super::mx;
+use super::smtp::connection::{Security, Target, Terms};
+use super::smtp::reply::deferred;
+use crate::queue::{Destination, Outcome};
+use crate::smtp::Mailbox;
+use crate::tls::{self, Roots, TlsError, Verification};
+
+/// Why delivery cannot work as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The mode needs a setting that is missing.
+    #[error("delivery.mode is `smarthost`, but delivery.smarthost is not set")]
+    NoSmarthost,
+    /// A user name without a password, or a password without a user name.
+    #[error("delivery.smarthost needs both `username` and `password`, or neither")]
+    HalfLogin,
+    /// A limit that would stop all mail.
+    #[error("delivery.{key} must be at least 1")]
+    Zero {
+        /// The setting.
+        key: &'static str,
+    },
+    /// The name in EHLO would break the command.
+    #[error("`{name}` cannot be the name in EHLO")]
+    HelloName {
+        /// The name.
+        name: String,
+    },
+    /// TLS cannot be prepared.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The system's resolver configuration cannot be read.
+    #[error("cannot prepare DNS lookups")]
+    Resolver(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl SetupError {
+    /// What an administrator can do about it.
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::NoSmarthost => {
+                "set smarthost = { host = \"...\" }, or mode = \"mx\" or \"maildir\""
+            }
+            Self::HalfLogin => "a smarthost that needs no login takes neither",
+            Self::Zero { .. } => "leave it out for the default",
+            Self::HelloName { .. } => "set delivery.hello-name to this relay's domain name",
+            Self::Tls(error) => error.hint(),
+            Self::Resolver(_) => {
+                "/etc/resolv.conf must name a resolver; mode = \"smarthost\" needs none"
+            }
+        }
+    }
+}
+
+/// How mail leaves: made once from the configuration, used by every attempt.
+#[derive(Debug)]
+pub struct Delivery {
+    pub(super) config: Config,
+    pub(super) terms: Terms,
+    resolver: Option<TokioResolver>,
+}
+
+impl Delivery {
+    /// Prepares delivery; `hostname` is the name in EHLO unless the configuration has another.
+    ///
+    /// # Errors
+    /// When a setting is missing or contradicts another, or TLS or DNS cannot be prepared.
+    pub fn new(config: &Config, hostname: &str) -> Result<Self, SetupError> {
+        for (key, value) in [
+            ("max-concurrency", config.max_concurrency),
+            ("per-destination", config.per_destination),
+            (
+                "messages-per-connection",
+                config.messages_per_connection as usize,
+            ),
+        ] {
+            if value == 0 {
+                return Err(SetupError::Zero { key });
+            }
+        }
+        let hello = hello_name(config, hostname)?;
+        Ok(Self {
+            terms: Terms {
+                hello,
+                security: security(config)?,
+                credentials: credentials(config)?,
+                timeouts: config.timeouts(),
+            },
+            resolver: resolver(config)?,
+            config: config.clone(),
+        })
+    }
+
+    /// What a recipient's mail shares connections and limits by.
+    pub fn destination(&self, recipient: &Mailbox) -> Destination {
+        match self.config.mode {
+            Mode::Smarthost => Destination::Smarthost,
+            Mode::Maildir => Destination::Maildir,
+            Mode::Mx => Destination::Domain(canonical_domain(recipient.domain())),
+        }
+    }
+
+    /// The addresses to connect to for a destination, best first.
+    pub(super) async fn targets(&self, destination: &Destination) -> Result<Vec<Target>, Outcome> {
+        match (destination, &self.config.smarthost, &self.resolver) {
+            (Destination::Smarthost, Some(smarthost), _) => addresses(smarthost).await,
+            (Destination::Domain(domain), _, Some(resolver)) => {
+                mx::targets(resolver, domain, self.config.mx_port).await
+            }
+            _ => Err(deferred(
+                "4.3.5 there is no way to this destination in the configuration",
+            )),
+        }
+    }
+}
+
+fn hello_name(config: &Config, hostname: &str) -> Result<String, SetupError> {
+    let name = config.hello_name.as_deref().unwrap_or(hostname);
+    let is_usable = !name.is_empty() && name.bytes().all(|octet| octet.is_ascii_graphic());
+    if is_usable {
+        Ok(name.to_owned())
+    } else {
+        Err(SetupError::HelloName {
+            name: name.to_owned(),
+        })
+    }
+}
+
+fn security(config: &Config) -> Result<Security, SetupError> {
+    let tls = match (config.mode, &config.smarthost) {
+        (Mode::Maildir, _) => Tls::None,
+        (Mode::Mx, _) => Tls::Opportunistic,
+        (Mode::Smarthost, Some(smarthost)) => smarthost.tls,
+        (Mode::Smarthost, None) => return Err(SetupError::NoSmarthost),
+    };
+    let roots = match &config.ca_file {
+        Some(path) => Roots::File(path.clone()),
+        None => Roots::System,
+    };
+    let client = |verification| tls::client_config(&roots, verification);
+    Ok(match tls {
+        Tls::None => Security::None,
+        Tls::Opportunistic => Security::Opportunistic(client(Verification::None)?),
+        Tls::Required => Security::Required(client(Verification::Required)?),
+        Tls::Implicit => Security::Implicit(client(Verification::Required)?),
+    })
+}
+
+fn credentials(config: &Config) -> Result<Option<Credentials>, SetupError> {
+    let Some(smarthost) = config
+        .smarthost
+        .as_ref()
+        .filter(|_| config.mode == Mode::Smarthost)
+    else {
+        return Ok(None);
+    };
+    match (&smarthost.username, &smarthost.password) {
+        (Some(username), Some(password)) => Ok(Some(Credentials::new(
+            username.clone(),
+            password.expose().clone(),
+        ))),
+        (None, None) => Ok(None),
+        _ => Err(SetupError::HalfLogin),
+    }
+}
+
+fn resolver(config: &Config) -> Result<Option<TokioResolver>, SetupError> {
+    if config.mode != Mode::Mx {
+        return Ok(None);
+    }
+    let unusable = |error| SetupError::Resolver(Box::new(error));
+    let builder = TokioResolver::builder_tokio().map_err(unusable)?;
+    builder.build().map(Some).map_err(unusable)
+}
+
+/// A-label form, lower case, without a trailing dot; what has none stays as it is and fails to resolve.
+fn canonical_domain(domain: &str) -> String {
+    let domain = domain.trim_end_matches('.');
+    if domain.starts_with('[') {
+        return domain.to_ascii_lowercase();
+    }
+    idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_ascii_lowercase())
+}
+
+async fn addresses(smarthost: &Smarthost) -> Result<Vec<Target>, Outcome> {
+    let host = smarthost.host.trim_start_matches('[').trim_end_matches(']');
+    let found = tokio::net::lookup_host((host, smarthost.port)).await;
+    let targets: Vec<Target> = found
+        .map_err(|error| deferred(format!("4.4.3 cannot look up {host}: {error}")))?
+        .map(|address| Target {
+            host: host.to_owned(),
+            address,
+        })
+        .collect();
+    if targets.is_empty() {
+        return Err(deferred(format!("4.4.3 {host} has no address")));
+    }
+    Ok(targets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn smarthost() -> Smarthost {
+        Smarthost {
+            host: "127.0.0.1".to_owned(),
+            port: 587,
+            tls: Tls::None,
+            username: None,
+            password: None,
+        }
+    }
+
+    #[test]
+    fn contradictions_are_found_before_anything_is_sent() {
+        let half = Smarthost {
+            password: Some(Secret::new("x".to_owned())),
+            ..smarthost()
+        };
+        let cases = [
+            (Config::default(), "smarthost is not set"),
+            (
+                Config {
+                    smarthost: Some(half),
+                    ..Config::default()
+                },
+                "or neither",
+            ),
+            (
+                Config {
+                    smarthost: Some(smarthost()),
+                    per_destination: 0,
+                    ..Config::default()
+                },
+                "per-destination",
+            ),
+            (
+                Config {
+                    smarthost: Some(smarthost()),
+                    hello_name: Some("a\r\nb".to_owned()),
+                    ..Config::default()
+                },
+                "EHLO",
+            ),
+        ];
+        for (config, words) in cases {
+            let error = Delivery::new(&config, "relay.example").expect_err(words);
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn domains_meet_in_one_form() {
+        for (domain, canonical) in [
+            ("Example.COM", "example.com"),
+            ("example.com.", "example.com"),
+            ("bücher.example", "xn--bcher-kva.example"),
+            ("[IPv6:::1]", "[ipv6:::1]"),
+        ] {
+            assert_eq!(canonical_domain(domain), canonical);
+        }
+    }
+}

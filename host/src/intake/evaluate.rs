@@ -1,0 +1,43 @@
+//! What a ruling leaves behind: alerts for the administrators, one log line, the names of its rules.
+
+use tracing::info;
+
+use super::{Peer, Principal};
+use crate::alert::NewAlert;
+use crate::clock::Timestamp;
+use crate::policy::{Ruling, Step};
+
+/// The alerts of a ruling, as the store keeps them.
+pub fn alerts(ruling: &Ruling, principal: &Principal, at: Timestamp) -> Vec<NewAlert> {
+    let alert = |raised: &crate::policy::PolicyAlert| NewAlert {
+        list_id: Some(principal.account.list.id),
+        kind: raised.code.clone(),
+        severity: raised.severity,
+        user: principal.account.user.username.clone(),
+        key: format!("{}: {}", raised.policy, raised.summary),
+        summary: raised.summary.clone(),
+        at,
+    };
+    ruling.alerts.iter().map(alert).collect()
+}
+
+/// The rules that were applied, in the order of the chain.
+pub fn rules(steps: &[Step]) -> String {
+    let names: Vec<&str> = steps.iter().map(|step| step.rule.as_str()).collect();
+    names.join(" ")
+}
+
+/// One line per refusal at `info`; what passed is told with the message that was accepted.
+pub fn log(ruling: &Ruling, peer: &Peer, principal: &Principal) {
+    let Some(refusal) = &ruling.refusal else {
+        return;
+    };
+    info!(
+        session.id = peer.session_id,
+        user = principal.account.user.username,
+        code = refusal.code,
+        rule = rules(&ruling.steps),
+        reply = refusal.text,
+        "refused by policy"
+    );
+}

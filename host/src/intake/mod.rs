@@ -1,0 +1,393 @@
+//! Takes a message in: one chain of small steps from complete content to a committed message.
+//!
+//! Parse, ask the policies, stamp, accept. Decides nothing about senders and priorities itself;
+//! the policies do. Knows no socket: `submission` brings the octets and carries the replies.
+
+mod config;
+mod directory;
+mod evaluate;
+mod rejection;
+mod request;
+mod spool;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::info;
+
+pub use self::config::Config;
+pub use self::directory::{Directory, Principal};
+pub use self::rejection::Rejection;
+pub use self::spool::Spool;
+use crate::clock::Timestamp;
+use crate::id::QueueIds;
+use crate::message::{HeaderSection, Stamp, stamp};
+use crate::policy::{PolicySet, Ruling};
+use crate::queue::{Content, MessageMeta, NewMessage, OpenMessage, OpenRecipient, Priority};
+use crate::smtp::{MailParameters, Mailbox, Reply, Transaction};
+use crate::store::Store;
+
+/// What a connection is known by: who talks, over what, through which door.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The session's identifier, on every log line of it.
+    pub session_id: String,
+    /// The client's address and port.
+    pub client: SocketAddr,
+    /// The port it connected to.
+    pub server_port: u16,
+    /// The name it gave in EHLO or HELO.
+    pub helo: String,
+    /// True after EHLO.
+    pub is_esmtp: bool,
+    /// The negotiated TLS version and cipher suite; none on a plain connection.
+    pub tls: Option<(String, String)>,
+    /// The SASL mechanism it logged in with.
+    pub mechanism: &'static str,
+    /// Messages accepted earlier in this session.
+    pub messages: u32,
+}
+
+/// Takes messages in. Cheap to clone.
+#[derive(Clone)]
+pub struct Intake {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: Config,
+    hostname: String,
+    lifetime: Duration,
+    store: Store,
+    policies: Arc<PolicySet>,
+    ids: QueueIds,
+}
+
+/// A message that was taken in, and what the client is told.
+#[derive(Debug)]
+pub struct Accepted {
+    /// What the scheduler takes over.
+    pub message: OpenMessage,
+    /// `250 2.0.0 queued as <id>`.
+    pub reply: Reply,
+}
+
+impl Intake {
+    /// Takes messages in for the relay `hostname`; they are given up after `lifetime`.
+    pub fn new(
+        config: Config,
+        hostname: String,
+        lifetime: Duration,
+        store: Store,
+        policies: Arc<PolicySet>,
+    ) -> Self {
+        let ids = QueueIds::new();
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                hostname,
+                lifetime,
+                store,
+                policies,
+                ids,
+            }),
+        }
+    }
+
+    /// A place for the content of one message; dropping it is not enough, see [`Spool::discard`].
+    pub fn spool(&self) -> Spool {
+        Spool::new(
+            self.shared.store.clone(),
+            self.shared.ids.next(),
+            &self.shared.config,
+        )
+    }
+
+    /// Asks the policies about the reverse-path, before the client sends anything larger.
+    ///
+    /// # Errors
+    /// The reply to MAIL when the store cannot take mail or a policy refuses.
+    pub async fn sender(
+        &self,
+        peer: &Peer,
+        principal: &Principal,
+        sender: Option<&Mailbox>,
+        parameters: &MailParameters,
+    ) -> Result<(), Rejection> {
+        if !self.shared.store.accepting() {
+            return Err(Rejection::store_unavailable());
+        }
+        if !self.shared.policies.checks_senders() {
+            return Ok(());
+        }
+        let session = request::session(peer, principal);
+        let envelope = request::envelope(sender, &[]);
+        let address = sender.map(request::address);
+        let ruling = self
+            .shared
+            .policies
+            .on_sender(session, envelope, address)
+            .await;
+        tracing::debug!(
+            session.id = peer.session_id,
+            size = parameters.size,
+            "reverse-path checked"
+        );
+        self.enforce(peer, principal, ruling).await.map(drop)
+    }
+
+    /// Asks the policies about one forward-path.
+    ///
+    /// # Errors
+    /// The reply to RCPT when a policy refuses.
+    pub async fn recipient(
+        &self,
+        peer: &Peer,
+        principal: &Principal,
+        transaction: (Option<&Mailbox>, &[Mailbox]),
+        recipient: &Mailbox,
+    ) -> Result<(), Rejection> {
+        if !self.shared.policies.checks_recipients() {
+            return Ok(());
+        }
+        let session = request::session(peer, principal);
+        let envelope = request::envelope(transaction.0, transaction.1);
+        let address = request::address(recipient);
+        let ruling = self
+            .shared
+            .policies
+            .on_recipient(session, envelope, address)
+            .await;
+        self.enforce(peer, principal, ruling).await.map(drop)
+    }
+
+    /// Takes the complete message: parse, policies, stamp, commit. The `250` follows the commit.
+    ///
+    /// # Errors
+    /// The final reply when the message is malformed, refused, or cannot be stored.
+    ///
+    /// # Cancel safety
+    /// A dropped future leaves either a committed message or none; staged chunks of a message that
+    /// was not committed are discarded at the next start.
+    pub async fn message(
+        &self,
+        peer: &Peer,
+        principal: &Principal,
+        transaction: Transaction,
+        spool: Spool,
+    ) -> Result<Accepted, Rejection> {
+        let id = spool.id();
+        let received = spool
+            .finish()
+            .await
+            .map_err(|error| Rejection::store(&error));
+        let outcome = match received {
+            Ok(received) => {
+                self.decide_and_store(peer, principal, transaction, received, id)
+                    .await
+            }
+            Err(rejection) => Err(rejection),
+        };
+        if outcome.is_err() {
+            Spool::discard_staged(&self.shared.store, id).await;
+        }
+        outcome
+    }
+
+    async fn decide_and_store(
+        &self,
+        peer: &Peer,
+        principal: &Principal,
+        transaction: Transaction,
+        received: Content,
+        id: crate::id::QueueId,
+    ) -> Result<Accepted, Rejection> {
+        let received_at = Timestamp::now();
+        let header =
+            HeaderSection::parse(&received.head).map_err(|error| Rejection::header(&error))?;
+        let ruling = self
+            .evaluate(peer, principal, &transaction, &header, received.size)
+            .await;
+        let (priority, rule, alerts) = self.enforce(peer, principal, ruling).await?;
+        let content = self.stamped(
+            peer,
+            principal,
+            &transaction,
+            &header,
+            &received,
+            (id, priority, received_at),
+        );
+        let message = NewMessage {
+            id,
+            meta: MessageMeta {
+                list_id: Some(principal.account.list.id),
+                username: principal.account.user.username.clone(),
+                reverse_path: transaction.reverse_path,
+                priority,
+                body: transaction.body,
+                subject: header.subject(),
+                message_id: header
+                    .message_id()
+                    .unwrap_or_else(|| self.made_message_id(id)),
+                session_id: peer.session_id.clone(),
+                rule,
+                received_at,
+                expires_at: received_at + self.shared.lifetime,
+            },
+            recipients: transaction.recipients,
+            content,
+        };
+        self.accept(message, alerts).await
+    }
+
+    async fn accept(
+        &self,
+        message: NewMessage,
+        alerts: Vec<crate::alert::NewAlert>,
+    ) -> Result<Accepted, Rejection> {
+        let open = open_message(&message);
+        let message = Arc::new(message);
+        let id = message.id;
+        self.shared
+            .store
+            .accept(Arc::clone(&message), alerts)
+            .await
+            .map_err(|error| Rejection::store(&error))?;
+        info!(
+            queue.id = %id,
+            session.id = message.meta.session_id,
+            user = message.meta.username,
+            priority = message.meta.priority.number(),
+            size = message.content.size,
+            recipients = message.recipients.len(),
+            rule = message.meta.rule,
+            "message accepted"
+        );
+        Ok(Accepted {
+            message: open,
+            reply: Reply::new(250, (2, 0, 0), format!("queued as {id}")),
+        })
+    }
+
+    /// The content as it leaves: trace and missing fields added, blind recipients removed.
+    fn stamped(
+        &self,
+        peer: &Peer,
+        principal: &Principal,
+        transaction: &Transaction,
+        header: &HeaderSection<'_>,
+        received: &Content,
+        (id, priority, received_at): (crate::id::QueueId, Priority, Timestamp),
+    ) -> Content {
+        let id_text = id.to_string();
+        let recipient = match transaction.recipients.as_slice() {
+            [only] => Some(only.as_str()),
+            _ => None,
+        };
+        let head = stamp(
+            header,
+            &received.head,
+            &Stamp {
+                hostname: &self.shared.hostname,
+                helo: &peer.helo,
+                client: self
+                    .shared
+                    .config
+                    .show_client_address
+                    .then_some(peer.client.ip()),
+                protocol: protocol(peer),
+                id: &id_text,
+                recipient,
+                received_at,
+                message_id_domain: &self.shared.hostname,
+                mark_important: priority == Priority::Highest
+                    && principal.account.list.display_importance,
+                tls: peer.tls.as_ref().map(|(_, cipher)| cipher.as_str()),
+            },
+        );
+        let size = received.size - received.head.len() as u64 + head.len() as u64;
+        Content {
+            head: head.into(),
+            staged_chunks: received.staged_chunks,
+            size,
+        }
+    }
+
+    fn made_message_id(&self, id: crate::id::QueueId) -> String {
+        format!("<{id}@{}>", self.shared.hostname)
+    }
+}
+
+/// The "with" protocol of the Received field (RFC 3848).
+fn protocol(peer: &Peer) -> &'static str {
+    match (peer.is_esmtp, peer.tls.is_some()) {
+        (true, true) => "ESMTPSA",
+        (true, false) => "ESMTPA",
+        (false, _) => "SMTP",
+    }
+}
+
+fn open_message(message: &NewMessage) -> OpenMessage {
+    let recipients = message
+        .recipients
+        .iter()
+        .zip(0..)
+        .map(|(mailbox, index)| OpenRecipient {
+            index,
+            mailbox: mailbox.clone(),
+            attempts: 0,
+            due_at: message.meta.received_at,
+        });
+    OpenMessage {
+        id: message.id,
+        recipients: recipients.collect(),
+        size: message.content.size,
+        staged_chunks: message.content.staged_chunks,
+        head: Some(message.content.head.clone()),
+        meta: Arc::new(message.meta.clone()),
+    }
+}
+
+/// What a ruling that lets a message pass leaves behind.
+type Passed = (Priority, String, Vec<crate::alert::NewAlert>);
+
+impl Intake {
+    async fn evaluate(
+        &self,
+        peer: &Peer,
+        principal: &Principal,
+        transaction: &Transaction,
+        header: &HeaderSection<'_>,
+        size: u64,
+    ) -> Ruling {
+        let session = request::session(peer, principal);
+        let envelope =
+            request::envelope(transaction.reverse_path.as_ref(), &transaction.recipients);
+        let message = request::message(header, transaction.body, size);
+        self.shared
+            .policies
+            .evaluate(session, envelope, message)
+            .await
+    }
+
+    /// Turns a ruling into a rejection whose alerts are stored, or into what goes on with the message.
+    async fn enforce(
+        &self,
+        peer: &Peer,
+        principal: &Principal,
+        ruling: Ruling,
+    ) -> Result<Passed, Rejection> {
+        let alerts = evaluate::alerts(&ruling, principal, Timestamp::now());
+        evaluate::log(&ruling, peer, principal);
+        let Some(refusal) = ruling.refusal else {
+            return Ok((ruling.priority, evaluate::rules(&ruling.steps), alerts));
+        };
+        if !alerts.is_empty()
+            && let Err(error) = self.shared.store.raise(alerts).await
+        {
+            tracing::error!(session.id = peer.session_id, %error, "an alert could not be stored");
+        }
+        Err(Rejection::policy(refusal))
+    }
+}

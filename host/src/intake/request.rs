@@ -1,0 +1,140 @@
+//! Builds what a policy is asked with: plain records, normalised once, here.
+
+use std::sync::Arc;
+
+use super::{Peer, Principal};
+use crate::clock::Timestamp;
+use crate::message::address::Address;
+use crate::message::{HeaderSection, OriginatorState};
+use crate::policy::types;
+use crate::smtp::{BodyType, Mailbox};
+
+/// Header fields handed to a policy. Default 200; more set `truncated`.
+const MAX_HEADERS: usize = 200;
+/// Octets of one header value handed to a policy.
+const MAX_HEADER_VALUE_OCTETS: usize = 8 * 1024;
+/// Octets of all header values handed to a policy.
+const MAX_HEADERS_OCTETS: usize = 128 * 1024;
+
+/// The session as a policy sees it now.
+pub fn session(peer: &Peer, principal: &Principal) -> Arc<types::Session> {
+    let facts = vec![
+        fact("auth.mechanism", peer.mechanism),
+        fact("client.port", peer.client.port()),
+        fact("server.port", peer.server_port),
+        fact("session.messages", peer.messages),
+    ];
+    Arc::new(types::Session {
+        id: peer.session_id.clone(),
+        identity: principal.identity.clone(),
+        client_ip: peer.client.ip().to_canonical().to_string(),
+        helo: peer.helo.clone(),
+        tls: peer
+            .tls
+            .clone()
+            .map(|(version, cipher)| types::TlsInfo { version, cipher }),
+        received_at_ms: u64::try_from(Timestamp::now().as_millis()).unwrap_or(0),
+        facts,
+    })
+}
+
+/// The envelope so far.
+pub fn envelope(sender: Option<&Mailbox>, recipients: &[Mailbox]) -> types::Envelope {
+    types::Envelope {
+        mail_from: sender.map(address),
+        recipients: recipients.iter().map(address).collect(),
+    }
+}
+
+/// A mailbox in the normalised form that policies compare.
+pub fn address(mailbox: &Mailbox) -> types::Address {
+    match Address::from_mailbox(mailbox) {
+        Some(normalised) => wit_address(&normalised),
+        // A domain that no mapping covers is shown as it is: it equals no entry of a list.
+        None => types::Address {
+            full: mailbox.to_string(),
+            local_part: mailbox.local_part().to_owned(),
+            domain: mailbox.domain().to_lowercase(),
+        },
+    }
+}
+
+/// The message, as far as a policy may judge it.
+pub fn message(header: &HeaderSection<'_>, body: BodyType, size: u64) -> types::Message {
+    let originators = header.originators();
+    let (headers, truncated) = headers(header);
+    let mut facts = Vec::with_capacity(2);
+    if let Some(message_id) = header.message_id() {
+        facts.push(fact("message-id", message_id));
+    }
+    if body == BodyType::EightBitMime {
+        facts.push(fact("body-8bit", "true"));
+    }
+    types::Message {
+        size_bytes: size,
+        header_from: originators.from.iter().map(wit_address).collect(),
+        header_sender: originators.sender.iter().map(wit_address).collect(),
+        originators: match originators.state {
+            OriginatorState::Complete => types::Originators::Complete,
+            OriginatorState::Missing => types::Originators::Missing,
+            OriginatorState::Unreadable => types::Originators::Unreadable,
+        },
+        subject: header.subject(),
+        requested_priority: header.requested_priority().and_then(wit_priority),
+        headers,
+        truncated,
+        facts,
+    }
+}
+
+/// The priority `number` of the X-Priority scale.
+pub fn wit_priority(number: u8) -> Option<types::Priority> {
+    match number {
+        1 => Some(types::Priority::Highest),
+        2 => Some(types::Priority::High),
+        3 => Some(types::Priority::Normal),
+        4 => Some(types::Priority::Low),
+        5 => Some(types::Priority::Lowest),
+        _ => None,
+    }
+}
+
+/// A named value.
+pub fn fact(name: &str, value: impl ToString) -> types::Fact {
+    types::Fact {
+        name: name.to_owned(),
+        value: value.to_string(),
+    }
+}
+
+fn wit_address(address: &Address) -> types::Address {
+    types::Address {
+        full: address.full(),
+        local_part: address.local_part.clone(),
+        domain: address.domain.clone(),
+    }
+}
+
+/// The header fields within the limits, and whether something had to be cut.
+fn headers(header: &HeaderSection<'_>) -> (Vec<types::Header>, bool) {
+    let mut left = MAX_HEADERS_OCTETS;
+    let mut truncated = false;
+    let mut headers = Vec::new();
+    for field in header.fields() {
+        if headers.len() == MAX_HEADERS {
+            return (headers, true);
+        }
+        let mut value = field.decoded().into_owned();
+        let limit = left.min(MAX_HEADER_VALUE_OCTETS);
+        if value.len() > limit {
+            value.truncate(value.floor_char_boundary(limit));
+            truncated = true;
+        }
+        left -= value.len();
+        headers.push(types::Header {
+            name: field.name().to_owned(),
+            value,
+        });
+    }
+    (headers, truncated)
+}

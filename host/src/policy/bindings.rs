@@ -1,0 +1,44 @@
+//! The Rust side of `wit/policy.wit`: generated types, and requests that share what they carry.
+//!
+//! The requests are written by hand because the generated ones own their session, envelope and
+//! message; these hold them by [`Arc`], so that a chain of policies is asked without one copy.
+#![allow(
+    missing_docs,
+    dead_code,
+    unsafe_code,
+    clippy::all,
+    reason = "expanded from wit/policy.wit, which documents every item"
+)]
+
+use std::sync::Arc;
+
+use wasmtime::component::{ComponentType, Lower};
+
+use self::gatepost::policy::types::{Envelope, Message, Priority, Session};
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "submission-policy",
+    additional_derives: [PartialEq],
+});
+
+/// `message-stage.request`.
+#[derive(Clone, ComponentType, Lower)]
+#[component(record)]
+pub(super) struct MessageRequest {
+    pub settings: Arc<str>,
+    pub session: Arc<Session>,
+    pub envelope: Arc<Envelope>,
+    pub message: Arc<Message>,
+    #[component(name = "effective-priority")]
+    pub effective_priority: Priority,
+}
+
+/// `envelope-stage.request`.
+#[derive(Clone, ComponentType, Lower)]
+#[component(record)]
+pub(super) struct EnvelopeRequest {
+    pub settings: Arc<str>,
+    pub session: Arc<Session>,
+    pub envelope: Arc<Envelope>,
+}

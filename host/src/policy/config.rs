@@ -1,0 +1,216 @@
+//! What an administrator may say about the policies: the `[policy]` table.
+
+use serde::Deserialize;
+
+/// The `[policy]` table.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Config {
+    /// What happens to a message on which no policy had an opinion. Default `accept`.
+    pub default: DefaultDecision,
+    /// Chains evaluated at the same time; each holds one live instance. Default 64: with the
+    /// default memory limit that is at most 4 GiB in the worst case, and about 4 MiB in practice.
+    pub concurrency: u32,
+    /// Milliseconds a chain waits for its turn before the client is told to try again.
+    /// Default 2000, well within the ten minutes of RFC 5321 §4.5.3.2.6.
+    pub queue_wait_ms: u64,
+    /// The policies in the order they are asked. Default: the built-in sender rules.
+    pub chain: Vec<PolicyConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            default: DefaultDecision::Accept,
+            concurrency: 64,
+            queue_wait_ms: 2000,
+            chain: vec![PolicyConfig::new("sender-rules", "builtin:sender-rules")],
+        }
+    }
+}
+
+/// One entry of `[[policy.chain]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PolicyConfig {
+    /// What logs, alerts and rules call it; unique in the chain, at most 64 of `A-Z a-z 0-9 . _ -`.
+    pub name: String,
+    /// `builtin:sender-rules`, or the path of a component, relative to the configuration file.
+    pub module: String,
+    /// Handed to the policy as a JSON document. Default: an empty object.
+    #[serde(default)]
+    pub settings: toml::Table,
+    /// Whether the policy is asked at all. Default `enforce`.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What happens to a message when the policy fails. Default `defer`.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// What one evaluation may use.
+    #[serde(default)]
+    pub limits: Limits,
+    /// SHA-256 of the component in hexadecimal; any other content is refused. Default: not pinned.
+    #[serde(default)]
+    pub sha256: Option<String>,
+}
+
+impl PolicyConfig {
+    /// An entry with every optional key at its default.
+    pub fn new(name: impl Into<String>, module: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            module: module.into(),
+            settings: toml::Table::new(),
+            mode: Mode::default(),
+            on_failure: OnFailure::default(),
+            limits: Limits::default(),
+            sha256: None,
+        }
+    }
+}
+
+/// What happens to a message on which no policy had an opinion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DefaultDecision {
+    /// It is accepted.
+    #[default]
+    Accept,
+    /// It is refused with `550 5.7.1`.
+    Reject,
+}
+
+/// Whether a policy is asked at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Its verdicts count.
+    #[default]
+    Enforce,
+    /// It is not even loaded.
+    Off,
+}
+
+/// What happens to a message when a policy fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// The client is told to try again, `451 4.7.1`.
+    #[default]
+    Defer,
+    /// The message is refused, `550 5.7.1`.
+    Reject,
+    /// The message goes on as if the policy had accepted it.
+    Accept,
+}
+
+/// What one evaluation may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Limits {
+    /// Fuel, roughly WebAssembly instructions; the same request always takes the same. Default
+    /// 50 million: the built-in rules take some ten thousand, an interpreted language a few million.
+    pub fuel: u64,
+    /// Milliseconds from instantiation to verdict, 10 to 10000. Default 250, a thousand times what
+    /// a compiled policy takes: fuel is the budget, this is the fuse.
+    pub time_ms: u64,
+    /// Mebibytes of linear memory, 1 to 1024. Default 64, enough for an interpreter's heap.
+    pub memory_mib: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            fuel: 50_000_000,
+            time_ms: 250,
+            memory_mib: 64,
+        }
+    }
+}
+
+impl Limits {
+    /// Names the first limit out of range, with the range.
+    pub(super) fn problem(self) -> Option<&'static str> {
+        if self.fuel == 0 {
+            return Some("limits.fuel must be at least 1");
+        }
+        if !(10..=10_000).contains(&self.time_ms) {
+            return Some("limits.time-ms must be from 10 to 10000");
+        }
+        if !(1..=1024).contains(&self.memory_mib) {
+            return Some("limits.memory-mib must be from 1 to 1024");
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_table_is_the_builtin_rules_with_the_defaults() {
+        let config: Config = toml::from_str("").expect("empty is valid");
+        assert_eq!(config.default, DefaultDecision::Accept);
+        assert_eq!((config.concurrency, config.queue_wait_ms), (64, 2000));
+        assert_eq!(config.chain.len(), 1);
+        assert_eq!(config.chain[0].module, "builtin:sender-rules");
+        assert_eq!(config.chain[0].limits, Limits::default());
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let text = r#"
+            default = "reject"
+            concurrency = 8
+            queue-wait-ms = 100
+            [[chain]]
+            name = "a"
+            module = "a.wasm"
+            mode = "off"
+            on-failure = "accept"
+            sha256 = "00"
+            limits = { fuel = 1000, time-ms = 20, memory-mib = 2 }
+            settings = { unauthorized = "block" }
+        "#;
+        let config: Config = toml::from_str(text).expect("every key is known");
+        let policy = &config.chain[0];
+        assert_eq!(config.default, DefaultDecision::Reject);
+        assert_eq!(policy.mode, Mode::Off);
+        assert_eq!(policy.on_failure, OnFailure::Accept);
+        assert_eq!(policy.limits.time_ms, 20);
+        assert_eq!(policy.settings["unauthorized"].as_str(), Some("block"));
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        for text in [
+            "x = 1",
+            "[[chain]]\nname = 'a'\nmodule = 'b'\nfail = 'open'",
+            "[[chain]]\nname = 'a'\nmodule = 'b'\nlimits = { fuel-ms = 1 }",
+        ] {
+            assert!(toml::from_str::<Config>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_out_of_range_are_named() {
+        let cases = [
+            (0, 250, 64, "fuel"),
+            (1, 9, 64, "time-ms"),
+            (1, 10_001, 64, "time-ms"),
+            (1, 250, 0, "memory-mib"),
+            (1, 250, 1025, "memory-mib"),
+        ];
+        for (fuel, time_ms, memory_mib, key) in cases {
+            let limits = Limits {
+                fuel,
+                time_ms,
+                memory_mib,
+            };
+            let problem = limits.problem().expect("out of range");
+            assert!(problem.contains(key), "{problem}");
+        }
+        assert_eq!(Limits::default().problem(), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! The engine all policies of one set share: its settings, its pool of instances, its clock.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime::{Engine, EngineWeak, PoolingAllocationConfig};
+
+use super::bindings::gatepost::policy::log;
+use super::config::Config;
+use super::limits::{STACK_BYTES, State, TABLE_ELEMENTS};
+
+/// Between two ticks of the epoch. A guest that loops gives its thread back once per tick, so this
+/// is how long it can hold an asynchronous worker; a policy takes a hundredth of it.
+const TICK: Duration = Duration::from_millis(5);
+/// Room in the pool for what a reload tries out while all evaluations are taken.
+const SPARE_SLOTS: u32 = 4;
+/// Core instances of one component: interpreters are linked from dozens of them.
+const CORE_INSTANCES: u32 = 48;
+/// Linear memories of one component.
+const MEMORIES: u32 = 2;
+/// Tables of one component.
+const TABLES: u32 = 4;
+/// Octets of the host's own records for one component's instances.
+const INSTANCE_BYTES: usize = 2 << 20;
+/// Octets of a fiber's stack: the guest's part and as much again for the host calls below it.
+const FIBER_STACK_BYTES: usize = STACK_BYTES * 2;
+/// Octets of a memory image up to which it is mapped instead of copied, gaps included.
+const IMAGE_BYTES: u64 = 64 << 20;
+
+/// An engine with what is linked into every policy and the turnstile before it.
+pub(super) struct Runtime {
+    pub engine: Engine,
+    pub linker: Linker<State>,
+    permits: Arc<Semaphore>,
+    queue_wait: Duration,
+}
+
+impl Runtime {
+    /// Builds the engine and starts its clock, which stops when the engine is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When this machine cannot run the engine at all, or no thread can be started.
+    pub fn new(config: &Config) -> wasmtime::Result<Self> {
+        let engine = engine(config)?;
+        let mut linker = Linker::new(&engine);
+        log::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+        start_ticking(engine.weak())?;
+        Ok(Self {
+            engine,
+            linker,
+            permits: Arc::new(Semaphore::new(config.concurrency as usize)),
+            queue_wait: Duration::from_millis(config.queue_wait_ms),
+        })
+    }
+
+    /// Waits for a turn; none when it did not come in time.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Some(permit);
+        }
+        let turn = Arc::clone(&self.permits).acquire_owned();
+        let permit = tokio::time::timeout(self.queue_wait, turn).await.ok()?;
+        Some(permit.expect("the semaphore is never closed"))
+    }
+}
+
+/// With a pool when the address space can be reserved, without one when it cannot.
+fn engine(config: &Config) -> wasmtime::Result<Engine> {
+    let mut settings = settings();
+    settings.allocation_strategy(pool(config));
+    Engine::new(&settings).or_else(|error| {
+        tracing::warn!(
+            error = %error.root_cause(),
+            "cannot reserve address space for {} pooled policy instances; \
+             allocating each on demand, which is slower; raise `ulimit -v` or lower policy.concurrency",
+            config.concurrency
+        );
+        let mut settings = self::settings();
+        // Without reservations each memory takes the address space it uses and no more.
+        settings.memory_reservation(0).memory_guard_size(1 << 16);
+        Engine::new(&settings)
+    })
+}
+
+fn settings() -> wasmtime::Config {
+    let mut settings = wasmtime::Config::new();
+    settings
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        // The same request gives the same verdict on every machine.
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(false)
+        .wasm_memory64(false)
+        .max_wasm_stack(STACK_BYTES)
+        .async_stack_size(FIBER_STACK_BYTES)
+        .memory_guaranteed_dense_image_size(IMAGE_BYTES);
+    settings
+}
+
+fn pool(config: &Config) -> PoolingAllocationConfig {
+    let slots = config.concurrency.saturating_add(SPARE_SLOTS);
+    let memory_mib = config.chain.iter().map(|p| p.limits.memory_mib).max();
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(slots)
+        .total_core_instances(slots.saturating_mul(CORE_INSTANCES))
+        .total_memories(slots.saturating_mul(MEMORIES))
+        .total_tables(slots.saturating_mul(TABLES))
+        .total_stacks(slots)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .max_component_instance_size(INSTANCE_BYTES)
+        .table_elements(TABLE_ELEMENTS)
+        .max_memory_size((memory_mib.unwrap_or(1) as usize) << 20);
+    pool
+}
+
+/// Advances the epoch from a thread of its own: a timer of the asynchronous runtime stands still
+/// when guests hold its workers, which is when the epoch is needed.
+fn start_ticking(engine: EngineWeak) -> wasmtime::Result<()> {
+    let tick = move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(TICK);
+        }
+    };
+    thread::Builder::new()
+        .name("policy-epoch".to_owned())
+        .spawn(tick)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_without_room_for_its_pool_allocates_on_demand() {
+        let config = Config {
+            concurrency: 1 << 20,
+            ..Config::default()
+        };
+        assert!(engine(&config).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_does_not_come_in_time_is_given_up() {
+        let config = Config {
+            concurrency: 1,
+            queue_wait_ms: 1,
+            ..Config::default()
+        };
+        let runtime = Runtime::new(&config).expect("the engine runs here");
+        let first = runtime.turn().await.expect("nobody is before us");
+        assert!(runtime.turn().await.is_none());
+        drop(first);
+        assert!(runtime.turn().await.is_some());
+    }
+}

@@ -1,0 +1,156 @@
+//! What one evaluation may hold and say: memory, tables, log lines. One value per store.
+
+use std::sync::Arc;
+
+use wasmtime::ResourceLimiter;
+
+use super::bindings::gatepost::policy::log;
+use super::verdict::printable;
+
+/// Octets the host copies out of a guest in one call. 1 MiB is far above any verdict, and bounds
+/// what a guest can make the host allocate.
+pub(super) const HOST_CALL_BYTES: usize = 1 << 20;
+/// Elements of all tables together; what the largest interpreter met so far needs, three times.
+pub(super) const TABLE_ELEMENTS: usize = 20_000;
+/// Octets of stack a guest has, enough for recursive parsers.
+pub(super) const STACK_BYTES: usize = 512 << 10;
+/// Log lines of one evaluation; the rest is dropped.
+const LOG_LINES: u32 = 32;
+/// Octets of a log line; the rest is cut.
+const LOG_LINE_BYTES: usize = 1024;
+
+/// The host's side of one evaluation.
+pub(super) struct State {
+    policy: Arc<str>,
+    log_lines_left: u32,
+    pub limiter: Limiter,
+}
+
+impl State {
+    pub fn new(policy: Arc<str>, memory_bytes: usize) -> Self {
+        Self {
+            policy,
+            log_lines_left: LOG_LINES,
+            limiter: Limiter::new(memory_bytes),
+        }
+    }
+}
+
+impl log::Host for State {
+    fn write(&mut self, level: log::Level, message: String) {
+        let Some(left) = self.log_lines_left.checked_sub(1) else {
+            return;
+        };
+        self.log_lines_left = left;
+        tracing::debug!(
+            policy = &*self.policy,
+            guest.level = ?level,
+            "policy says: {}",
+            printable(&message, LOG_LINE_BYTES)
+        );
+    }
+}
+
+/// Counts the memory and tables of a store, all of its instances together.
+pub(super) struct Limiter {
+    memory_left: usize,
+    tables_left: usize,
+    /// What was granted last, to be taken back should the engine then fail to grow.
+    last_memory: usize,
+    last_table: usize,
+    denied: bool,
+}
+
+impl Limiter {
+    fn new(memory_bytes: usize) -> Self {
+        Self {
+            memory_left: memory_bytes,
+            tables_left: TABLE_ELEMENTS,
+            last_memory: 0,
+            last_table: 0,
+            denied: false,
+        }
+    }
+
+    /// Whether the guest was refused space at any time.
+    pub fn denied(&self) -> bool {
+        self.denied
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let granted = take(&mut self.memory_left, desired.saturating_sub(current));
+        self.last_memory = granted.unwrap_or(0);
+        self.denied |= granted.is_none();
+        Ok(granted.is_some())
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.memory_left += std::mem::take(&mut self.last_memory);
+        self.denied = true;
+        Ok(())
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let granted = take(&mut self.tables_left, desired.saturating_sub(current));
+        self.last_table = granted.unwrap_or(0);
+        self.denied |= granted.is_none();
+        Ok(granted.is_some())
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.tables_left += std::mem::take(&mut self.last_table);
+        self.denied = true;
+        Ok(())
+    }
+}
+
+/// Takes `amount` of what is left and says so; none when there is too little.
+fn take(left: &mut usize, amount: usize) -> Option<usize> {
+    *left = left.checked_sub(amount)?;
+    Some(amount)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_counted_over_all_instances() {
+        let mut limiter = Limiter::new(100);
+        assert!(limiter.memory_growing(0, 60, None).expect("never fails"));
+        assert!(!limiter.memory_growing(0, 50, None).expect("never fails"));
+        assert!(limiter.denied());
+        assert!(limiter.memory_growing(60, 100, None).expect("never fails"));
+    }
+
+    #[test]
+    fn what_the_engine_could_not_grow_is_given_back() {
+        let mut limiter = Limiter::new(100);
+        assert!(limiter.memory_growing(0, 100, None).expect("never fails"));
+        limiter
+            .memory_grow_failed(wasmtime::Error::msg("no"))
+            .expect("never fails");
+        assert!(limiter.memory_growing(0, 100, None).expect("never fails"));
+    }
+
+    #[test]
+    fn log_lines_are_counted() {
+        let mut state = State::new("p".into(), 0);
+        for _ in 0..LOG_LINES * 2 {
+            log::Host::write(&mut state, log::Level::Info, "x".repeat(5000));
+        }
+        assert_eq!(state.log_lines_left, 0);
+    }
+}

@@ -1,0 +1,293 @@
+//! From a line of the configuration to a policy that is ready to be asked, step by step.
+//!
+//! Whatever can be wrong with a module or its settings is found here, before a client waits.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
+
+use super::bindings::exports::gatepost::policy::lifecycle::{Descriptor, Problem};
+use super::config::{Config, Limits, Mode, OnFailure, PolicyConfig};
+use super::engine::Runtime;
+use super::failure::Failure;
+use super::limits::State;
+use super::load_error::{LoadError, LoadProblem};
+use super::module::{Asked, Policy, PolicyInfo, Turn, run_at_load};
+use super::probe::{self, Stages};
+use super::verdict::printable;
+
+/// Octets of a component file. Interpreted languages need 12 to 18 MiB.
+const MAX_MODULE_BYTES: u64 = 64 << 20;
+/// Octets a policy's own name, version and summary are each cut to.
+const DESCRIPTION_BYTES: usize = 200;
+/// What a call at load time may use: nobody waits for it but the administrator.
+const LOAD_LIMITS: Limits = Limits {
+    fuel: 2_000_000_000,
+    time_ms: 10_000,
+    memory_mib: 0,
+};
+/// The modules that come with the program.
+const BUILTINS: [(&str, &[u8]); 1] = [(
+    "sender-rules",
+    include_bytes!("../../../policies/built/sender-rules.wasm"),
+)];
+
+/// Loads the policies of the chain that are to be enforced, in order.
+pub(super) async fn chain(
+    runtime: &Runtime,
+    config: &Config,
+    base_dir: &Path,
+) -> Result<Vec<Policy>, LoadError> {
+    names(&config.chain)?;
+    let mut chain = Vec::with_capacity(config.chain.len());
+    for entry in &config.chain {
+        if entry.mode == Mode::Off {
+            tracing::info!(policy = entry.name, "policy {} is off", entry.name);
+            continue;
+        }
+        let policy = policy(runtime, entry, base_dir).await;
+        chain.push(policy.map_err(|problem| problem.of(&entry.name))?);
+    }
+    Ok(chain)
+}
+
+/// Names are keys of logs, alerts and rules: one word each, and each once.
+fn names(chain: &[PolicyConfig]) -> Result<(), LoadError> {
+    let mut seen = HashSet::new();
+    for entry in chain {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if !(1..=64).contains(&entry.name.len()) || !entry.name.chars().all(is_word) {
+            return Err(LoadProblem::BadName.of(&entry.name));
+        }
+        if !seen.insert(&entry.name) {
+            return Err(LoadProblem::DuplicateName.of(&entry.name));
+        }
+    }
+    Ok(())
+}
+
+async fn policy(
+    runtime: &Runtime,
+    entry: &PolicyConfig,
+    base_dir: &Path,
+) -> Result<Policy, LoadProblem> {
+    if let Some(problem) = entry.limits.problem() {
+        return Err(LoadProblem::Limits(problem));
+    }
+    let settings: Arc<str> = settings_json(&entry.settings)?.into();
+    let bytes = read(&entry.module, base_dir).await?;
+    let sha256 = pinned_digest(&bytes, entry.sha256.as_deref())?;
+    probe::format(&bytes)?;
+    let component = compile(&runtime.engine, bytes).await?;
+    let pre = link(runtime, &component)?;
+    let stages = probe::stages(&component)?;
+    let asked = Asked {
+        name: entry.name.as_str().into(),
+        pre,
+        limits: entry.limits,
+    };
+    let descriptor = introduce(runtime, &asked, &stages, &settings).await?;
+    Ok(finish(entry, sha256, settings, descriptor, stages, asked))
+}
+
+fn finish(
+    entry: &PolicyConfig,
+    sha256: String,
+    settings: Arc<str>,
+    descriptor: Descriptor,
+    stages: Stages,
+    asked: Asked,
+) -> Policy {
+    if entry.on_failure == OnFailure::Accept {
+        tracing::warn!(
+            policy = entry.name,
+            "policy {} lets messages pass when it fails (on-failure = \"accept\")",
+            entry.name
+        );
+    }
+    Policy {
+        info: PolicyInfo {
+            name: entry.name.clone(),
+            module: entry.module.clone(),
+            title: printable(&descriptor.name, DESCRIPTION_BYTES),
+            version: printable(&descriptor.version, DESCRIPTION_BYTES),
+            summary: printable(&descriptor.summary, DESCRIPTION_BYTES),
+            sha256,
+            stages: stages.names(),
+            fuel_limit: entry.limits.fuel,
+        },
+        on_failure: entry.on_failure,
+        settings,
+        evaluate: stages.evaluate,
+        envelope: stages.envelope,
+        asked,
+    }
+}
+
+/// Settings travel as JSON; TOML's dates become their text.
+fn settings_json(settings: &toml::Table) -> Result<String, LoadProblem> {
+    let mut object = serde_json::Map::new();
+    for (key, value) in settings {
+        object.insert(key.clone(), json(value, key)?);
+    }
+    Ok(serde_json::Value::Object(object).to_string())
+}
+
+fn json(value: &toml::Value, key: &str) -> Result<serde_json::Value, LoadProblem> {
+    Ok(match value {
+        toml::Value::String(text) => text.as_str().into(),
+        toml::Value::Integer(number) => (*number).into(),
+        toml::Value::Boolean(flag) => (*flag).into(),
+        toml::Value::Datetime(date) => date.to_string().into(),
+        toml::Value::Float(number) => serde_json::Number::from_f64(*number)
+            .map(serde_json::Value::Number)
+            .ok_or_else(|| LoadProblem::NotJson(key.to_owned()))?,
+        toml::Value::Array(items) => items
+            .iter()
+            .map(|item| json(item, key))
+            .collect::<Result<_, _>>()?,
+        toml::Value::Table(table) => table
+            .iter()
+            .map(|(key, value)| Ok((key.clone(), json(value, key)?)))
+            .collect::<Result<serde_json::Map<_, _>, LoadProblem>>()?
+            .into(),
+    })
+}
+
+async fn read(module: &str, base_dir: &Path) -> Result<Cow<'static, [u8]>, LoadProblem> {
+    if let Some(name) = module.strip_prefix("builtin:") {
+        let builtin = BUILTINS.iter().find(|(known, _)| *known == name);
+        return match builtin {
+            Some((_, bytes)) => Ok(Cow::Borrowed(bytes)),
+            None => Err(LoadProblem::UnknownBuiltin(name.to_owned())),
+        };
+    }
+    let path = base_dir.join(module);
+    let reading = path.clone();
+    tokio::task::spawn_blocking(move || read_file(&reading))
+        .await
+        .expect("reading a file does not panic")
+        .map_err(|source| LoadProblem::Read { path, source })?
+        .map(Cow::Owned)
+        .ok_or(LoadProblem::TooLarge(MAX_MODULE_BYTES))
+}
+
+/// None when the file is too large. Reads no more than the limit, whatever the path names.
+fn read_file(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    use std::io::Read as _;
+
+    let file = std::fs::File::open(path)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_MODULE_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= MAX_MODULE_BYTES).then_some(bytes))
+}
+
+/// The digest in hexadecimal, when it is the pinned one.
+fn pinned_digest(bytes: &[u8], pin: Option<&str>) -> Result<String, LoadProblem> {
+    let mut actual = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        write!(actual, "{byte:02x}").expect("a string takes everything");
+    }
+    match pin.map(str::trim) {
+        Some(pin) if !pin.eq_ignore_ascii_case(&actual) => Err(LoadProblem::PinMismatch {
+            pinned: pin.to_owned(),
+            actual,
+        }),
+        _ => Ok(actual),
+    }
+}
+
+/// Compiles off the asynchronous workers: an interpreter takes seconds.
+async fn compile(engine: &Engine, bytes: Cow<'static, [u8]>) -> Result<Component, LoadProblem> {
+    let engine = engine.clone();
+    tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes))
+        .await
+        .map_err(|error| LoadProblem::Compile(error.to_string()))?
+        .map_err(|error| LoadProblem::Compile(format!("{error:#}")))
+}
+
+/// Gives the component what it imports, which must be no more than there is to give.
+fn link(runtime: &Runtime, component: &Component) -> Result<InstancePre<State>, LoadProblem> {
+    let unknown = unknown_imports(runtime, component);
+    if !unknown.is_empty() {
+        return Err(LoadProblem::UnknownImports(unknown));
+    }
+    let pre = runtime.linker.instantiate_pre(component);
+    pre.map_err(|error| LoadProblem::WrongShape(format!("{error:#}")))
+}
+
+fn unknown_imports(runtime: &Runtime, component: &Component) -> Vec<String> {
+    let engine = &runtime.engine;
+    let component_type = component.component_type();
+    component_type
+        .imports(engine)
+        .filter(|(name, import)| !is_linked(engine, name, &import.ty))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+/// `types` holds no functions, so there is nothing in it to be given.
+fn is_linked(engine: &Engine, name: &str, item: &ComponentItem) -> bool {
+    match item {
+        ComponentItem::ComponentInstance(instance) => {
+            let only_types = instance
+                .exports(engine)
+                .all(|(_, export)| matches!(export.ty, ComponentItem::Type(_)));
+            only_types || name.starts_with("gatepost:policy/log@0.1.")
+        }
+        ComponentItem::Type(_) => true,
+        _ => false,
+    }
+}
+
+/// Asks the policy who it is and whether its settings are usable.
+async fn introduce(
+    runtime: &Runtime,
+    asked: &Asked,
+    stages: &Stages,
+    settings: &Arc<str>,
+) -> Result<Descriptor, LoadProblem> {
+    let permit = runtime.turn().await.ok_or(LoadProblem::Busy)?;
+    let turn: Turn = Arc::new(permit);
+    let (descriptor,): (Descriptor,) =
+        at_load(asked, "describe", stages.describe, (), &turn).await?;
+    let params = (Arc::clone(settings),);
+    let validate = stages.validate_settings;
+    let (problems,): (Vec<Problem>,) =
+        at_load(asked, "validate-settings", validate, params, &turn).await?;
+    if problems.is_empty() {
+        return Ok(descriptor);
+    }
+    Err(LoadProblem::settings(&problems))
+}
+
+async fn at_load<P, R>(
+    asked: &Asked,
+    name: &'static str,
+    function: ComponentExportIndex,
+    params: P,
+    turn: &Turn,
+) -> Result<R, LoadProblem>
+where
+    P: wasmtime::component::ComponentNamedList + wasmtime::component::Lower + Send + Sync + 'static,
+    R: wasmtime::component::ComponentNamedList + wasmtime::component::Lift + Send + Sync + 'static,
+{
+    let mut asked = asked.clone();
+    asked.limits = Limits {
+        memory_mib: asked.limits.memory_mib,
+        ..LOAD_LIMITS
+    };
+    let called = run_at_load(asked, function, params, Arc::clone(turn)).await;
+    called.map_err(|Failure { kind, detail }| LoadProblem::Call {
+        function: name,
+        kind,
+        detail: printable(&detail, 1000),
+    })
+}

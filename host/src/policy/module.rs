@@ -1,0 +1,231 @@
+//! One loaded policy, and how one question is put to a fresh instance of it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
+use wasmtime::component::{
+    ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower, TypedFunc,
+};
+use wasmtime::{Store, UpdateDeadline};
+
+use super::bindings::{EnvelopeRequest, MessageRequest};
+use super::config::{Limits, OnFailure};
+use super::failure::{DeadlinePassed, Failure, FailureKind};
+use super::limits::{HOST_CALL_BYTES, State};
+use super::types::{Address, Verdict};
+
+/// What is known of a loaded policy, for logs and people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyInfo {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Where it was read from, as the configuration says it.
+    pub module: String,
+    /// What it calls itself.
+    pub title: String,
+    /// The version it states.
+    pub version: String,
+    /// One sentence of its own about what it does.
+    pub summary: String,
+    /// SHA-256 of the component in lower-case hexadecimal.
+    pub sha256: String,
+    /// The stages it takes part in, for example `message-stage`.
+    pub stages: Vec<&'static str>,
+    /// Fuel one evaluation may take.
+    pub fuel_limit: u64,
+}
+
+/// A policy that is ready to be asked.
+pub(super) struct Policy {
+    pub info: PolicyInfo,
+    pub on_failure: OnFailure,
+    /// The JSON document that the policy found usable.
+    pub settings: Arc<str>,
+    pub evaluate: ComponentExportIndex,
+    pub envelope: Option<EnvelopeStage>,
+    pub asked: Asked,
+}
+
+/// The functions of a policy that takes part in the envelope stage.
+pub(super) struct EnvelopeStage {
+    pub on_sender: ComponentExportIndex,
+    pub on_recipient: ComponentExportIndex,
+}
+
+/// What it takes to put a question to a component.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub name: Arc<str>,
+    pub pre: InstancePre<State>,
+    pub limits: Limits,
+}
+
+/// One question, with everything it refers to.
+pub(super) enum Question {
+    Message(MessageRequest),
+    Sender(EnvelopeRequest, Option<Address>),
+    Recipient(EnvelopeRequest, Address),
+}
+
+/// What came of one question.
+pub(super) struct Evaluation {
+    pub result: Result<Verdict, Failure>,
+    pub fuel: u64,
+    pub duration: Duration,
+}
+
+/// Holds a place among the concurrent evaluations for as long as any clone lives.
+pub(super) type Turn = Arc<OwnedSemaphorePermit>;
+
+type Answer = (Result<Verdict, String>,);
+
+impl Policy {
+    /// Puts `question` to a fresh instance; `turn` is held until the instance is gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: an abandoned evaluation ends by its own limits and holds its turn until then.
+    pub async fn ask(&self, question: Question, turn: Turn) -> Evaluation {
+        let started = Instant::now();
+        let asked = self.asked.clone();
+        let called = match question {
+            Question::Message(request) => {
+                let call = asked.call::<_, Answer>(self.evaluate, (request,), turn);
+                run(Box::pin(call)).await
+            }
+            Question::Sender(request, sender) => {
+                let function = self.envelope().on_sender;
+                let call = asked.call::<_, Answer>(function, (request, sender), turn);
+                run(Box::pin(call)).await
+            }
+            Question::Recipient(request, recipient) => {
+                let function = self.envelope().on_recipient;
+                let call = asked.call::<_, Answer>(function, (request, recipient), turn);
+                run(Box::pin(call)).await
+            }
+        };
+        let result = called.result.and_then(|(answer,)| {
+            answer.map_err(|text| Failure::new(FailureKind::GuestError, text))
+        });
+        Evaluation {
+            result,
+            fuel: called.fuel,
+            duration: started.elapsed(),
+        }
+    }
+
+    fn envelope(&self) -> &EnvelopeStage {
+        self.envelope
+            .as_ref()
+            .expect("only asked about what its stages answer")
+    }
+}
+
+/// What came of one call of an exported function.
+pub(super) struct Called<R> {
+    pub result: Result<R, Failure>,
+    pub fuel: u64,
+}
+
+impl Asked {
+    /// Calls `function` of a fresh instance and drops the instance; `held` goes with it.
+    pub async fn call<P, R>(
+        self,
+        function: ComponentExportIndex,
+        params: P,
+        held: Turn,
+    ) -> Called<R>
+    where
+        P: ComponentNamedList + Lower + Send + Sync + 'static,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let mut store = self.store();
+        let result = self.call_in(&mut store, &function, params).await;
+        let fuel = self.limits.fuel - store.get_fuel().unwrap_or(0).min(self.limits.fuel);
+        let denied = store.data().limiter.denied();
+        drop(store);
+        drop(held);
+        Called {
+            result: result.map_err(|error| Failure::from_engine(&error, denied)),
+            fuel,
+        }
+    }
+
+    async fn call_in<P, R>(
+        &self,
+        store: &mut Store<State>,
+        function: &ComponentExportIndex,
+        params: P,
+    ) -> wasmtime::Result<R>
+    where
+        P: ComponentNamedList + Lower + Send + Sync + 'static,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let instance = self.pre.instantiate_async(&mut *store).await?;
+        let function: TypedFunc<P, R> = instance.get_typed_func(&mut *store, function)?;
+        function.call_async(store, params).await
+    }
+
+    /// An empty store with every limit armed; its time runs from now.
+    fn store(&self) -> Store<State> {
+        let memory_bytes = (self.limits.memory_mib as usize) << 20;
+        let state = State::new(Arc::clone(&self.name), memory_bytes);
+        let mut store = Store::new(self.pre.engine(), state);
+        store.limiter(|state| &mut state.limiter);
+        store
+            .set_fuel(self.limits.fuel)
+            .expect("the engine counts fuel");
+        store.set_hostcall_fuel(HOST_CALL_BYTES);
+        let deadline = Instant::now() + Duration::from_millis(self.limits.time_ms);
+        store.epoch_deadline_callback(move |_| {
+            if Instant::now() >= deadline {
+                return Err(DeadlinePassed.into());
+            }
+            Ok(UpdateDeadline::Yield(1))
+        });
+        store.set_epoch_deadline(1);
+        store
+    }
+}
+
+/// Runs a call so that no guest holds an asynchronous worker for longer than one tick.
+///
+/// Nearly every call ends in its first poll, within microseconds and without changing threads. One
+/// that is still running at a tick of the epoch goes on in a thread of its own, where the operating
+/// system shares out the processor.
+async fn run<R: Send + 'static>(
+    mut call: Pin<Box<impl Future<Output = Called<R>> + Send + 'static>>,
+) -> Called<R> {
+    // A guest waits for nothing, so there is nothing to be woken by: it is polled again below.
+    let first_poll = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    if let Poll::Ready(called) = first_poll {
+        return called;
+    }
+    let handle = Handle::current();
+    let rest = tokio::task::spawn_blocking(move || handle.block_on(call));
+    rest.await.unwrap_or_else(|error| Called {
+        result: Err(Failure::new(FailureKind::Trap, error.to_string())),
+        fuel: 0,
+    })
+}
+
+/// As [`run`], for a call at load time.
+pub(super) async fn run_at_load<P, R>(
+    asked: Asked,
+    function: ComponentExportIndex,
+    params: P,
+    turn: Turn,
+) -> Result<R, Failure>
+where
+    P: ComponentNamedList + Lower + Send + Sync + 'static,
+    R: ComponentNamedList + Lift + Send + Sync + 'static,
+{
+    run(Box::pin(asked.call(function, params, turn)))
+        .await
+        .result
+}

@@ -1,0 +1,62 @@
+//! What an administrator may set about the order of sending and about retries.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::retry::Schedule;
+
+/// The section `[scheduler]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Config {
+    /// Waits between attempts, separated by commas; the last one repeats.
+    /// Default `1m,5m,15m,30m,1h,2h,4h`: soon at first, for most trouble is short.
+    pub retry: Schedule,
+    /// How far a wait is moved by chance, in per cent. Default 10, so that a backlog does not return at once.
+    pub retry_jitter_percent: u8,
+    /// Hours until an undelivered recipient is given up. Default 120, five days (RFC 5321 §4.5.4.1).
+    pub expire_after_h: u32,
+    /// Transactions beyond `delivery.max-concurrency` and `delivery.per-destination` that only
+    /// priorities 1 and 2 may use. Default 10, so that slow transfers never keep urgent mail waiting.
+    pub urgent_reserve: usize,
+    /// Seconds until a destination that could not be reached is tried again; doubled each time.
+    /// Default 5.
+    pub unreachable_first_s: u64,
+    /// The longest such wait in seconds. Default 60: a next hop that returns is noticed within a minute.
+    pub unreachable_max_s: u64,
+    /// Octets of content kept in memory for messages that wait. Default 64 MiB; beyond it the
+    /// content is read from the store when its turn comes.
+    pub ready_content_octets: usize,
+    /// Waiting messages whose envelope is kept in memory, about 1 KiB each. Default 100,000; beyond
+    /// it only their place in the order is kept, about 150 octets.
+    pub ready_envelopes: usize,
+    /// Outcomes waiting for their commit. Default 1,024; beyond it deliveries wait.
+    pub unrecorded_outcomes: usize,
+    /// Seconds that running transactions have at shutdown. Default 30.
+    pub shutdown_s: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            retry: Schedule::default(),
+            retry_jitter_percent: 10,
+            expire_after_h: 120,
+            urgent_reserve: 10,
+            unreachable_first_s: 5,
+            unreachable_max_s: 60,
+            ready_content_octets: 64 * 1024 * 1024,
+            ready_envelopes: 100_000,
+            unrecorded_outcomes: 1024,
+            shutdown_s: 30,
+        }
+    }
+}
+
+impl Config {
+    /// How long a message is tried for.
+    pub fn expire_after(&self) -> Duration {
+        Duration::from_secs(u64::from(self.expire_after_h) * 3600)
+    }
+}

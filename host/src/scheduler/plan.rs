@@ -1,0 +1,503 @@
+//! The order of what is to be sent: strictly by priority, then due time, then age. Pure.
+//!
+//! An entry is a message for one destination. It is *waiting* until it is due, then *ready*; taking
+//! it with [`Plan::next`] removes it, so that whoever holds the [`Claim`] is its only owner until it
+//! is put back. A destination that is full or cannot be reached is passed over, so nobody waits
+//! behind it. Every operation costs O(log n).
+
+mod lane;
+mod limits;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use self::lane::{Lane, Order};
+pub use self::limits::Limits;
+use crate::clock::Timestamp;
+use crate::id::QueueId;
+use crate::queue::{Destination, OpenMessage, Priority};
+use crate::smtp::Mailbox;
+
+/// The number of a destination while the plan knows it.
+type LaneId = u32;
+
+/// A message for one destination, taken from the plan to be tried now.
+#[derive(Debug)]
+pub struct Claim {
+    /// The message.
+    pub id: QueueId,
+    /// Where it goes.
+    pub destination: Destination,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// When it is given up.
+    pub expires_at: Timestamp,
+    /// The message with its recipients for this destination; none when it is to be read from the store.
+    pub message: Option<OpenMessage>,
+}
+
+/// How many entries there are, by priority; the index is the priority's number less one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Due, and waiting for a slot or their destination.
+    pub ready: [usize; 5],
+    /// Not due yet.
+    pub waiting: [usize; 5],
+    /// Being tried.
+    pub running: [usize; 5],
+}
+
+/// A destination that cannot be reached at present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreachable {
+    /// Where nothing arrives.
+    pub destination: Destination,
+    /// When it is tried again.
+    pub until: Timestamp,
+    /// Entries that are ready for it.
+    pub ready: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    priority: Priority,
+    due_at: Timestamp,
+    expires_at: Timestamp,
+    is_ready: bool,
+    message: Option<Box<OpenMessage>>,
+}
+
+/// The order of what is to be sent.
+#[derive(Debug)]
+pub struct Plan {
+    limits: Limits,
+    is_paused: bool,
+    entries: BTreeMap<(QueueId, LaneId), Entry>,
+    waiting: BTreeSet<(Timestamp, QueueId, LaneId)>,
+    lanes: HashMap<LaneId, Lane>,
+    lane_ids: HashMap<Destination, LaneId>,
+    next_lane: LaneId,
+    /// The best ready entry of each destination that has a slot for it.
+    eligible: BTreeSet<(Order, LaneId)>,
+    held: BTreeSet<(Timestamp, LaneId)>,
+    running: usize,
+    content_octets: usize,
+    envelopes: usize,
+    counts: Counts,
+}
+
+impl Plan {
+    /// An empty plan.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            is_paused: false,
+            entries: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            lanes: HashMap::new(),
+            lane_ids: HashMap::new(),
+            next_lane: 0,
+            eligible: BTreeSet::new(),
+            held: BTreeSet::new(),
+            running: 0,
+            content_octets: 0,
+            envelopes: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Adds a message, split by where its recipients go. What the plan holds already stays as it is.
+    pub fn insert(&mut self, message: OpenMessage, route: impl Fn(&Mailbox) -> Destination) {
+        let mut rest = message;
+        while let Some(first) = rest.recipients.first() {
+            let destination = route(&first.mailbox);
+            let all = std::mem::take(&mut rest.recipients);
+            let (here, elsewhere): (Vec<_>, Vec<_>) = all
+                .into_iter()
+                .partition(|one| route(&one.mailbox) == destination);
+            let mut part = rest.clone();
+            part.recipients = here;
+            rest.recipients = elsewhere;
+            self.insert_part(part, destination);
+        }
+    }
+
+    /// Adds a message all of whose recipients go to `destination`.
+    pub fn insert_part(&mut self, message: OpenMessage, destination: Destination) {
+        let due_at = message
+            .recipients
+            .iter()
+            .map(|one| one.due_at)
+            .min()
+            .unwrap_or_default();
+        let (id, priority) = (message.id, message.meta.priority);
+        let expires_at = message.meta.expires_at;
+        let kept = self.keep(message);
+        self.add(
+            id,
+            destination,
+            Entry {
+                priority,
+                due_at,
+                expires_at,
+                is_ready: false,
+                message: kept,
+            },
+        );
+    }
+
+    /// Puts a claimed entry back, to be tried at `due_at`; its message is read from the store then.
+    pub fn put_back(&mut self, claim: &Claim, due_at: Timestamp) {
+        let entry = Entry {
+            priority: claim.priority,
+            due_at,
+            expires_at: claim.expires_at,
+            is_ready: false,
+            message: None,
+        };
+        self.add(claim.id, claim.destination.clone(), entry);
+    }
+
+    /// As [`Plan::insert_part`], for a message that could not be tried because its destination cannot be
+    /// reached: it is pulled forward as soon as the destination answers again.
+    pub fn insert_stalled(&mut self, message: OpenMessage, destination: Destination) {
+        let id = message.id;
+        let lane = self.lane(&destination);
+        self.insert_part(message, destination);
+        if let Some(lane) = self.lanes.get_mut(&lane) {
+            lane.stalled.push(id);
+        }
+    }
+
+    fn add(&mut self, id: QueueId, destination: Destination, entry: Entry) {
+        let lane = self.lane(&destination);
+        if self.entries.contains_key(&(id, lane)) {
+            return self.release(&entry);
+        }
+        self.counts.waiting[place(entry.priority)] += 1;
+        self.waiting.insert((entry.due_at, id, lane));
+        self.entries.insert((id, lane), entry);
+        if let Some(lane) = self.lanes.get_mut(&lane) {
+            lane.entries += 1;
+        }
+    }
+
+    /// Drops from a message what there is no memory for.
+    fn keep(&mut self, mut message: OpenMessage) -> Option<Box<OpenMessage>> {
+        if self.envelopes >= self.limits.envelopes {
+            return None;
+        }
+        self.envelopes += 1;
+        let head = message.head.as_ref().map_or(0, bytes::Bytes::len);
+        if self.content_octets + head > self.limits.content_octets {
+            message.head = None;
+        } else {
+            self.content_octets += head;
+        }
+        Some(Box::new(message))
+    }
+
+    fn release(&mut self, entry: &Entry) {
+        if let Some(message) = &entry.message {
+            self.envelopes -= 1;
+            self.content_octets -= message.head.as_ref().map_or(0, bytes::Bytes::len);
+        }
+    }
+
+    /// Takes the most urgent entry that may be tried now.
+    pub fn next(&mut self, now: Timestamp) -> Option<Claim> {
+        self.advance(now);
+        if self.is_paused {
+            return None;
+        }
+        let &(order, lane) = self.eligible.first()?;
+        let reserve = if is_urgent(order.priority) {
+            self.limits.urgent_reserve
+        } else {
+            0
+        };
+        if self.running >= self.limits.max_concurrency + reserve {
+            return None;
+        }
+        let claim = self.take(order.id, lane)?;
+        self.running += 1;
+        self.counts.running[place(order.priority)] += 1;
+        if let Some(state) = self.lanes.get_mut(&lane) {
+            state.running += 1;
+        }
+        self.refresh(lane);
+        Some(claim)
+    }
+
+    /// Takes an entry whose time has run out while its destination could not be tried.
+    ///
+    /// Entries expire in the order of their age, which is that of their ids. It takes no slot.
+    pub fn take_expired(&mut self, now: Timestamp) -> Option<Claim> {
+        let (&(id, lane), entry) = self.entries.first_key_value()?;
+        if entry.expires_at > now || !self.lanes.get(&lane)?.is_held() {
+            return None;
+        }
+        let claim = self.take(id, lane)?;
+        self.refresh(lane);
+        self.forget_idle(lane);
+        Some(claim)
+    }
+
+    /// Frees the slot of a claim. The destination was reached: what stalled for its sake is due now.
+    pub fn finished(&mut self, destination: &Destination, priority: Priority, now: Timestamp) {
+        let Some(lane) = self.free_slot(destination, priority) else {
+            return;
+        };
+        let Some(state) = self.lanes.get_mut(&lane) else {
+            return;
+        };
+        let stalled = state.reached(&self.limits);
+        self.unhold(lane);
+        for id in stalled {
+            self.hurry_entry(id, lane, now);
+        }
+        self.refresh(lane);
+        self.forget_idle(lane);
+    }
+
+    /// Frees the slot of a claim whose destination could not be reached.
+    ///
+    /// While others are being served there, it only takes fewer at a time; else nobody is sent there for a while.
+    pub fn unreachable(&mut self, destination: &Destination, priority: Priority, now: Timestamp) {
+        let Some(lane) = self.free_slot(destination, priority) else {
+            return;
+        };
+        if let Some(state) = self.lanes.get_mut(&lane)
+            && let Some(until) = state.unreachable(&self.limits, now)
+        {
+            self.held.insert((until, lane));
+        }
+        self.refresh(lane);
+    }
+
+    /// Frees the slot of a claim that came to nothing, and tells nothing of the destination.
+    pub fn abandoned(&mut self, destination: &Destination, priority: Priority) {
+        if let Some(lane) = self.free_slot(destination, priority) {
+            self.refresh(lane);
+            self.forget_idle(lane);
+        }
+    }
+
+    fn free_slot(&mut self, destination: &Destination, priority: Priority) -> Option<LaneId> {
+        let lane = *self.lane_ids.get(destination)?;
+        let state = self.lanes.get_mut(&lane)?;
+        state.running = state.running.saturating_sub(1);
+        self.running = self.running.saturating_sub(1);
+        let count = &mut self.counts.running[place(priority)];
+        *count = count.saturating_sub(1);
+        Some(lane)
+    }
+
+    /// When [`Plan::next`] may have something that it has not now; a freed slot aside.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let waiting = self.waiting.first().map(|&(due_at, ..)| due_at);
+        let held = self.held.first().map(|&(until, _)| until);
+        waiting.into_iter().chain(held).min()
+    }
+
+    /// Stops all sending; what runs goes on.
+    pub const fn pause(&mut self) {
+        self.is_paused = true;
+    }
+
+    /// Starts sending again.
+    pub const fn resume(&mut self) {
+        self.is_paused = false;
+    }
+
+    /// True between [`Plan::pause`] and [`Plan::resume`].
+    pub const fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Makes every waiting entry of a message due now. False when there is none.
+    pub fn hurry(&mut self, id: QueueId, now: Timestamp) -> bool {
+        let lanes = self.lanes_of(id);
+        for &lane in &lanes {
+            self.hurry_entry(id, lane, now);
+            self.refresh(lane);
+        }
+        !lanes.is_empty()
+    }
+
+    /// Removes every entry of a message that is not being tried. False when there is none.
+    pub fn remove(&mut self, id: QueueId) -> bool {
+        let lanes = self.lanes_of(id);
+        for &lane in &lanes {
+            let _removed = self.take(id, lane);
+            self.refresh(lane);
+            self.forget_idle(lane);
+        }
+        !lanes.is_empty()
+    }
+
+    /// How many entries there are.
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The destinations that cannot be reached at present.
+    pub fn unreachable_destinations(&self) -> Vec<Unreachable> {
+        let lanes = self.held.iter().filter_map(|&(until, lane)| {
+            let state = self.lanes.get(&lane)?;
+            Some(Unreachable {
+                destination: state.destination.clone(),
+                until,
+                ready: state.ready.len(),
+            })
+        });
+        lanes.collect()
+    }
+
+    fn lanes_of(&self, id: QueueId) -> Vec<LaneId> {
+        let range = self.entries.range((id, LaneId::MIN)..=(id, LaneId::MAX));
+        range.map(|(&(_, lane), _)| lane).collect()
+    }
+
+    /// Makes ready what has become due, and tries again where nobody could be reached.
+    fn advance(&mut self, now: Timestamp) {
+        while let Some(&(due_at, id, lane)) = self.waiting.first()
+            && due_at <= now
+        {
+            self.make_ready(id, lane);
+            self.refresh(lane);
+        }
+        while let Some(&(until, lane)) = self.held.first()
+            && until <= now
+        {
+            self.unhold(lane);
+            self.refresh(lane);
+            self.forget_idle(lane);
+        }
+    }
+
+    fn make_ready(&mut self, id: QueueId, lane: LaneId) {
+        let (Some(entry), Some(state)) =
+            (self.entries.get_mut(&(id, lane)), self.lanes.get_mut(&lane))
+        else {
+            return;
+        };
+        if entry.is_ready {
+            return;
+        }
+        entry.is_ready = true;
+        self.waiting.remove(&(entry.due_at, id, lane));
+        state.ready.insert(entry.order(id));
+        self.counts.waiting[place(entry.priority)] -= 1;
+        self.counts.ready[place(entry.priority)] += 1;
+    }
+
+    fn hurry_entry(&mut self, id: QueueId, lane: LaneId, now: Timestamp) {
+        let Some(entry) = self
+            .entries
+            .get_mut(&(id, lane))
+            .filter(|entry| !entry.is_ready)
+        else {
+            return;
+        };
+        self.waiting.remove(&(entry.due_at, id, lane));
+        entry.due_at = entry.due_at.min(now);
+        self.waiting.insert((entry.due_at, id, lane));
+        self.make_ready(id, lane);
+    }
+
+    /// Removes an entry from everywhere but `eligible`, which the caller refreshes.
+    fn take(&mut self, id: QueueId, lane: LaneId) -> Option<Claim> {
+        let entry = self.entries.remove(&(id, lane))?;
+        self.release(&entry);
+        let state = self.lanes.get_mut(&lane)?;
+        state.entries -= 1;
+        if entry.is_ready {
+            state.ready.remove(&entry.order(id));
+            self.counts.ready[place(entry.priority)] -= 1;
+        } else {
+            self.waiting.remove(&(entry.due_at, id, lane));
+            self.counts.waiting[place(entry.priority)] -= 1;
+        }
+        Some(Claim {
+            id,
+            destination: state.destination.clone(),
+            priority: entry.priority,
+            expires_at: entry.expires_at,
+            message: entry.message.map(|message| *message),
+        })
+    }
+
+    /// Brings what `eligible` says about a destination up to date.
+    fn refresh(&mut self, lane: LaneId) {
+        let Some(state) = self.lanes.get_mut(&lane) else {
+            return;
+        };
+        let best = state.best(&self.limits);
+        let before = std::mem::replace(&mut state.advertised, best);
+        if before == best {
+            return;
+        }
+        if let Some(order) = before {
+            self.eligible.remove(&(order, lane));
+        }
+        if let Some(order) = best {
+            self.eligible.insert((order, lane));
+        }
+    }
+
+    fn unhold(&mut self, lane: LaneId) {
+        if let Some(until) = self
+            .lanes
+            .get_mut(&lane)
+            .and_then(|state| state.held_until.take())
+        {
+            self.held.remove(&(until, lane));
+        }
+    }
+
+    fn lane(&mut self, destination: &Destination) -> LaneId {
+        if let Some(&lane) = self.lane_ids.get(destination) {
+            return lane;
+        }
+        let lane = self.next_lane;
+        // Four thousand million destinations ago the number was free again long since.
+        self.next_lane = self.next_lane.wrapping_add(1);
+        self.lane_ids.insert(destination.clone(), lane);
+        self.lanes
+            .insert(lane, Lane::new(destination.clone(), &self.limits));
+        lane
+    }
+
+    /// Forgets a destination that nothing goes to.
+    fn forget_idle(&mut self, lane: LaneId) {
+        let Some(state) = self.lanes.get(&lane) else {
+            return;
+        };
+        if state.entries == 0 && state.running == 0 && !state.is_held() {
+            self.lane_ids.remove(&state.destination);
+            self.lanes.remove(&lane);
+        }
+    }
+}
+
+impl Entry {
+    const fn order(&self, id: QueueId) -> Order {
+        Order {
+            priority: self.priority,
+            due_at: self.due_at,
+            id,
+        }
+    }
+}
+
+/// Priorities 1 and 2 may use the reserved slots.
+fn is_urgent(priority: Priority) -> bool {
+    priority <= Priority::High
+}
+
+fn place(priority: Priority) -> usize {
+    usize::from(priority.number() - 1)
+}
+
+#[cfg(test)]
+mod tests;

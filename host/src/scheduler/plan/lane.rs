@@ -1,0 +1,103 @@
+//! One destination: what is ready for it, what runs, and whether it can be reached.
+
+use std::collections::BTreeSet;
+
+use super::{Limits, is_urgent};
+use crate::clock::Timestamp;
+use crate::id::QueueId;
+use crate::queue::{Destination, Priority};
+
+/// Successes after which one more is tried at a time, where there were too many.
+const SUCCESSES_PER_SLOT: u32 = 20;
+
+/// The order of entries: smaller goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Order {
+    pub priority: Priority,
+    pub due_at: Timestamp,
+    pub id: QueueId,
+}
+
+/// What the plan knows of a destination.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub destination: Destination,
+    pub ready: BTreeSet<Order>,
+    /// Ready and waiting ones.
+    pub entries: usize,
+    pub running: usize,
+    pub held_until: Option<Timestamp>,
+    /// What stands for it among the eligible.
+    pub advertised: Option<Order>,
+    /// Deferred because there was no connection; due as soon as there is one.
+    pub stalled: Vec<QueueId>,
+    /// Entries tried at a time; shrinks when the peer takes fewer connections.
+    window: usize,
+    failures: u32,
+    successes: u32,
+}
+
+impl Lane {
+    pub fn new(destination: Destination, limits: &Limits) -> Self {
+        Self {
+            destination,
+            ready: BTreeSet::new(),
+            entries: 0,
+            running: 0,
+            held_until: None,
+            advertised: None,
+            stalled: Vec::new(),
+            window: limits.per_destination,
+            failures: 0,
+            successes: 0,
+        }
+    }
+
+    pub const fn is_held(&self) -> bool {
+        self.held_until.is_some()
+    }
+
+    /// The best ready entry, if there is a slot for it.
+    pub fn best(&self, limits: &Limits) -> Option<Order> {
+        let best = *self.ready.first()?;
+        let slots = match (self.is_held(), self.failures, is_urgent(best.priority)) {
+            (true, ..) => 0,
+            // After a failure one is sent ahead to see.
+            (false, 1.., _) => 1,
+            (false, 0, true) => self.window + limits.urgent_reserve,
+            (false, 0, false) => self.window,
+        };
+        (self.running < slots).then_some(best)
+    }
+
+    /// Notes a success; what stalled until now is returned.
+    pub fn reached(&mut self, limits: &Limits) -> Vec<QueueId> {
+        self.successes += 1;
+        if self.successes >= SUCCESSES_PER_SLOT {
+            self.successes = 0;
+            self.window = (self.window + 1).min(limits.per_destination);
+        }
+        if self.failures == 0 {
+            return Vec::new();
+        }
+        self.failures = 0;
+        self.window = limits.per_destination;
+        std::mem::take(&mut self.stalled)
+    }
+
+    /// Notes that no connection could be made; returns until when nobody is sent there, if so.
+    pub fn unreachable(&mut self, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
+        self.successes = 0;
+        if self.running > 0 {
+            self.window = self.window.min(self.running);
+            return None;
+        }
+        if self.is_held() {
+            return None;
+        }
+        self.failures = self.failures.saturating_add(1);
+        let until = now + limits.unreachable_wait(self.failures);
+        self.held_until = Some(until);
+        self.held_until
+    }
+}

@@ -1,0 +1,1 @@
+//! Replays the golden transcripts in `tests/transcripts`.

@@ -1,0 +1,130 @@
+//! What attempts came to: the timeline, the recipients' new statuses, and the end of a message.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteConnection;
+
+use super::bulk::{Bulk, Statement};
+use super::{StoreError, content, rows};
+use crate::clock::Timestamp;
+use crate::id::QueueId;
+use crate::queue::{AttemptRecord, RecordedAttempt};
+
+/// Recorded twice it is still one attempt: a caller that was told `Unavailable` asks again.
+static INSERT_ATTEMPTS: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "INSERT INTO attempt (message_id, recipient, ended_at, next_hop, outcome, reply_code, \
+         reply_text) VALUES ",
+        7,
+        0,
+        " ON CONFLICT DO NOTHING",
+    )
+});
+/// A recipient that is settled stays so, except that a delivery which happened is not denied.
+static UPDATE_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "WITH result (message_id, position, status, due_at) AS (VALUES ",
+        4,
+        0,
+        ") UPDATE recipient SET status = result.status, due_at = result.due_at, \
+         attempts = recipient.attempts + 1 FROM result \
+         WHERE recipient.message_id = result.message_id \
+         AND recipient.position = result.position \
+         AND (recipient.status <= 1 OR result.status = 2)",
+    )
+});
+static FINISH_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "UPDATE message SET open = 0, finished_at = $1 WHERE open = 1 AND NOT EXISTS \
+         (SELECT 1 FROM recipient WHERE recipient.message_id = message.id AND status <= 1) \
+         AND id IN (VALUES ",
+        1,
+        1,
+        ") RETURNING id, staged_chunks",
+    )
+});
+
+type Settled<'a> = (QueueId, &'a RecordedAttempt);
+
+/// Records attempts; of messages that are finished by them the content is deleted.
+pub(super) async fn record(
+    connection: &mut SqliteConnection,
+    records: &[&AttemptRecord],
+) -> Result<(), StoreError> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    record_all(connection, records)
+        .await
+        .map_err(|error| StoreError::writing("record an attempt", error))
+}
+
+async fn record_all(
+    connection: &mut SqliteConnection,
+    records: &[&AttemptRecord],
+) -> Result<(), sqlx::Error> {
+    let results: Vec<Settled<'_>> = records
+        .iter()
+        .flat_map(|record| record.attempts.iter().map(|attempt| (record.id, attempt)))
+        .collect();
+    INSERT_ATTEMPTS
+        .execute(connection, &results, bind_attempt)
+        .await?;
+    for statement in UPDATE_RECIPIENTS.padded(&results, |start| start, bind_result) {
+        statement.execute(&mut *connection).await?;
+    }
+    finish(connection, &settled(&results)).await
+}
+
+/// The messages that may be finished: those with a recipient that is no longer open.
+fn settled(results: &[Settled<'_>]) -> Vec<i64> {
+    let ids: BTreeSet<i64> = results
+        .iter()
+        .filter(|(_, recorded)| !recorded.status.is_open())
+        .map(|(id, _)| id.as_i64())
+        .collect();
+    ids.into_iter().collect()
+}
+
+async fn finish(connection: &mut SqliteConnection, ids: &[i64]) -> Result<(), sqlx::Error> {
+    let now = Timestamp::now().as_millis();
+    let (mut finished, mut chunked) = (Vec::new(), Vec::new());
+    for statement in FINISH_MESSAGES.padded(
+        ids,
+        |start| start.bind(now),
+        |statement, id| statement.bind(*id),
+    ) {
+        for row in statement.fetch_all(&mut *connection).await? {
+            let id: i64 = row.try_get("id")?;
+            finished.push(id);
+            if row.try_get::<i64, _>("staged_chunks")? > 0 {
+                chunked.push(id);
+            }
+        }
+    }
+    content::delete_heads(connection, &finished).await?;
+    content::delete_chunks(connection, &chunked).await
+}
+
+fn bind_attempt(statement: Statement, (id, recorded): &Settled<'_>) -> Statement {
+    let attempt = &recorded.attempt;
+    let reply = attempt.outcome.reply();
+    statement
+        .bind(id.as_i64())
+        .bind(i64::from(attempt.recipient))
+        .bind(attempt.at.as_millis())
+        .bind(attempt.next_hop.as_str())
+        .bind(rows::outcome_code(&attempt.outcome))
+        .bind(i64::from(reply.code))
+        .bind(reply.text.as_str())
+}
+
+fn bind_result(statement: Statement, (id, recorded): &Settled<'_>) -> Statement {
+    statement
+        .bind(id.as_i64())
+        .bind(i64::from(recorded.attempt.recipient))
+        .bind(recorded.status.code())
+        .bind(recorded.due_at.as_millis())
+}

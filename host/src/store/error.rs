@@ -1,0 +1,220 @@
+//! What can go wrong in the store, and whose fault it is.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A failure of the store. Cheap to clone, for everyone who waited for the same transaction hears of it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The URL names a kind of database this build cannot use.
+    #[error("cannot use a `{scheme}` database as the store")]
+    Unsupported {
+        /// What stands before the colon.
+        scheme: String,
+    },
+    /// The URL does not name a file.
+    #[error("`{url}` does not name a database file")]
+    MalformedUrl {
+        /// The whole URL.
+        url: String,
+    },
+    /// The database file cannot be opened or made.
+    #[error("cannot open the store {}", path.display())]
+    Open {
+        /// The database file.
+        path: PathBuf,
+        /// Why.
+        source: Arc<sqlx::Error>,
+    },
+    /// The database file cannot be made.
+    #[error("cannot create the store {}", path.display())]
+    Create {
+        /// The database file.
+        path: PathBuf,
+        /// Why.
+        source: Arc<io::Error>,
+    },
+    /// The file is not a database, or one of another program.
+    #[error("{} is not a gatepost store", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer release has written the store.
+    #[error("the store {} has schema version {found}; this release knows versions up to {known}", path.display())]
+    NewerSchema {
+        /// The database file.
+        path: PathBuf,
+        /// The version it has.
+        found: i64,
+        /// The newest version known here.
+        known: i64,
+    },
+    /// Another server owns the queue.
+    #[error("another server is using the queue of {}", path.display())]
+    QueueLocked {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The lock file cannot be used.
+    #[error("cannot lock the queue with {}", path.display())]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        source: Arc<io::Error>,
+    },
+    /// Something of that name exists already.
+    #[error("{what} exists already")]
+    Conflict {
+        /// What was to be made.
+        what: String,
+    },
+    /// There is no such thing.
+    #[error("there is no {what}")]
+    NotFound {
+        /// What was asked for.
+        what: String,
+    },
+    /// It cannot be deleted while something needs it.
+    #[error("cannot delete {what}: it still has {holder}")]
+    InUse {
+        /// What was to be deleted.
+        what: String,
+        /// What needs it.
+        holder: String,
+    },
+    /// The database found the data itself wrong; trying again will not help.
+    #[error("cannot {attempt}: the store refuses the data")]
+    Refused {
+        /// What was attempted.
+        attempt: &'static str,
+        /// Why.
+        source: Arc<sqlx::Error>,
+    },
+    /// Nothing is known to have been written, and nothing is accepted until the store works again.
+    #[error("cannot {attempt}: the store is not available")]
+    Unavailable {
+        /// What was attempted.
+        attempt: &'static str,
+        /// Why.
+        source: Arc<sqlx::Error>,
+    },
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+    /// Reading failed.
+    #[error("cannot read {what} from the store")]
+    Read {
+        /// What was read.
+        what: &'static str,
+        /// Why.
+        source: Arc<sqlx::Error>,
+    },
+    /// The store holds a value that this release would never write.
+    #[error("the store holds an impossible {what}: `{value}`")]
+    Damaged {
+        /// What the value should be.
+        what: &'static str,
+        /// The value.
+        value: String,
+    },
+}
+
+impl StoreError {
+    /// What the person who meets the error can do, as one sentence.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Unsupported { scheme } if scheme.starts_with("postgres") => {
+                "this build keeps its store in SQLite; set store.url to \"sqlite://gatepost.db\""
+            }
+            Self::Unsupported { .. } | Self::MalformedUrl { .. } => {
+                "set store.url to sqlite:// and the path of a file, for example \"sqlite://gatepost.db\""
+            }
+            Self::Open { .. } | Self::Create { .. } | Self::Lock { .. } => {
+                "the folder of store.url must exist and be writable for this user, and so must the file"
+            }
+            Self::Foreign { .. } => {
+                "point store.url at a store of gatepost, or at a file that does not exist yet"
+            }
+            Self::NewerSchema { .. } => "use the release that wrote the store, or a newer one",
+            Self::QueueLocked { .. } => {
+                "stop the other server, or give this one a store.url of its own"
+            }
+            Self::InUse { .. } => {
+                "delete the users first, and let the queue deliver or delete its messages"
+            }
+            Self::Unavailable { .. } => {
+                "look at the free space and the permissions of the store's folder; it is tried again by itself"
+            }
+            Self::Damaged { .. } => {
+                "restore the store from a backup, or ask for help with this message"
+            }
+            _ => return None,
+        })
+    }
+
+    /// True when the job itself is wrong, so that others in its transaction may go on without it.
+    pub(super) const fn is_fault_of_job(&self) -> bool {
+        matches!(
+            self,
+            Self::Conflict { .. }
+                | Self::NotFound { .. }
+                | Self::InUse { .. }
+                | Self::Refused { .. }
+        )
+    }
+
+    /// Classifies what the database said about a write.
+    pub(super) fn writing(attempt: &'static str, error: sqlx::Error) -> Self {
+        let source = Arc::new(error);
+        if is_data_fault(&source) {
+            Self::Refused { attempt, source }
+        } else {
+            Self::Unavailable { attempt, source }
+        }
+    }
+
+    /// What the database said about a read.
+    pub(super) fn reading(what: &'static str, error: sqlx::Error) -> Self {
+        Self::Read {
+            what,
+            source: Arc::new(error),
+        }
+    }
+
+    /// What the database said about the file when it was opened.
+    pub(super) fn opening(path: PathBuf, error: sqlx::Error) -> Self {
+        if primary_code(&error) == Some(SQLITE_NOTADB) {
+            return Self::Foreign { path };
+        }
+        Self::Open {
+            path,
+            source: Arc::new(error),
+        }
+    }
+}
+
+/// The row or value is too big.
+const SQLITE_TOOBIG: i64 = 18;
+/// A constraint does not hold.
+const SQLITE_CONSTRAINT: i64 = 19;
+/// A value is of the wrong type.
+const SQLITE_MISMATCH: i64 = 20;
+/// The file is something else.
+const SQLITE_NOTADB: i64 = 26;
+
+fn is_data_fault(error: &sqlx::Error) -> bool {
+    matches!(
+        primary_code(error),
+        Some(SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH)
+    )
+}
+
+/// The result code without its extension (the low eight bits).
+fn primary_code(error: &sqlx::Error) -> Option<i64> {
+    let code = error.as_database_error()?.code()?;
+    code.parse::<i64>().ok().map(|code| code & 0xff)
+}

@@ -1,0 +1,144 @@
+//! What the writer can be asked to do, and how a group of it becomes few statements.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::accounts::Edit;
+use super::{StoreError, alerts, attempts, content, messages, upkeep};
+use crate::alert::NewAlert;
+use crate::clock::Timestamp;
+use crate::id::QueueId;
+use crate::queue::{AttemptRecord, NewMessage};
+
+/// Work that waits for the writer, and who waits for it.
+pub(super) struct Job {
+    /// What is to be written.
+    pub(super) work: Work,
+    /// Told after the commit: the id of what was made, or how many rows it concerned.
+    pub(super) reply: oneshot::Sender<Result<i64, StoreError>>,
+    /// Its share of the octets that may wait.
+    pub(super) _share: Option<OwnedSemaphorePermit>,
+}
+
+/// What is to be written.
+pub(super) enum Work {
+    /// A part of a large message that is still being received.
+    Stage(Chunk),
+    /// The upload of these chunks has ended without a message.
+    Discard(QueueId),
+    /// A message with what its verdict raised.
+    Accept(Arc<NewMessage>, Vec<NewAlert>),
+    /// What an attempt came to.
+    Record(AttemptRecord),
+    /// Alerts without a message.
+    Raise(Vec<NewAlert>),
+    /// A change of lists or accounts.
+    Edit(Edit),
+    /// Deletes chunks that belong to no message.
+    DiscardOrphans,
+    /// Deletes some of the messages finished before.
+    PurgeMessages(Timestamp),
+    /// Deletes alerts that last happened before.
+    PurgeAlerts(Timestamp),
+}
+
+/// A staged part of a message.
+pub(super) struct Chunk {
+    /// The message it will belong to.
+    pub(super) id: QueueId,
+    /// Its place, from 0.
+    pub(super) index: u32,
+    /// Its content.
+    pub(super) octets: Bytes,
+}
+
+impl Work {
+    /// Octets of content it holds in memory while it waits.
+    pub(super) fn octets(&self) -> usize {
+        match self {
+            Self::Stage(chunk) => chunk.octets.len(),
+            Self::Accept(message, _) => message.content.head.len(),
+            _ => 0,
+        }
+    }
+
+    /// What is attempted, for errors.
+    pub(super) const fn attempt(&self) -> &'static str {
+        match self {
+            Self::Stage(_) => "store a part of a message",
+            Self::Discard(_) | Self::DiscardOrphans => "discard an upload",
+            Self::Accept(..) => "store a message",
+            Self::Record(_) => "record an attempt",
+            Self::Raise(_) => "store an alert",
+            Self::Edit(_) => "change an account",
+            Self::PurgeMessages(_) | Self::PurgeAlerts(_) => "purge what is old",
+        }
+    }
+}
+
+/// The work of one transaction, sorted by kind.
+#[derive(Default)]
+struct Group<'a> {
+    chunks: Vec<&'a Chunk>,
+    accepted: Vec<&'a NewMessage>,
+    records: Vec<&'a AttemptRecord>,
+    alerts: Vec<&'a NewAlert>,
+    discarded: Vec<QueueId>,
+    /// Executed one by one; with their places, for their answers.
+    single: Vec<(usize, &'a Work)>,
+}
+
+impl<'a> Group<'a> {
+    fn sort(works: &[&'a Work]) -> Self {
+        let mut group = Self::default();
+        for (place, work) in works.iter().enumerate() {
+            match work {
+                Work::Stage(chunk) => group.chunks.push(chunk),
+                Work::Accept(message, alerts) => {
+                    group.accepted.push(message);
+                    group.alerts.extend(alerts);
+                }
+                Work::Record(record) => group.records.push(record),
+                Work::Raise(alerts) => group.alerts.extend(alerts),
+                Work::Discard(id) => group.discarded.push(*id),
+                _ => group.single.push((place, work)),
+            }
+        }
+        group
+    }
+}
+
+/// Executes all the work inside the transaction that is open; returns an answer for each.
+///
+/// Kinds follow one another in the order of a message's life: its chunks, itself, its attempts.
+pub(super) async fn apply(
+    connection: &mut SqliteConnection,
+    works: &[&Work],
+) -> Result<Vec<i64>, StoreError> {
+    let group = Group::sort(works);
+    content::stage(connection, &group.chunks).await?;
+    messages::insert(connection, &group.accepted).await?;
+    attempts::record(connection, &group.records).await?;
+    alerts::raise(connection, &group.alerts).await?;
+    content::discard(connection, &group.discarded).await?;
+    let mut answers = vec![0; works.len()];
+    for (place, work) in group.single {
+        answers[place] = apply_single(connection, work).await?;
+    }
+    Ok(answers)
+}
+
+async fn apply_single(connection: &mut SqliteConnection, work: &Work) -> Result<i64, StoreError> {
+    match work {
+        Work::Edit(edit) => edit.apply(connection).await,
+        Work::DiscardOrphans => upkeep::discard_orphans(connection).await,
+        Work::PurgeMessages(before) => upkeep::purge_messages(connection, *before).await,
+        Work::PurgeAlerts(before) => upkeep::purge_alerts(connection, *before).await,
+        Work::Stage(_) | Work::Discard(_) | Work::Accept(..) | Work::Record(_) | Work::Raise(_) => {
+            Ok(0)
+        }
+    }
+}

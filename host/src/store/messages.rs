@@ -1,0 +1,171 @@
+//! Messages and their recipients, from the commit that accepts them to the scheduler's start.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+
+use super::bulk::{Bulk, Statement};
+use super::{StoreError, content, rows};
+use crate::id::QueueId;
+use crate::queue::{NewMessage, OpenMessage, OpenRecipient, RecipientStatus};
+use crate::smtp::Mailbox;
+
+const SELECT_OPEN_MESSAGES: &str = "SELECT id, list_id, username, reverse_path, priority, body, \
+     subject, message_id, session_id, rule, received_at, expires_at, size, staged_chunks \
+     FROM message WHERE open = 1 AND id > $1 ORDER BY id LIMIT $2";
+/// Statuses up to 1 are the open ones.
+const SELECT_OPEN_RECIPIENTS: &str = "SELECT message_id, position, mailbox, attempts, due_at \
+     FROM recipient WHERE status <= 1 AND message_id IN \
+     (SELECT id FROM message WHERE open = 1 AND id > $1 ORDER BY id LIMIT $2) \
+     ORDER BY message_id, position";
+
+static INSERT_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "INSERT INTO message (id, list_id, username, reverse_path, priority, body, subject, \
+         message_id, session_id, rule, received_at, expires_at, size, staged_chunks, open) VALUES ",
+        15,
+        0,
+        "",
+    )
+});
+static INSERT_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "INSERT INTO recipient (message_id, position, mailbox, status, attempts, due_at) VALUES ",
+        6,
+        0,
+        "",
+    )
+});
+
+/// A recipient on its way into the store.
+struct NewRecipient<'a> {
+    message: &'a NewMessage,
+    position: i64,
+    mailbox: &'a Mailbox,
+}
+
+/// Stores accepted messages with their recipients and heads.
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    messages: &[&NewMessage],
+) -> Result<(), StoreError> {
+    insert_all(connection, messages)
+        .await
+        .map_err(|error| StoreError::writing("store a message", error))
+}
+
+async fn insert_all(
+    connection: &mut SqliteConnection,
+    messages: &[&NewMessage],
+) -> Result<(), sqlx::Error> {
+    INSERT_MESSAGES
+        .execute(connection, messages, |statement, message| {
+            bind_message(statement, message)
+        })
+        .await?;
+    let recipients: Vec<NewRecipient<'_>> = messages
+        .iter()
+        .flat_map(|message| new_recipients(message))
+        .collect();
+    INSERT_RECIPIENTS
+        .execute(connection, &recipients, bind_recipient)
+        .await?;
+    content::insert_heads(connection, messages).await
+}
+
+fn new_recipients(message: &NewMessage) -> impl Iterator<Item = NewRecipient<'_>> {
+    (0..)
+        .zip(&message.recipients)
+        .map(move |(position, mailbox)| NewRecipient {
+            message,
+            position,
+            mailbox,
+        })
+}
+
+fn bind_message(statement: Statement, message: &&NewMessage) -> Statement {
+    let meta = &message.meta;
+    statement
+        .bind(message.id.as_i64())
+        .bind(meta.list_id)
+        .bind(meta.username.as_str())
+        .bind(meta.reverse_path.as_ref().map(Mailbox::as_str))
+        .bind(i64::from(meta.priority.number()))
+        .bind(rows::body_code(meta.body))
+        .bind(meta.subject.as_str())
+        .bind(meta.message_id.as_str())
+        .bind(meta.session_id.as_str())
+        .bind(meta.rule.as_str())
+        .bind(meta.received_at.as_millis())
+        .bind(meta.expires_at.as_millis())
+        .bind(i64::try_from(message.content.size).unwrap_or(i64::MAX))
+        .bind(i64::from(message.content.staged_chunks))
+        .bind(1_i64)
+}
+
+fn bind_recipient(statement: Statement, recipient: &NewRecipient<'_>) -> Statement {
+    statement
+        .bind(recipient.message.id.as_i64())
+        .bind(recipient.position)
+        .bind(recipient.mailbox.as_str())
+        .bind(RecipientStatus::Queued.code())
+        .bind(0_i64)
+        .bind(recipient.message.meta.received_at.as_millis())
+}
+
+/// A page of the messages that are still to be served, without their heads, oldest first.
+pub(super) async fn open(
+    readers: &SqlitePool,
+    after: Option<QueueId>,
+    limit: u32,
+) -> Result<Vec<OpenMessage>, StoreError> {
+    let failed = |error| StoreError::reading("the queue", error);
+    let after = after.map_or(i64::MIN, QueueId::as_i64);
+    // One transaction, so that both statements see the same queue.
+    let mut transaction = readers.begin().await.map_err(failed)?;
+    let messages = sqlx::query(SELECT_OPEN_MESSAGES)
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    let recipients = sqlx::query(SELECT_OPEN_RECIPIENTS)
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    transaction.rollback().await.map_err(failed)?;
+    let mut recipients = by_message(&recipients)?;
+    messages
+        .iter()
+        .map(|row| open_message(row, &mut recipients))
+        .collect()
+}
+
+fn by_message(rows: &[SqliteRow]) -> Result<HashMap<QueueId, Vec<OpenRecipient>>, StoreError> {
+    let mut recipients: HashMap<QueueId, Vec<OpenRecipient>> = HashMap::new();
+    for row in rows {
+        recipients
+            .entry(rows::queue_id(row, "message_id")?)
+            .or_default()
+            .push(rows::open_recipient(row)?);
+    }
+    Ok(recipients)
+}
+
+fn open_message(
+    row: &SqliteRow,
+    recipients: &mut HashMap<QueueId, Vec<OpenRecipient>>,
+) -> Result<OpenMessage, StoreError> {
+    let id = rows::queue_id(row, "id")?;
+    Ok(OpenMessage {
+        id,
+        meta: Arc::new(rows::message_meta(row)?),
+        recipients: recipients.remove(&id).unwrap_or_default(),
+        size: rows::count(row, "size")?,
+        staged_chunks: rows::count(row, "staged_chunks")?,
+        head: None,
+    })
+}

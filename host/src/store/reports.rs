@@ -1,0 +1,129 @@
+//! Answers "what happened to this message?" for the command line and the panel.
+
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::{QueryBuilder, Sqlite};
+
+use super::{StoreError, rows};
+use crate::id::QueueId;
+use crate::queue::{
+    MessageDetails, MessageFilter, MessageSummary, RecipientCounts, RecipientStatus,
+};
+
+/// One correlated count for each status: a page is small, and each is a walk over one message's recipients.
+const SELECT_SUMMARIES: &str = "SELECT message.id, message.list_id, username, reverse_path, \
+     priority, body, subject, message_id, session_id, rule, received_at, expires_at, size, \
+     finished_at, list.name AS list_name, \
+     (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 0) AS queued, \
+     (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 1) AS deferred, \
+     (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 2) AS delivered, \
+     (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 3) AS failed, \
+     (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 4) AS expired, \
+     (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 5) AS cancelled \
+     FROM message LEFT JOIN list ON list.id = message.list_id WHERE ";
+const SELECT_RECIPIENTS: &str = "SELECT position, mailbox, status, attempts, due_at \
+     FROM recipient WHERE message_id = $1 ORDER BY position";
+const SELECT_ATTEMPTS: &str = "SELECT recipient, ended_at, next_hop, outcome, reply_code, \
+     reply_text FROM attempt WHERE message_id = $1 ORDER BY ended_at, recipient";
+
+/// The columns of the counts, in the order of the status codes.
+const COUNT_COLUMNS: [&str; RecipientStatus::ALL.len()] = [
+    "queued",
+    "deferred",
+    "delivered",
+    "failed",
+    "expired",
+    "cancelled",
+];
+
+/// A page of messages, newest first.
+pub(super) async fn messages(
+    readers: &SqlitePool,
+    filter: &MessageFilter,
+) -> Result<Vec<MessageSummary>, StoreError> {
+    let found = filtered(filter)
+        .build()
+        .fetch_all(readers)
+        .await
+        .map_err(|error| StoreError::reading("the queue", error))?;
+    found.iter().map(summary).collect()
+}
+
+fn filtered(filter: &MessageFilter) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(SELECT_SUMMARIES);
+    query
+        .push("message.id < ")
+        .push_bind(filter.before.map_or(i64::MAX, QueueId::as_i64));
+    if let Some(list) = filter.list {
+        query.push(" AND message.list_id = ").push_bind(list);
+    }
+    if let Some(user) = &filter.user {
+        query
+            .push(" AND username = ")
+            .push_bind(user.to_ascii_lowercase());
+    }
+    if filter.open_only {
+        query.push(" AND open = 1");
+    }
+    query
+        .push(" ORDER BY message.id DESC LIMIT ")
+        .push_bind(i64::from(filter.limit));
+    query
+}
+
+/// Everything about one message.
+pub(super) async fn message(
+    readers: &SqlitePool,
+    id: QueueId,
+) -> Result<Option<MessageDetails>, StoreError> {
+    let failed = |error| StoreError::reading("a message", error);
+    // One transaction, so that the parts fit together.
+    let mut transaction = readers.begin().await.map_err(failed)?;
+    let mut query = QueryBuilder::<Sqlite>::new(SELECT_SUMMARIES);
+    query.push("message.id = ").push_bind(id.as_i64());
+    let found = query
+        .build()
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    let recipients = sqlx::query(SELECT_RECIPIENTS)
+        .bind(id.as_i64())
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    let attempts = sqlx::query(SELECT_ATTEMPTS)
+        .bind(id.as_i64())
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    transaction.rollback().await.map_err(failed)?;
+    let Some(found) = found else {
+        return Ok(None);
+    };
+    Ok(Some(MessageDetails {
+        summary: summary(&found)?,
+        recipients: recipients
+            .iter()
+            .map(rows::recipient)
+            .collect::<Result<_, _>>()?,
+        attempts: attempts
+            .iter()
+            .map(rows::attempt)
+            .collect::<Result<_, _>>()?,
+    }))
+}
+
+fn summary(row: &SqliteRow) -> Result<MessageSummary, StoreError> {
+    let mut recipients = RecipientCounts::default();
+    for (status, column) in RecipientStatus::ALL.into_iter().zip(COUNT_COLUMNS) {
+        recipients.set(status, rows::count(row, column)?);
+    }
+    Ok(MessageSummary {
+        id: rows::queue_id(row, "id")?,
+        meta: rows::message_meta(row)?,
+        list: rows::get(row, "list_name")?,
+        size: rows::count(row, "size")?,
+        recipients,
+        finished_at: rows::get::<Option<i64>>(row, "finished_at")?
+            .map(crate::clock::Timestamp::from_millis),
+    })
+}

@@ -1,0 +1,219 @@
+//! From rows to types: whatever a row holds that cannot be is an error, never a panic.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use sqlx::sqlite::{Sqlite, SqliteRow};
+use sqlx::{Decode, Row, Type};
+
+use super::StoreError;
+use crate::accounts::{Account, List, Unauthorized, User};
+use crate::alert::{Alert, Severity};
+use crate::clock::Timestamp;
+use crate::id::QueueId;
+use crate::queue::{
+    Attempt, MessageMeta, OpenRecipient, Outcome, Priority, RecipientDetails, RecipientStatus,
+    RemoteReply,
+};
+use crate::secret::Secret;
+use crate::smtp::{BodyType, Mailbox};
+
+/// The column as it is.
+pub(super) fn get<'r, T>(row: &'r SqliteRow, column: &'static str) -> Result<T, StoreError>
+where
+    T: Decode<'r, Sqlite> + Type<Sqlite>,
+{
+    row.try_get(column)
+        .map_err(|error| StoreError::reading(column, error))
+}
+
+/// A list; its columns are called `list_…` so that they can be joined to others.
+pub(super) fn list(row: &SqliteRow) -> Result<List, StoreError> {
+    Ok(List {
+        id: get(row, "list_id")?,
+        name: get(row, "list_name")?,
+        unauthorized: get::<Option<i64>>(row, "list_unauthorized")?.map(unauthorized),
+        check: get(row, "list_check")?,
+        display_importance: get(row, "list_display_importance")?,
+        created_at: timestamp(row, "list_created_at")?,
+    })
+}
+
+/// A user.
+pub(super) fn user(row: &SqliteRow) -> Result<User, StoreError> {
+    Ok(User {
+        id: get(row, "id")?,
+        list_id: get(row, "list_id")?,
+        username: get(row, "username")?,
+        active: get(row, "active")?,
+        priority: priority(row)?,
+        note: get(row, "note")?,
+        authorized_domains: get(row, "authorized_domains")?,
+        authorized_senders: get(row, "authorized_senders")?,
+        credential_version: get(row, "credential_version")?,
+        password_hash: Secret::new(get(row, "password_hash")?),
+        created_at: timestamp(row, "created_at")?,
+    })
+}
+
+/// A user with its list.
+pub(super) fn account(row: &SqliteRow) -> Result<Account, StoreError> {
+    Ok(Account {
+        user: user(row)?,
+        list: list(row)?,
+    })
+}
+
+/// What is known about a message.
+pub(super) fn message_meta(row: &SqliteRow) -> Result<MessageMeta, StoreError> {
+    Ok(MessageMeta {
+        list_id: get(row, "list_id")?,
+        username: get(row, "username")?,
+        reverse_path: get::<Option<String>>(row, "reverse_path")?
+            .map(|text| parse("reverse-path", &text))
+            .transpose()?,
+        priority: priority(row)?,
+        body: body_type(get(row, "body")?),
+        subject: get(row, "subject")?,
+        message_id: get(row, "message_id")?,
+        session_id: get(row, "session_id")?,
+        rule: get(row, "rule")?,
+        received_at: timestamp(row, "received_at")?,
+        expires_at: timestamp(row, "expires_at")?,
+    })
+}
+
+/// A recipient that is still to be served.
+pub(super) fn open_recipient(row: &SqliteRow) -> Result<OpenRecipient, StoreError> {
+    Ok(OpenRecipient {
+        index: count(row, "position")?,
+        mailbox: mailbox(row)?,
+        attempts: count(row, "attempts")?,
+        due_at: timestamp(row, "due_at")?,
+    })
+}
+
+/// A recipient, open or not.
+pub(super) fn recipient(row: &SqliteRow) -> Result<RecipientDetails, StoreError> {
+    let code: i64 = get(row, "status")?;
+    Ok(RecipientDetails {
+        index: count(row, "position")?,
+        mailbox: mailbox(row)?,
+        status: RecipientStatus::from_code(code).ok_or_else(|| damaged("status", code))?,
+        attempts: count(row, "attempts")?,
+        due_at: timestamp(row, "due_at")?,
+    })
+}
+
+/// One attempt of the timeline.
+pub(super) fn attempt(row: &SqliteRow) -> Result<Attempt, StoreError> {
+    let reply = RemoteReply {
+        code: u16::try_from(get::<i64>(row, "reply_code")?)
+            .map_err(|_| damaged("reply code", "out of range"))?,
+        text: get(row, "reply_text")?,
+    };
+    Ok(Attempt {
+        recipient: count(row, "recipient")?,
+        at: timestamp(row, "ended_at")?,
+        next_hop: get(row, "next_hop")?,
+        outcome: match get::<i64>(row, "outcome")? {
+            0 => Outcome::Delivered(reply),
+            1 => Outcome::Deferred(reply),
+            2 => Outcome::Failed(reply),
+            code => return Err(damaged("outcome", code)),
+        },
+    })
+}
+
+/// An alert.
+pub(super) fn alert(row: &SqliteRow) -> Result<Alert, StoreError> {
+    Ok(Alert {
+        id: get(row, "id")?,
+        list: get(row, "list_name")?,
+        kind: get(row, "kind")?,
+        severity: Severity::from_code(get(row, "severity")?),
+        user: get(row, "username")?,
+        summary: get(row, "summary")?,
+        count: get(row, "occurrences")?,
+        first_at: timestamp(row, "first_at")?,
+        last_at: timestamp(row, "last_at")?,
+    })
+}
+
+/// The identifier of a message.
+pub(super) fn queue_id(row: &SqliteRow, column: &'static str) -> Result<QueueId, StoreError> {
+    get(row, column).map(QueueId::from_i64)
+}
+
+/// A point in time.
+pub(super) fn timestamp(row: &SqliteRow, column: &'static str) -> Result<Timestamp, StoreError> {
+    get(row, column).map(Timestamp::from_millis)
+}
+
+/// A number that is never negative.
+pub(super) fn count<T: TryFrom<i64>>(
+    row: &SqliteRow,
+    column: &'static str,
+) -> Result<T, StoreError> {
+    let number: i64 = get(row, column)?;
+    T::try_from(number).map_err(|_| damaged(column, number))
+}
+
+/// The number the store keeps for an outcome.
+pub(super) const fn outcome_code(outcome: &Outcome) -> i64 {
+    match outcome {
+        Outcome::Delivered(_) => 0,
+        Outcome::Deferred(_) => 1,
+        Outcome::Failed(_) => 2,
+    }
+}
+
+/// The number the store keeps for a list's rule.
+pub(super) const fn unauthorized_code(rule: Unauthorized) -> i64 {
+    match rule {
+        Unauthorized::Alert => 0,
+        Unauthorized::Block => 1,
+    }
+}
+
+/// The number the store keeps for a body type.
+pub(super) const fn body_code(body: BodyType) -> i64 {
+    match body {
+        BodyType::SevenBit => 0,
+        BodyType::EightBitMime => 1,
+    }
+}
+
+const fn unauthorized(code: i64) -> Unauthorized {
+    match code {
+        0 => Unauthorized::Alert,
+        _ => Unauthorized::Block,
+    }
+}
+
+const fn body_type(code: i64) -> BodyType {
+    match code {
+        0 => BodyType::SevenBit,
+        _ => BodyType::EightBitMime,
+    }
+}
+
+fn priority(row: &SqliteRow) -> Result<Priority, StoreError> {
+    let number: i64 = get(row, "priority")?;
+    Priority::from_number(number).ok_or_else(|| damaged("priority", number))
+}
+
+fn mailbox(row: &SqliteRow) -> Result<Mailbox, StoreError> {
+    parse("mailbox", get(row, "mailbox")?)
+}
+
+fn parse<T: FromStr>(what: &'static str, text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|_| damaged(what, text))
+}
+
+fn damaged(what: &'static str, value: impl Display) -> StoreError {
+    StoreError::Damaged {
+        what,
+        value: value.to_string(),
+    }
+}

@@ -1,0 +1,269 @@
+//! The one task that writes: it gathers what waits, commits it together, and only then answers.
+//!
+//! After a failure nothing is known about the database until a probe has been written and committed;
+//! until then everything is refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection, Executor};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
+
+use super::jobs::{Job, Work, apply};
+use super::{Config, StoreError, sqlite};
+
+const BEGIN: &str = "BEGIN IMMEDIATE";
+const COMMIT: &str = "COMMIT";
+const ROLLBACK: &str = "ROLLBACK";
+const SAVE: &str = "SAVEPOINT job";
+const RELEASE: &str = "RELEASE SAVEPOINT job";
+const UNDO: &str = "ROLLBACK TO SAVEPOINT job";
+const WRITE_PROBE: &str = "INSERT INTO probe (id, octets) VALUES (1, $1) \
+     ON CONFLICT (id) DO UPDATE SET octets = excluded.octets";
+const DELETE_PROBE: &str = "DELETE FROM probe";
+
+/// Octets a probe writes: room for more than a commit record, so that a full disk is noticed.
+const PROBE_OCTETS: usize = 256 * 1024;
+/// The first pause between two probes.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause between two probes: how late the end of an outage may be noticed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The writing side of the store.
+pub(super) struct Writer {
+    connection: Option<SqliteConnection>,
+    options: SqliteConnectOptions,
+    jobs: mpsc::Receiver<Job>,
+    accepting: watch::Sender<bool>,
+    closing: Arc<Notify>,
+    max_batch_jobs: usize,
+    max_batch_octets: usize,
+}
+
+impl Writer {
+    pub(super) fn new(
+        connection: SqliteConnection,
+        options: SqliteConnectOptions,
+        config: &Config,
+        jobs: mpsc::Receiver<Job>,
+        accepting: watch::Sender<bool>,
+        closing: Arc<Notify>,
+    ) -> Self {
+        Self {
+            connection: Some(connection),
+            options,
+            jobs,
+            accepting,
+            closing,
+            max_batch_jobs: config.max_batch_jobs.max(1),
+            max_batch_octets: config.max_batch_octets.max(1),
+        }
+    }
+
+    /// Writes until the store is closed and everything that waited is answered.
+    pub(super) async fn run(mut self) {
+        while let Some(batch) = self.gather().await {
+            if let Err(error) = self.commit(batch).await {
+                self.recover(&error).await;
+            }
+        }
+        self.accepting.send_replace(false);
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "the store was not closed cleanly; it repairs itself when it is next opened");
+        }
+    }
+
+    /// Waits for a job and takes along what waits behind it. None: the store is closed.
+    async fn gather(&mut self) -> Option<Vec<Job>> {
+        let first = self.next_job().await?;
+        let mut octets = first.work.octets();
+        let mut batch = vec![first];
+        while batch.len() < self.max_batch_jobs && octets < self.max_batch_octets {
+            let Ok(job) = self.jobs.try_recv() else { break };
+            octets += job.work.octets();
+            batch.push(job);
+        }
+        Some(batch)
+    }
+
+    async fn next_job(&mut self) -> Option<Job> {
+        let closing = Arc::clone(&self.closing);
+        tokio::select! {
+            biased;
+            job = self.jobs.recv() => job,
+            () = closing.notified() => {
+                self.jobs.close();
+                self.jobs.recv().await
+            }
+        }
+    }
+
+    /// Commits a batch and answers everyone in it.
+    ///
+    /// # Errors
+    /// The database failed; everyone has been told.
+    async fn commit(&mut self, batch: Vec<Job>) -> Result<(), StoreError> {
+        match self.write(&batch).await {
+            Ok(answers) => {
+                for (job, answer) in batch.into_iter().zip(answers) {
+                    // Whoever has gone away does not need the answer.
+                    let _ = job.reply.send(answer);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                refuse(batch, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// The transaction: all together, or one by one when one of them spoils it for the others.
+    async fn write(&mut self, batch: &[Job]) -> Result<Vec<Answer>, StoreError> {
+        let connection = self
+            .connection
+            .as_mut()
+            .expect("a writer that is not recovering is connected");
+        match write_together(connection, batch).await {
+            Ok(answers) => Ok(answers.into_iter().map(Ok).collect()),
+            Err(error) if error.is_fault_of_job() => {
+                command(connection, ROLLBACK).await?;
+                match batch {
+                    [_] => Ok(vec![Err(error)]),
+                    _ => write_one_by_one(connection, batch).await,
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Refuses everything until a probe can be written and committed again.
+    async fn recover(&mut self, error: &StoreError) {
+        self.accepting.send_replace(false);
+        let error_chain = chain(error);
+        tracing::error!(
+            error = error_chain,
+            "the store cannot be written; nothing is accepted until it can"
+        );
+        self.connection = None;
+        let began = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        while self.refuse_for(pause, error).await {
+            match probe(&self.options).await {
+                Ok(connection) => {
+                    self.connection = Some(connection);
+                    self.accepting.send_replace(true);
+                    let outage_ms = began.elapsed().as_millis();
+                    tracing::warn!(outage_ms, "the store can be written again");
+                    return;
+                }
+                Err(error) => tracing::debug!(%error, "the store still cannot be written"),
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Refuses what comes in for a while. False: the store is closed.
+    async fn refuse_for(&mut self, pause: Duration, error: &StoreError) -> bool {
+        let end = Instant::now() + pause;
+        loop {
+            match tokio::time::timeout_at(end, self.next_job()).await {
+                Ok(Some(job)) => refuse(vec![job], error),
+                Ok(None) => return false,
+                Err(_) => return true,
+            }
+        }
+    }
+}
+
+/// What a job is told.
+type Answer = Result<i64, StoreError>;
+
+async fn write_together(
+    connection: &mut SqliteConnection,
+    batch: &[Job],
+) -> Result<Vec<i64>, StoreError> {
+    command(connection, BEGIN).await?;
+    let works: Vec<&Work> = batch.iter().map(|job| &job.work).collect();
+    let answers = apply(connection, &works).await?;
+    command(connection, COMMIT).await?;
+    Ok(answers)
+}
+
+/// One transaction all the same, in which each job can fail for itself.
+async fn write_one_by_one(
+    connection: &mut SqliteConnection,
+    batch: &[Job],
+) -> Result<Vec<Answer>, StoreError> {
+    let mut answers = Vec::with_capacity(batch.len());
+    command(connection, BEGIN).await?;
+    for job in batch {
+        command(connection, SAVE).await?;
+        let answer = apply(connection, &[&job.work]).await;
+        match &answer {
+            Ok(_) => {}
+            Err(error) if error.is_fault_of_job() => command(connection, UNDO).await?,
+            Err(error) => return Err(error.clone()),
+        }
+        command(connection, RELEASE).await?;
+        answers.push(answer.map(|answers| answers[0]));
+    }
+    command(connection, COMMIT).await?;
+    Ok(answers)
+}
+
+async fn command(connection: &mut SqliteConnection, sql: &'static str) -> Result<(), StoreError> {
+    connection
+        .execute(sqlx::query(sql))
+        .await
+        .map(drop)
+        .map_err(|error| StoreError::Unavailable {
+            attempt: "commit",
+            source: Arc::new(error),
+        })
+}
+
+fn refuse(batch: Vec<Job>, error: &StoreError) {
+    for job in batch {
+        let _ = job.reply.send(Err(unavailable(&job.work, error)));
+    }
+}
+
+/// The same failure in the words of one who waited.
+fn unavailable(work: &Work, error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable { source, .. } => StoreError::Unavailable {
+            attempt: work.attempt(),
+            source: Arc::clone(source),
+        },
+        other => other.clone(),
+    }
+}
+
+/// Opens a new connection and proves that it can write and commit.
+async fn probe(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    let mut connection = sqlite::connect(options).await?;
+    connection.execute(BEGIN).await?;
+    sqlx::query(WRITE_PROBE)
+        .bind(vec![0_u8; PROBE_OCTETS])
+        .execute(&mut connection)
+        .await?;
+    connection.execute(COMMIT).await?;
+    connection.execute(DELETE_PROBE).await?;
+    Ok(connection)
+}
+
+/// The error and its causes on one line.
+fn chain(error: &StoreError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,134 @@
+//! Checks a client's credentials. A wrong name and a wrong password get the same reply after the same work.
+
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use super::Shared;
+use crate::accounts::VerifierError;
+use crate::intake::Principal;
+use crate::smtp::{Credentials, Reply};
+
+/// Who the client has proved to be.
+#[derive(Debug)]
+pub struct Login {
+    /// The account as it was at the most recent command.
+    pub principal: Arc<Principal>,
+    /// The SASL mechanism it used.
+    pub mechanism: &'static str,
+}
+
+impl Shared {
+    /// Verifies what the client presented; the error is the reply to AUTH.
+    pub(super) async fn authenticate(
+        &self,
+        session_id: &str,
+        credentials: Credentials,
+    ) -> Result<Login, Reply> {
+        let principal = self
+            .directory
+            .current(&credentials.username)
+            .await
+            .map_err(|error| {
+                warn!(session.id = session_id, %error, "accounts cannot be read");
+                unavailable()
+            })?;
+        let verified = self
+            .verify(principal.as_deref(), &credentials)
+            .await
+            .map_err(|error| {
+                warn!(session.id = session_id, %error, "a password cannot be verified");
+                unavailable()
+            })?;
+        match principal {
+            Some(principal) if verified && principal.account.user.active => Ok(Login {
+                principal,
+                mechanism: credentials.mechanism,
+            }),
+            // Only who knows the password learns that the account exists.
+            Some(principal) if verified => Err(inactive(&principal.account.user.username)),
+            _ => {
+                info!(
+                    session.id = session_id,
+                    user = credentials.username,
+                    "authentication failed"
+                );
+                Err(Reply::new(
+                    535,
+                    (5, 7, 8),
+                    "authentication credentials invalid",
+                ))
+            }
+        }
+    }
+
+    async fn verify(
+        &self,
+        principal: Option<&Principal>,
+        credentials: &Credentials,
+    ) -> Result<bool, VerifierError> {
+        let Some(principal) = principal else {
+            self.verifier.verify_nobody(&credentials.password).await?;
+            return Ok(false);
+        };
+        let user = &principal.account.user;
+        let hash = user.password_hash.expose();
+        self.verifier
+            .verify(
+                user.id,
+                user.credential_version,
+                hash,
+                &credentials.password,
+            )
+            .await
+    }
+
+    /// The account of a login as it is now.
+    ///
+    /// # Errors
+    /// A 421 when the login no longer holds: the account is gone, inactive or has a new password.
+    pub(super) async fn still_valid(&self, login: &Login) -> Result<Arc<Principal>, Reply> {
+        let known = &login.principal.account.user;
+        let current = self
+            .directory
+            .current(&known.username)
+            .await
+            .map_err(|error| {
+                warn!(user = known.username, %error, "accounts cannot be read");
+                Reply::new(
+                    421,
+                    (4, 3, 0),
+                    "accounts cannot be read at the moment; try again later",
+                )
+            })?;
+        let same_credential = |principal: &Arc<Principal>| {
+            let user = &principal.account.user;
+            (user.id, user.credential_version, user.active)
+                == (known.id, known.credential_version, true)
+        };
+        current.filter(same_credential).ok_or_else(|| {
+            info!(
+                user = known.username,
+                "the account was changed; its session ends"
+            );
+            let text = format!(
+                "account {} was changed or disabled; log in again",
+                known.username
+            );
+            Reply::new(421, (4, 7, 0), text)
+        })
+    }
+}
+
+fn unavailable() -> Reply {
+    Reply::new(
+        454,
+        (4, 7, 0),
+        "temporary authentication failure; try again later",
+    )
+}
+
+fn inactive(username: &str) -> Reply {
+    let text = format!("account {username} is not active; ask your administrator to activate it");
+    Reply::new(535, (5, 7, 8), text)
+}

@@ -1,0 +1,299 @@
+//! One connection: drives the session's steps and answers what it asks.
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tracing::{debug, warn};
+
+use super::authenticate::Login;
+use super::stream::Stream;
+use super::{Door, Shared};
+use crate::id;
+use crate::intake::{Peer, Principal, Rejection, Spool};
+use crate::smtp::{MailParameters, Mailbox, Reply, Session, Step, Transaction};
+
+/// Octets read at once while commands are expected: a pipelined group fits.
+const COMMAND_READ_OCTETS: usize = 4 * 1024;
+/// Octets read at once while content arrives.
+const CONTENT_READ_OCTETS: usize = 64 * 1024;
+
+/// Serves one connection to its end.
+pub async fn serve(
+    shared: &Arc<Shared>,
+    stream: TcpStream,
+    client: SocketAddr,
+    server_port: u16,
+    door: &Door,
+) {
+    let session_id = id::session_id();
+    let mut stream = Stream::Plain(stream);
+    let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
+        warn!(client = %client, "more sessions than submission.max-connections; one is turned away");
+        let busy = Reply::new(421, (4, 7, 0), "too many sessions; try again later");
+        return refuse(&mut stream, door, &busy, shared).await;
+    };
+    if door.implicit_tls
+        && let Some(acceptor) = &door.tls
+    {
+        match stream
+            .accept_tls(acceptor, shared.config.handshake_timeout())
+            .await
+        {
+            Ok(encrypted) => stream = encrypted,
+            Err(error) => return debug!(client = %client, %error, "TLS handshake failed"),
+        }
+    }
+    let peer = Peer {
+        session_id,
+        client,
+        server_port,
+        helo: String::new(),
+        is_esmtp: false,
+        tls: stream.tls_parameters(),
+        mechanism: "",
+        messages: 0,
+    };
+    debug!(session.id = peer.session_id, client = %client, port = server_port, "session opened");
+    let session = Session::new(Arc::clone(&door.session), peer.tls.is_some());
+    let mut connection = Connection {
+        shared,
+        door,
+        stream,
+        session,
+        peer,
+        spool: None,
+        buffer: Vec::new(),
+    };
+    let ended = connection.run().await;
+    connection.end(ended).await;
+    drop(place);
+}
+
+async fn refuse(stream: &mut Stream, door: &Door, reply: &Reply, shared: &Shared) {
+    // Before an implicit handshake there is nothing we could say.
+    let mut octets = Vec::new();
+    reply.encode(&mut octets);
+    if !door.implicit_tls
+        && stream
+            .write(&octets, shared.config.reply_timeout())
+            .await
+            .is_ok()
+    {
+        stream.close(shared.config.reply_timeout()).await;
+    }
+}
+
+struct Connection<'a> {
+    shared: &'a Arc<Shared>,
+    door: &'a Door,
+    stream: Stream,
+    session: Session<Login>,
+    peer: Peer,
+    spool: Option<Spool>,
+    buffer: Vec<u8>,
+}
+
+impl Connection<'_> {
+    async fn run(&mut self) -> io::Result<()> {
+        loop {
+            let step = self.session.next_step();
+            if self.take(step).await?.is_break() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn take(&mut self, step: Step) -> io::Result<ControlFlow<()>> {
+        match step {
+            Step::NeedInput => return self.read().await,
+            Step::StartTls => self.start_tls().await?,
+            Step::Authenticate(credentials) => {
+                let login = self
+                    .shared
+                    .authenticate(&self.peer.session_id, credentials)
+                    .await;
+                if let Ok(login) = &login {
+                    self.peer.mechanism = login.mechanism;
+                }
+                self.session.authenticated(login);
+            }
+            Step::CheckSender(sender, parameters) => self.check_sender(sender, parameters).await,
+            Step::CheckRecipient(recipient) => self.check_recipient(recipient).await,
+            Step::BeginContent => self.spool = Some(self.shared.intake.spool()),
+            Step::Content(octets) => self.content(&octets).await,
+            Step::AbortContent => self.abort_content().await,
+            Step::EndOfContent(transaction) => self.end_of_content(transaction).await,
+            Step::Close => {
+                self.flush().await?;
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Writes what there is to say, then waits for the client.
+    async fn read(&mut self) -> io::Result<ControlFlow<()>> {
+        self.flush().await?;
+        let in_content = self.session.is_receiving_content();
+        let size = if in_content {
+            CONTENT_READ_OCTETS
+        } else {
+            COMMAND_READ_OCTETS
+        };
+        if self.buffer.len() != size {
+            self.buffer = vec![0; size];
+        }
+        tokio::select! {
+            biased;
+            read = self.stream.read(&mut self.buffer) => match read? {
+                0 => return Ok(ControlFlow::Break(())),
+                octets => self.session.receive(&self.buffer[..octets]),
+            },
+            () = self.shared.shutdown.announced(), if !in_content => {
+                self.session.shut_down(Reply::new(421, (4, 3, 2), "the relay is shutting down; try again later"));
+            }
+            () = tokio::time::sleep(self.shared.config.read_timeout(in_content)) => {
+                debug!(session.id = self.peer.session_id, "the client was silent for too long");
+                self.session.time_out(Reply::new(421, (4, 4, 2), "you were silent for too long; goodbye"));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        let output = self.session.take_output();
+        if output.is_empty() {
+            Ok(())
+        } else {
+            self.stream
+                .write(&output, self.shared.config.reply_timeout())
+                .await
+        }
+    }
+
+    async fn start_tls(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        let acceptor = self
+            .door
+            .tls
+            .as_ref()
+            .ok_or_else(|| io::Error::other("no certificate"))?;
+        let plain = std::mem::replace(&mut self.stream, Stream::Closed);
+        self.stream = plain
+            .accept_tls(acceptor, self.shared.config.handshake_timeout())
+            .await?;
+        self.peer.tls = self.stream.tls_parameters();
+        self.session.tls_established();
+        Ok(())
+    }
+
+    /// The account as it is now; when the login no longer holds, the session is told to end.
+    async fn principal(&mut self) -> Option<Arc<Principal>> {
+        self.peer.helo = self.session.helo().to_owned();
+        self.peer.is_esmtp = self.session.is_esmtp();
+        let login = self.session.user_mut()?;
+        match self.shared.still_valid(login).await {
+            Ok(principal) => {
+                login.principal = Arc::clone(&principal);
+                Some(principal)
+            }
+            Err(reply) => {
+                self.session.time_out(reply);
+                None
+            }
+        }
+    }
+
+    async fn check_sender(&mut self, sender: Option<Mailbox>, parameters: MailParameters) {
+        let Some(principal) = self.principal().await else {
+            return;
+        };
+        let answer = self
+            .shared
+            .intake
+            .sender(&self.peer, &principal, sender.as_ref(), &parameters)
+            .await;
+        self.session
+            .sender_answered(answer.map_err(|rejection| self.told(rejection)));
+    }
+
+    async fn check_recipient(&mut self, recipient: Mailbox) {
+        let Some(principal) = self.principal().await else {
+            return;
+        };
+        let transaction = self.session.envelope();
+        let answer = self
+            .shared
+            .intake
+            .recipient(&self.peer, &principal, transaction, &recipient)
+            .await;
+        let answer = answer.map_err(|rejection| self.told(rejection));
+        self.session.recipient_answered(answer);
+    }
+
+    async fn content(&mut self, octets: &[u8]) {
+        let Some(spool) = &mut self.spool else { return };
+        if let Err(error) = spool.push(octets).await {
+            warn!(session.id = self.peer.session_id, %error, "content cannot be stored");
+            self.abort_content().await;
+        }
+    }
+
+    async fn abort_content(&mut self) {
+        if let Some(spool) = self.spool.take() {
+            spool.discard().await;
+        }
+    }
+
+    async fn end_of_content(&mut self, transaction: Transaction) {
+        let Some(principal) = self.principal().await else {
+            return self.abort_content().await;
+        };
+        let Some(spool) = self.spool.take() else {
+            // The store gave up in the middle of the content.
+            return self
+                .session
+                .content_answered(Rejection::store_unavailable().reply);
+        };
+        let reply = match self
+            .shared
+            .intake
+            .message(&self.peer, &principal, transaction, spool)
+            .await
+        {
+            Ok(accepted) => {
+                self.peer.messages += 1;
+                self.shared.scheduler.submit(accepted.message);
+                accepted.reply
+            }
+            Err(rejection) => self.told(rejection),
+        };
+        self.session.content_answered(reply);
+    }
+
+    /// Logs why, and returns what the client is told.
+    fn told(&self, rejection: Rejection) -> Reply {
+        debug!(
+            session.id = self.peer.session_id,
+            reason = rejection.reason,
+            "refused"
+        );
+        rejection.reply
+    }
+
+    async fn end(mut self, ended: io::Result<()>) {
+        self.abort_content().await;
+        match ended {
+            Ok(()) => self.stream.close(self.shared.config.reply_timeout()).await,
+            Err(error) => debug!(session.id = self.peer.session_id, %error, "connection lost"),
+        }
+        debug!(
+            session.id = self.peer.session_id,
+            messages = self.peer.messages,
+            "session closed"
+        );
+    }
+}

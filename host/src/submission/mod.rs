@@ -1,0 +1,101 @@
+//! Carries the submission protocol over a socket: reads, writes, waits, and asks the rooms below.
+//!
+//! All rules of the dialogue are in `smtp`; all rules about mail are in `intake` and the policies.
+//! `listener` hands connections in; accepted messages go to the scheduler.
+
+mod authenticate;
+mod config;
+mod connection;
+mod stream;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+pub use self::config::Config;
+use crate::accounts::Verifier;
+use crate::intake::{Directory, Intake};
+use crate::scheduler::Scheduler;
+use crate::shutdown::Shutdown;
+use crate::smtp::SessionConfig;
+
+/// Serves submission sessions. Cheap to clone.
+#[derive(Clone)]
+pub struct Submission {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: Config,
+    intake: Intake,
+    directory: Directory,
+    verifier: Verifier,
+    scheduler: Scheduler,
+    places: Arc<Semaphore>,
+    shutdown: Shutdown,
+}
+
+/// What sessions of one listener have in common.
+pub struct Door {
+    /// The protocol's settings.
+    pub session: Arc<SessionConfig>,
+    /// TLS for STARTTLS and implicit TLS; none when the listener offers neither.
+    pub tls: Option<TlsAcceptor>,
+    /// True when TLS comes before the greeting (RFC 8314 §3.3).
+    pub implicit_tls: bool,
+}
+
+/// The rooms a session asks.
+pub struct Rooms {
+    /// Takes messages in.
+    pub intake: Intake,
+    /// Knows the accounts.
+    pub directory: Directory,
+    /// Verifies passwords.
+    pub verifier: Verifier,
+    /// Takes over accepted messages.
+    pub scheduler: Scheduler,
+}
+
+impl Submission {
+    /// Sessions end when `shutdown` is announced.
+    pub fn new(config: Config, rooms: Rooms, shutdown: Shutdown) -> Self {
+        let places = Arc::new(Semaphore::new(config.max_connections));
+        let Rooms {
+            intake,
+            directory,
+            verifier,
+            scheduler,
+        } = rooms;
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                intake,
+                directory,
+                verifier,
+                scheduler,
+                places,
+                shutdown,
+            }),
+        }
+    }
+
+    /// Serves one connection to its end. Never fails: whatever happens concerns this client alone.
+    pub async fn serve(
+        &self,
+        stream: TcpStream,
+        client: SocketAddr,
+        server_port: u16,
+        door: Arc<Door>,
+    ) {
+        connection::serve(&self.shared, stream, client, server_port, &door).await;
+    }
+
+    /// True when no session is left.
+    pub fn is_idle(&self) -> bool {
+        self.shared.places.available_permits() == self.shared.config.max_connections
+    }
+}

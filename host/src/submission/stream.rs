@@ -1,0 +1,87 @@
+//! A client's connection, plain or under TLS, with a limit on every wait.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// The transport of one session.
+pub enum Stream {
+    /// Before STARTTLS, or where there is none.
+    Plain(TcpStream),
+    /// Under TLS.
+    Tls(Box<TlsStream<TcpStream>>),
+    /// A handshake failed; nothing can be read or written any more.
+    Closed,
+}
+
+impl Stream {
+    /// Reads what is there, at most the capacity of `buffer`; 0 is the end.
+    pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer).await,
+            Self::Tls(stream) => stream.read(buffer).await,
+            Self::Closed => Ok(0),
+        }
+    }
+
+    /// Writes all of `octets`.
+    pub async fn write(&mut self, octets: &[u8], limit: Duration) -> io::Result<()> {
+        let write = async {
+            match self {
+                Self::Plain(stream) => stream.write_all(octets).await,
+                Self::Tls(stream) => {
+                    stream.write_all(octets).await?;
+                    stream.flush().await
+                }
+                Self::Closed => Err(io::ErrorKind::NotConnected.into()),
+            }
+        };
+        timeout(limit, write)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Says goodbye in the way of the transport; what the client makes of it does not matter.
+    pub async fn close(&mut self, limit: Duration) {
+        let close = async {
+            match self {
+                Self::Plain(stream) => stream.shutdown().await,
+                Self::Tls(stream) => stream.shutdown().await,
+                Self::Closed => Ok(()),
+            }
+        };
+        if let Ok(Err(error)) = timeout(limit, close).await {
+            tracing::trace!(%error, "the client had gone before the close");
+        }
+    }
+
+    /// Takes the server's part in a TLS handshake.
+    pub async fn accept_tls(self, acceptor: &TlsAcceptor, limit: Duration) -> io::Result<Self> {
+        match self {
+            Self::Plain(stream) => {
+                let handshake = timeout(limit, acceptor.accept(stream)).await;
+                let stream = handshake.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+                Ok(Self::Tls(Box::new(stream)))
+            }
+            Self::Tls(_) | Self::Closed => Err(io::Error::other("TLS is already in use")),
+        }
+    }
+
+    /// Protocol version and cipher suite, for example `TLSv1.3` and `TLS13_AES_256_GCM_SHA384`.
+    pub fn tls_parameters(&self) -> Option<(String, String)> {
+        let Self::Tls(stream) = self else { return None };
+        let (_, connection) = stream.get_ref();
+        let version = match connection.protocol_version()? {
+            rustls::ProtocolVersion::TLSv1_3 => "TLSv1.3".to_owned(),
+            rustls::ProtocolVersion::TLSv1_2 => "TLSv1.2".to_owned(),
+            other => format!("{other:?}"),
+        };
+        let cipher = format!("{:?}", connection.negotiated_cipher_suite()?.suite());
+        Some((version, cipher))
+    }
+}

@@ -1,0 +1,732 @@
+//! The documented behaviour as tables, asked through the exported functions.
+
+use crate::SenderRules;
+use crate::bindings::exports::gatepost::policy::envelope_stage::{self, Guest as _};
+use crate::bindings::exports::gatepost::policy::message_stage::{self, Guest as _};
+use crate::bindings::gatepost::policy::types::{
+    Address, Decision, Envelope, Fact, Identity, Message, Originators, Priority, Session, Verdict,
+};
+
+/// One message of one user, in the fewest words. Lists are separated by `;`.
+#[derive(Clone, Copy)]
+struct Case {
+    settings: &'static str,
+    facts: &'static [(&'static str, &'static str)],
+    domains: &'static str,
+    senders: &'static str,
+    from: &'static str,
+    sender: &'static str,
+    /// Empty is the null reverse-path.
+    mail_from: &'static str,
+    originators: Originators,
+}
+
+const BLOCK: &str = r#"{"unauthorized":"block"}"#;
+const ALERT: &str = r#"{"unauthorized":"alert"}"#;
+
+/// A restricted user in block mode whose message is in order.
+const GOOD: Case = Case {
+    settings: BLOCK,
+    facts: &[],
+    domains: "example.com",
+    senders: "boss@example.org",
+    from: "info@example.com",
+    sender: "",
+    mail_from: "info@example.com",
+    originators: Originators::Complete,
+};
+
+/// The same message of a user with both fields empty.
+const FREE: Case = Case {
+    domains: "",
+    senders: "",
+    ..GOOD
+};
+
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(';').filter(|part| !part.is_empty())
+}
+
+fn address(full: &str) -> Address {
+    let (local_part, domain) = full.rsplit_once('@').expect("a test address");
+    Address {
+        full: full.to_owned(),
+        local_part: local_part.to_owned(),
+        domain: domain.to_owned(),
+    }
+}
+
+impl Case {
+    fn session(&self) -> Session {
+        let facts = self.facts.iter().map(|(name, value)| Fact {
+            name: (*name).to_owned(),
+            value: (*value).to_owned(),
+        });
+        Session {
+            id: "session".to_owned(),
+            identity: Identity {
+                username: "s1_2".to_owned(),
+                authorized_domains: parts(self.domains).map(str::to_owned).collect(),
+                authorized_senders: parts(self.senders).map(str::to_owned).collect(),
+                default_priority: Priority::Low,
+                facts: facts.collect(),
+            },
+            client_ip: "192.0.2.1".to_owned(),
+            helo: "client.example".to_owned(),
+            tls: None,
+            received_at_ms: 0,
+            facts: Vec::new(),
+        }
+    }
+
+    fn reverse_path(&self) -> Option<Address> {
+        parts(self.mail_from).next().map(address)
+    }
+
+    fn envelope(&self) -> Envelope {
+        Envelope {
+            mail_from: self.reverse_path(),
+            recipients: vec![address("to@example.net")],
+        }
+    }
+
+    fn message(&self) -> Message {
+        Message {
+            size_bytes: 1000,
+            header_from: parts(self.from).map(address).collect(),
+            header_sender: parts(self.sender).map(address).collect(),
+            originators: self.originators,
+            subject: String::new(),
+            requested_priority: Some(Priority::High),
+            headers: Vec::new(),
+            truncated: false,
+            facts: Vec::new(),
+        }
+    }
+
+    fn evaluate(&self) -> Verdict {
+        let request = message_stage::Request {
+            settings: self.settings.to_owned(),
+            session: self.session(),
+            envelope: self.envelope(),
+            message: self.message(),
+            effective_priority: Priority::Normal,
+        };
+        SenderRules::evaluate(request).expect("a verdict")
+    }
+
+    fn on_sender(&self) -> Verdict {
+        let request = envelope_stage::Request {
+            settings: self.settings.to_owned(),
+            session: self.session(),
+            envelope: Envelope {
+                mail_from: None,
+                recipients: Vec::new(),
+            },
+        };
+        SenderRules::on_sender(request, self.reverse_path()).expect("a verdict")
+    }
+}
+
+/// The decision as a word: `accept`, `pass`, or the code and enhanced code of the refusal.
+fn word(verdict: &Verdict) -> String {
+    match &verdict.decision {
+        Decision::Pass => "pass".to_owned(),
+        Decision::Accept => "accept".to_owned(),
+        Decision::Reject(Some(reply)) => {
+            let enhanced = &reply.enhanced;
+            let (class, subject, detail) = (enhanced.class, enhanced.subject, enhanced.detail);
+            format!("{} {class}.{subject}.{detail}", reply.code)
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+fn text(verdict: &Verdict) -> &str {
+    match &verdict.decision {
+        Decision::Reject(Some(reply)) => &reply.text,
+        _ => "",
+    }
+}
+
+fn codes(verdict: &Verdict) -> Vec<&str> {
+    verdict.alerts.iter().map(|alert| &*alert.code).collect()
+}
+
+/// Senders of a message: From, Sender, MAIL FROM, and the first unauthorized one, if any.
+const SENDERS: [(&str, &str, &str, Option<(&str, &str)>); 27] = [
+    ("info@example.com", "", "info@example.com", None),
+    ("INFO@example.com", "", "bounce+1@example.com", None),
+    ("boss@example.org", "", "boss@example.org", None),
+    ("BOSS@example.org", "", "Boss@example.org", None),
+    (
+        "info@example.com",
+        "boss@example.org",
+        "x@example.com",
+        None,
+    ),
+    ("a@example.com;b@example.com", "c@example.com", "", None),
+    (
+        "a@example.com;boss@example.org",
+        "a@example.com",
+        "a@example.com",
+        None,
+    ),
+    ("info@example.com", "", "", None),
+    (
+        "bob@example.net",
+        "",
+        "bob@example.net",
+        Some(("bob@example.net", "From")),
+    ),
+    (
+        "bob@example.net",
+        "",
+        "info@example.com",
+        Some(("bob@example.net", "From")),
+    ),
+    ("bob@example.net", "", "", Some(("bob@example.net", "From"))),
+    (
+        "info@example.com",
+        "bob@example.net",
+        "info@example.com",
+        Some(("bob@example.net", "Sender")),
+    ),
+    (
+        "info@example.com",
+        "",
+        "bob@example.net",
+        Some(("bob@example.net", "MAIL FROM")),
+    ),
+    (
+        "info@example.com;bob@example.net",
+        "",
+        "",
+        Some(("bob@example.net", "From")),
+    ),
+    (
+        "bob@example.net;info@example.com",
+        "",
+        "",
+        Some(("bob@example.net", "From")),
+    ),
+    (
+        "a@example.com;b@example.com;c@example.com;d@evil.net",
+        "",
+        "",
+        Some(("d@evil.net", "From")),
+    ),
+    (
+        "info@example.com",
+        "a@example.com;bob@example.net",
+        "",
+        Some(("bob@example.net", "Sender")),
+    ),
+    (
+        "a@evil.net",
+        "b@evil.net",
+        "c@evil.net",
+        Some(("a@evil.net", "From")),
+    ),
+    (
+        "info@example.com",
+        "b@evil.net",
+        "c@evil.net",
+        Some(("b@evil.net", "Sender")),
+    ),
+    (
+        "info@example.com.evil.net",
+        "",
+        "",
+        Some(("info@example.com.evil.net", "From")),
+    ),
+    (
+        "info@notexample.com",
+        "",
+        "",
+        Some(("info@notexample.com", "From")),
+    ),
+    (
+        "info@marketing.example.com",
+        "",
+        "",
+        Some(("info@marketing.example.com", "From")),
+    ),
+    ("info@com", "", "", Some(("info@com", "From"))),
+    (
+        "sales@example.org",
+        "",
+        "",
+        Some(("sales@example.org", "From")),
+    ),
+    (
+        "boss@sub.example.org",
+        "",
+        "",
+        Some(("boss@sub.example.org", "From")),
+    ),
+    (
+        "boss+tag@example.org",
+        "",
+        "",
+        Some(("boss+tag@example.org", "From")),
+    ),
+    (
+        "\"info@example.com\"@evil.net",
+        "",
+        "",
+        Some(("\"info@example.com\"@evil.net", "From")),
+    ),
+];
+
+#[test]
+fn block_refuses_an_unauthorized_sender_and_alerts() {
+    for (from, sender, mail_from, unauthorized) in SENDERS {
+        let case = Case {
+            from,
+            sender,
+            mail_from,
+            ..GOOD
+        };
+        let verdict = case.evaluate();
+        let Some((address, label)) = unauthorized else {
+            assert_eq!(
+                (&*word(&verdict), &*verdict.rule),
+                ("accept", "authorized"),
+                "{from}"
+            );
+            assert_eq!(codes(&verdict), [""; 0], "{from}");
+            continue;
+        };
+        assert_eq!(
+            (&*word(&verdict), &*verdict.rule),
+            ("550 5.7.1", "unauthorized-block"),
+            "{from}"
+        );
+        assert_eq!(codes(&verdict), ["sender-not-authorized"], "{from}");
+        let start = format!(
+            "{address} ({label}) is not an authorized sender of user s1_2; \
+                             allowed: example.com, boss@example.org; "
+        );
+        assert!(text(&verdict).starts_with(&start), "{}", text(&verdict));
+        assert!(
+            verdict.alerts[0]
+                .summary
+                .contains(&format!("{address} ({label})"))
+        );
+        assert!(
+            verdict.alerts[0]
+                .summary
+                .ends_with("s1_2; the message was blocked")
+        );
+        assert_eq!(verdict.facts[1].value, address);
+    }
+}
+
+#[test]
+fn alert_sends_from_an_unauthorized_sender_and_alerts() {
+    for (from, sender, mail_from, unauthorized) in SENDERS {
+        let case = Case {
+            settings: ALERT,
+            from,
+            sender,
+            mail_from,
+            ..GOOD
+        };
+        let verdict = case.evaluate();
+        assert_eq!(word(&verdict), "accept", "{from}");
+        assert_eq!(verdict.priority, Some(Priority::High), "{from}");
+        let Some((address, label)) = unauthorized else {
+            assert_eq!(verdict.rule, "authorized", "{from}");
+            assert_eq!(codes(&verdict), [""; 0], "{from}");
+            continue;
+        };
+        assert_eq!(verdict.rule, "unauthorized-alert", "{from}");
+        assert_eq!(codes(&verdict), ["sender-not-authorized"], "{from}");
+        assert!(
+            verdict.alerts[0]
+                .summary
+                .contains(&format!("{address} ({label})"))
+        );
+        assert!(
+            verdict.alerts[0]
+                .summary
+                .ends_with("s1_2; the message was sent")
+        );
+    }
+}
+
+#[test]
+fn empty_fields_authorize_every_sender_in_both_modes() {
+    for settings in [BLOCK, ALERT, "{}"] {
+        for (from, sender, mail_from, _) in SENDERS {
+            let verdict = Case {
+                settings,
+                from,
+                sender,
+                mail_from,
+                ..FREE
+            }
+            .evaluate();
+            assert_eq!(
+                (&*word(&verdict), &*verdict.rule),
+                ("accept", "unrestricted"),
+                "{from}"
+            );
+            assert_eq!(codes(&verdict), [""; 0], "{from}");
+        }
+    }
+}
+
+#[test]
+fn useless_entries_authorize_nobody() {
+    let fields = [
+        ("*", ""),
+        ("*.com", ""),
+        ("@example.com", ""),
+        ("info@example.com", ""),
+        ("https://example.com/", ""),
+        ("example.com,example.net", ""),
+        ("", "*@example.com"),
+        ("", "Info <info@example.com>"),
+        ("", "<info@example.com>"),
+        ("", "example.com"),
+        ("", "info@example.com,sales@example.com"),
+        ("*", "*"),
+    ];
+    for (domains, senders) in fields {
+        let verdict = Case {
+            domains,
+            senders,
+            ..GOOD
+        }
+        .evaluate();
+        assert_eq!(word(&verdict), "550 5.7.1", "{domains:?} {senders:?}");
+        assert!(
+            text(&verdict).contains("is valid: ask the administrator"),
+            "{}",
+            text(&verdict)
+        );
+    }
+}
+
+#[test]
+fn block_is_the_default() {
+    let verdict = Case {
+        settings: "{}",
+        from: "bob@example.net",
+        ..GOOD
+    }
+    .evaluate();
+    assert_eq!(word(&verdict), "550 5.7.1");
+}
+
+#[test]
+fn a_list_overrides_the_mode() {
+    const TO_ALERT: &[(&str, &str)] = &[("list.id", "1"), ("list.unauthorized", "alert")];
+    const TO_BLOCK: &[(&str, &str)] = &[("list.unauthorized", "block")];
+    let cases: [(&str, &'static [(&str, &str)], &str); 4] = [
+        (BLOCK, TO_ALERT, "accept"),
+        (ALERT, TO_BLOCK, "550 5.7.1"),
+        (BLOCK, TO_BLOCK, "550 5.7.1"),
+        (ALERT, TO_ALERT, "accept"),
+    ];
+    for (settings, facts, expected) in cases {
+        let case = Case {
+            settings,
+            facts,
+            from: "bob@example.net",
+            ..GOOD
+        };
+        assert_eq!(word(&case.evaluate()), expected, "{settings} {facts:?}");
+    }
+}
+
+/// Which unauthorized place is refused under which `check`.
+#[test]
+fn only_the_checked_places_must_be_authorized() {
+    const FROM: Case = Case {
+        from: "bob@example.net",
+        ..GOOD
+    };
+    const SENDER: Case = Case {
+        sender: "bob@example.net",
+        ..GOOD
+    };
+    const ENVELOPE: Case = Case {
+        mail_from: "bob@example.net",
+        ..GOOD
+    };
+    let cases = [
+        (r#"{"check":["from"]}"#, [true, false, false]),
+        (r#"{"check":["sender"]}"#, [false, true, false]),
+        (r#"{"check":["envelope"]}"#, [false, false, true]),
+        (r#"{"check":["from","sender"]}"#, [true, true, false]),
+        (r#"{"check":["from","envelope"]}"#, [true, false, true]),
+        (r#"{"check":["sender","envelope"]}"#, [false, true, true]),
+        (
+            r#"{"check":["from","sender","envelope"]}"#,
+            [true, true, true],
+        ),
+    ];
+    for (settings, refused) in cases {
+        for (case, refused) in [FROM, SENDER, ENVELOPE].into_iter().zip(refused) {
+            let expected = if refused { "550 5.7.1" } else { "accept" };
+            let verdict = Case { settings, ..case }.evaluate();
+            assert_eq!(word(&verdict), expected, "{settings} {}", case.from);
+        }
+    }
+}
+
+#[test]
+fn a_list_overrides_the_checked_places() {
+    let facts: &'static [(&str, &str)] = &[("list.check", "from,sender")];
+    let case = Case {
+        facts,
+        mail_from: "bounce@esp.example",
+        ..GOOD
+    };
+    assert_eq!(word(&case.evaluate()), "accept");
+    assert_eq!(case.on_sender().rule, "envelope-unchecked");
+}
+
+/// A From that is missing or unreadable: user, settings, originators, decision, alerts.
+#[test]
+fn a_sender_that_cannot_be_told_is_malformed_for_everyone() {
+    use Originators::{Complete, Missing, Unreadable};
+    const BOTH: &[&str] = &["originator-malformed", "sender-not-authorized"];
+    const ONE: &[&str] = &["originator-malformed"];
+    let cases: [(Case, &str, Originators, &str, &str, &[&str]); 12] = [
+        (
+            GOOD,
+            BLOCK,
+            Missing,
+            "550 5.6.0",
+            "originator-missing",
+            BOTH,
+        ),
+        (
+            GOOD,
+            BLOCK,
+            Unreadable,
+            "550 5.6.0",
+            "originator-unreadable",
+            BOTH,
+        ),
+        (
+            GOOD,
+            BLOCK,
+            Complete,
+            "550 5.6.0",
+            "originator-missing",
+            BOTH,
+        ),
+        (GOOD, ALERT, Missing, "accept", "originator-missing", BOTH),
+        (
+            GOOD,
+            ALERT,
+            Unreadable,
+            "accept",
+            "originator-unreadable",
+            BOTH,
+        ),
+        (GOOD, ALERT, Complete, "accept", "originator-missing", BOTH),
+        (FREE, BLOCK, Missing, "550 5.6.0", "originator-missing", ONE),
+        (
+            FREE,
+            BLOCK,
+            Unreadable,
+            "550 5.6.0",
+            "originator-unreadable",
+            ONE,
+        ),
+        (
+            FREE,
+            BLOCK,
+            Complete,
+            "550 5.6.0",
+            "originator-missing",
+            ONE,
+        ),
+        (FREE, ALERT, Missing, "accept", "originator-missing", ONE),
+        (
+            FREE,
+            ALERT,
+            Unreadable,
+            "accept",
+            "originator-unreadable",
+            ONE,
+        ),
+        (FREE, ALERT, Complete, "accept", "originator-missing", ONE),
+    ];
+    for (case, settings, originators, decision, rule, alerts) in cases {
+        let verdict = Case {
+            settings,
+            originators,
+            from: "",
+            ..case
+        }
+        .evaluate();
+        assert_eq!(
+            (&*word(&verdict), &*verdict.rule),
+            (decision, rule),
+            "{originators:?}"
+        );
+        assert_eq!(codes(&verdict), alerts, "{settings} {originators:?}");
+    }
+}
+
+#[test]
+fn an_unreadable_part_beside_an_authorized_address_is_malformed() {
+    let originators = Originators::Unreadable;
+    let verdict = Case {
+        originators,
+        ..GOOD
+    }
+    .evaluate();
+    assert_eq!(
+        (&*word(&verdict), &*verdict.rule),
+        ("550 5.6.0", "originator-unreadable")
+    );
+    assert!(
+        text(&verdict).contains("From or Sender"),
+        "{}",
+        text(&verdict)
+    );
+}
+
+#[test]
+fn the_unauthorized_addresses_of_a_malformed_message_are_named_in_the_alert() {
+    let case = Case {
+        originators: Originators::Unreadable,
+        from: "bob@example.net",
+        ..GOOD
+    };
+    let verdict = case.evaluate();
+    assert_eq!(word(&verdict), "550 5.6.0");
+    assert!(verdict.alerts[1].summary.contains("bob@example.net (From)"));
+}
+
+#[test]
+fn fields_that_are_not_checked_may_be_missing_or_unreadable() {
+    use Originators::{Missing, Unreadable};
+    let cases = [
+        (r#"{"check":["envelope"]}"#, Missing, "accept"),
+        (r#"{"check":["envelope"]}"#, Unreadable, "accept"),
+        (r#"{"check":["sender"]}"#, Missing, "accept"),
+        (r#"{"check":["sender"]}"#, Unreadable, "550 5.6.0"),
+        (r#"{"check":["from"]}"#, Missing, "550 5.6.0"),
+        (r#"{"check":["from"]}"#, Unreadable, "550 5.6.0"),
+    ];
+    for (settings, originators, expected) in cases {
+        let verdict = Case {
+            settings,
+            originators,
+            from: "",
+            ..GOOD
+        }
+        .evaluate();
+        assert_eq!(word(&verdict), expected, "{settings} {originators:?}");
+    }
+}
+
+#[test]
+fn the_reverse_path_is_judged_before_the_upload() {
+    let cases = [
+        (GOOD, BLOCK, "info@example.com", "accept", "authorized"),
+        (GOOD, BLOCK, "BOSS@example.org", "accept", "authorized"),
+        (GOOD, BLOCK, "", "pass", "null-sender"),
+        (GOOD, ALERT, "", "pass", "null-sender"),
+        (
+            GOOD,
+            BLOCK,
+            "bob@example.net",
+            "550 5.7.1",
+            "unauthorized-block",
+        ),
+        (
+            GOOD,
+            BLOCK,
+            "bob@example.com.evil.net",
+            "550 5.7.1",
+            "unauthorized-block",
+        ),
+        (GOOD, ALERT, "bob@example.net", "pass", "unauthorized-alert"),
+        (GOOD, ALERT, "info@example.com", "accept", "authorized"),
+        (
+            GOOD,
+            r#"{"check":["from"]}"#,
+            "bob@example.net",
+            "pass",
+            "envelope-unchecked",
+        ),
+        (FREE, BLOCK, "bob@example.net", "accept", "unrestricted"),
+        (FREE, BLOCK, "", "pass", "null-sender"),
+    ];
+    for (case, settings, mail_from, decision, rule) in cases {
+        let verdict = Case {
+            settings,
+            mail_from,
+            ..case
+        }
+        .on_sender();
+        assert_eq!(
+            (&*word(&verdict), &*verdict.rule),
+            (decision, rule),
+            "{mail_from}"
+        );
+        let refused = decision.starts_with('5');
+        assert_eq!(codes(&verdict).len(), usize::from(refused), "{mail_from}");
+        assert_eq!(verdict.priority, None, "{mail_from}");
+    }
+}
+
+#[test]
+fn both_stages_refuse_a_reverse_path_with_the_same_words() {
+    let case = Case {
+        mail_from: "bob@example.net",
+        ..GOOD
+    };
+    assert_eq!(case.on_sender().decision, case.evaluate().decision);
+}
+
+#[test]
+fn recipients_pass() {
+    let request = envelope_stage::Request {
+        settings: "{}".to_owned(),
+        session: GOOD.session(),
+        envelope: GOOD.envelope(),
+    };
+    let verdict =
+        SenderRules::on_recipient(request, address("any@example.net")).expect("a verdict");
+    assert_eq!(
+        (&*word(&verdict), &*verdict.rule),
+        ("pass", "recipient-unchecked")
+    );
+}
+
+#[test]
+fn an_accepted_message_gets_a_priority_and_a_refused_one_none() {
+    assert_eq!(GOOD.evaluate().priority, Some(Priority::High));
+    let refused = Case {
+        from: "bob@example.net",
+        ..GOOD
+    };
+    assert_eq!(refused.evaluate().priority, None);
+}
+
+#[test]
+fn settings_that_cannot_be_read_are_a_failure_and_not_a_verdict() {
+    let request = message_stage::Request {
+        settings: r#"{"unauthorized":"perhaps"}"#.to_owned(),
+        session: GOOD.session(),
+        envelope: GOOD.envelope(),
+        message: GOOD.message(),
+        effective_priority: Priority::Normal,
+    };
+    let error = SenderRules::evaluate(request).expect_err("not a verdict");
+    assert!(
+        error.starts_with("settings/unauthorized: must be"),
+        "{error}"
+    );
+}
