@@ -1,1 +1,18 @@
-//! x
+//! The test kit: what the system tests, the benchmarks and the tools around Gatepost share.
+//!
+//! - [`relay::Relay`] starts the built `gatepost` binary in a folder of its own and ends it.
+//! - [`client::Client`] speaks SMTP line by line; a test with it reads like a transcript.
+//! - [`sink::Sink`] is the next hop: it accepts, remembers, and fails where a [`sink::Script`] says so.
+//! - [`load`] submits as fast as it can and measures the answers.
+//! - [`postfix::Postfix`] and [`cpu`] are for the comparison in `tests/bench`.
+//! - [`message`] makes the messages that all of them use.
+
+pub mod client;
+pub mod cpu;
+pub mod guests;
+pub mod load;
+pub mod message;
+pub mod postfix;
+pub mod relay;
+pub mod sink;
+pub mod wait;

@@ -85,9 +85,10 @@ fn domain_of_url(entry: &str) -> Option<Explanation> {
     if after_scheme.is_none() && !entry.contains('/') {
         return None;
     }
-    let host = after_scheme.unwrap_or(entry);
-    let host = host.split(['/', '?', '#', ':']).next().unwrap_or_default();
-    let host = host.rsplit('@').next().unwrap_or_default();
+    let authority = after_scheme.unwrap_or(entry);
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = host.split(':').next().unwrap_or_default();
     let host = host.strip_prefix("www.").unwrap_or(host);
     Some(says("is a URL, not a domain", write_domain(host)))
 }

@@ -1,8 +1,8 @@
 //! Why a relay does not start, and what to do about it.
 
+use crate::delivery::SetupError;
 use crate::listener::ListenError;
 use crate::policy::LoadError;
-use crate::scheduler::SchedulerError;
 use crate::store::StoreError;
 use crate::tls::TlsError;
 
@@ -21,9 +21,9 @@ pub enum StartError {
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The queue cannot be taken over.
+    /// Delivery cannot work as configured.
     #[error(transparent)]
-    Scheduler(#[from] SchedulerError),
+    Delivery(#[from] SetupError),
 }
 
 impl StartError {
@@ -34,7 +34,7 @@ impl StartError {
             Self::Listen(error) => Some(error.hint()),
             Self::Store(error) => error.hint().map(str::to_owned),
             Self::Tls(error) => Some(error.hint().to_owned()),
-            Self::Scheduler(error) => error.hint(),
+            Self::Delivery(error) => Some(error.hint().to_owned()),
         }
     }
 }

@@ -14,10 +14,12 @@ use tracing::{info, warn};
 pub use self::error::StartError;
 use crate::accounts::Verifier;
 use crate::config::Config;
+use crate::delivery::Delivery;
+use crate::id::QueueIds;
 use crate::intake::{Directory, Intake};
 use crate::listener::{self, Bound, TlsMode};
 use crate::policy::PolicySet;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Scheduler, Setup};
 use crate::shutdown::Shutdown;
 use crate::smtp::{AuthPolicy, SessionConfig};
 use crate::store::{QueueLock, Store};
@@ -47,19 +49,23 @@ impl App {
     /// What is wrong, with a hint; nothing is left running.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         let policies = Arc::new(PolicySet::load(&config.policy, &config.folder).await?);
+        let delivery = Arc::new(Delivery::new(&config.delivery, &config.hostname)?);
         let bound = claim(&config.listener)?;
         let store = Store::open(&config.store).await?;
         let lock = store.lock_queue()?;
+        store.discard_orphaned_chunks().await?;
         let acceptor = acceptor(config)?;
         let shutdown = Shutdown::new();
-        let scheduler = Scheduler::start(
-            &config.scheduler,
-            &config.delivery,
-            &config.hostname,
-            store.clone(),
-        )
-        .await?;
-        let submission = submission(config, &store, policies, &scheduler, &shutdown);
+        let ids = Arc::new(QueueIds::new());
+        let scheduler = Scheduler::start(Setup {
+            config: config.scheduler.clone(),
+            store: store.clone(),
+            delivery,
+            ids: Arc::clone(&ids),
+            hostname: config.hostname.clone(),
+        });
+        let intake = intake(config, &store, policies, ids);
+        let submission = submission(config, intake, &store, &scheduler, &shutdown);
         let mut tasks = JoinSet::new();
         let addresses = open(
             config,
@@ -98,7 +104,7 @@ impl App {
             warn!("some sessions did not end in time; they are cut");
             self.tasks.shutdown().await;
         }
-        self.scheduler.shutdown(DRAIN_TIME).await;
+        self.scheduler.shutdown().await;
         self.store.close().await;
         info!("stopped");
     }
@@ -148,13 +154,13 @@ fn self_signed(config: &Config) -> Result<Arc<rustls::ServerConfig>, StartError>
 
 fn submission(
     config: &Config,
+    intake: Intake,
     store: &Store,
-    policies: Arc<PolicySet>,
     scheduler: &Scheduler,
     shutdown: &Shutdown,
 ) -> Submission {
     let rooms = Rooms {
-        intake: intake(config, store, policies),
+        intake,
         directory: Directory::new(store.clone()),
         verifier: Verifier::new(config.accounts.clone()),
         scheduler: scheduler.clone(),
@@ -162,7 +168,7 @@ fn submission(
     Submission::new(config.submission.clone(), rooms, shutdown.clone())
 }
 
-fn intake(config: &Config, store: &Store, policies: Arc<PolicySet>) -> Intake {
+fn intake(config: &Config, store: &Store, policies: Arc<PolicySet>, ids: Arc<QueueIds>) -> Intake {
     let lifetime = config.scheduler.expire_after();
     Intake::new(
         config.intake.clone(),
@@ -170,6 +176,7 @@ fn intake(config: &Config, store: &Store, policies: Arc<PolicySet>) -> Intake {
         lifetime,
         store.clone(),
         policies,
+        ids,
     )
 }
 

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{Failure, Output};
 use crate::app::StartError;
 use crate::config::Config;
+use crate::delivery::Delivery;
 use crate::policy::PolicySet;
 
 /// `gatepost config …`
@@ -21,6 +22,7 @@ pub async fn run(command: &ConfigCommand, config: &Config, output: Output) -> Re
     let policies = PolicySet::load(&config.policy, &config.folder)
         .await
         .map_err(StartError::from)?;
+    Delivery::new(&config.delivery, &config.hostname).map_err(StartError::from)?;
     let names: Vec<String> = policies
         .policies()
         .map(|policy| format!("{} {}", policy.name, policy.version))

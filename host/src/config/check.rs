@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::Config;
-use crate::delivery::Mode;
 use crate::listener::TlsMode;
 
 /// What is wrong with a configuration, where, and how to mend it.
@@ -41,7 +40,6 @@ pub fn check(config: &Config) -> Result<(), Problem> {
     listeners(config)?;
     overlaps(config)?;
     tls(config)?;
-    delivery(config)?;
     limits(config)
 }
 
@@ -123,17 +121,6 @@ fn tls(config: &Config) -> Result<(), Problem> {
         ),
         _ => Ok(()),
     }
-}
-
-fn delivery(config: &Config) -> Result<(), Problem> {
-    if config.delivery.mode == Mode::Smarthost && config.delivery.smarthost.is_none() {
-        return problem(
-            "delivery.smarthost",
-            "mode is \"smarthost\", but no smarthost is named",
-            "add smarthost = { host = \"smtp.example.net\", port = 587, tls = \"required\" }",
-        );
-    }
-    Ok(())
 }
 
 fn limits(config: &Config) -> Result<(), Problem> {

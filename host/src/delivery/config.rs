@@ -12,11 +12,11 @@ use crate::secret::Secret;
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Everything goes to one relay.
-    #[default]
     Smarthost,
     /// Each domain's mail exchangers are looked up.
     Mx,
-    /// Everything is written to files; for trials and tests.
+    /// Everything is written to files: until it is told where, mail goes nowhere else.
+    #[default]
     Maildir,
 }
 
@@ -63,7 +63,7 @@ const fn submission_port() -> u16 {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Config {
-    /// Default `smarthost`.
+    /// Default `maildir`.
     pub mode: Mode,
     /// Needed by the mode `smarthost`.
     pub smarthost: Option<Smarthost>,

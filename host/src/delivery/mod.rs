@@ -15,3 +15,6 @@ mod smtp;
 pub use self::config::{Config, Mode, Smarthost, Tls};
 pub use self::courier::{Courier, Reach, Report};
 pub use self::route::{Delivery, SetupError};
+
+#[cfg(test)]
+mod tests;

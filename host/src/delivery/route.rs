@@ -97,6 +97,11 @@ impl Delivery {
         })
     }
 
+    /// What it was made from.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// What a recipient's mail shares connections and limits by.
     pub fn destination(&self, recipient: &Mailbox) -> Destination {
         match self.config.mode {

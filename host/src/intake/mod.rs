@@ -61,7 +61,7 @@ struct Shared {
     lifetime: Duration,
     store: Store,
     policies: Arc<PolicySet>,
-    ids: QueueIds,
+    ids: Arc<QueueIds>,
 }
 
 /// A message that was taken in, and what the client is told.
@@ -81,8 +81,8 @@ impl Intake {
         lifetime: Duration,
         store: Store,
         policies: Arc<PolicySet>,
+        ids: Arc<QueueIds>,
     ) -> Self {
-        let ids = QueueIds::new();
         Self {
             shared: Arc::new(Shared {
                 config,
@@ -121,7 +121,7 @@ impl Intake {
         if !self.shared.policies.checks_senders() {
             return Ok(());
         }
-        let session = request::session(peer, principal);
+        let session = request::session(&self.shared.hostname, peer, principal);
         let envelope = request::envelope(sender, &[]);
         let address = sender.map(request::address);
         let ruling = self
@@ -151,7 +151,7 @@ impl Intake {
         if !self.shared.policies.checks_recipients() {
             return Ok(());
         }
-        let session = request::session(peer, principal);
+        let session = request::session(&self.shared.hostname, peer, principal);
         let envelope = request::envelope(transaction.0, transaction.1);
         let address = request::address(recipient);
         let ruling = self
@@ -361,7 +361,7 @@ impl Intake {
         header: &HeaderSection<'_>,
         size: u64,
     ) -> Ruling {
-        let session = request::session(peer, principal);
+        let session = request::session(&self.shared.hostname, peer, principal);
         let envelope =
             request::envelope(transaction.reverse_path.as_ref(), &transaction.recipients);
         let message = request::message(header, transaction.body, size);

@@ -17,8 +17,9 @@ const MAX_HEADER_VALUE_OCTETS: usize = 8 * 1024;
 const MAX_HEADERS_OCTETS: usize = 128 * 1024;
 
 /// The session as a policy sees it now.
-pub fn session(peer: &Peer, principal: &Principal) -> Arc<types::Session> {
+pub fn session(hostname: &str, peer: &Peer, principal: &Principal) -> Arc<types::Session> {
     let facts = vec![
+        fact("server.name", hostname),
         fact("auth.mechanism", peer.mechanism),
         fact("client.port", peer.client.port()),
         fact("server.port", peer.server_port),
@@ -63,9 +64,15 @@ pub fn address(mailbox: &Mailbox) -> types::Address {
 pub fn message(header: &HeaderSection<'_>, body: BodyType, size: u64) -> types::Message {
     let originators = header.originators();
     let (headers, truncated) = headers(header);
-    let mut facts = Vec::with_capacity(2);
+    let mut facts = Vec::with_capacity(3);
     if let Some(message_id) = header.message_id() {
         facts.push(fact("message-id", message_id));
+    }
+    if let Some(date) = header
+        .fields()
+        .find(|field| field.name().eq_ignore_ascii_case("date"))
+    {
+        facts.push(fact("date", date.decoded()));
     }
     if body == BodyType::EightBitMime {
         facts.push(fact("body-8bit", "true"));

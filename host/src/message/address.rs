@@ -40,10 +40,11 @@ pub fn domain_to_ascii(domain: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// RFC 5321 §4.1.3: what stands between the brackets is an address, never blank or bracketed again.
+/// RFC 5321 §4.1.3, without the characters that no address in use has.
 fn literal_to_ascii(domain: &str) -> Option<String> {
     let inner = domain.strip_prefix('[')?.strip_suffix(']')?;
-    let is_dcontent = |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'[' | b'\\' | b']');
+    let is_dcontent =
+        |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b':' | b'-');
     (!inner.is_empty() && inner.bytes().all(is_dcontent)).then(|| domain.to_ascii_lowercase())
 }
 
@@ -141,4 +142,123 @@ fn is_dot_atom(text: &str) -> bool {
             && (atom.is_ascii() || !atom.chars().any(char::is_control))
     };
     text.split('.').all(is_atom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_become_a_labels() {
+        let cases = [
+            ("example.com", Some("example.com")),
+            ("EXAMPLE.Com", Some("example.com")),
+            ("example.com.", Some("example.com")),
+            ("localhost", Some("localhost")),
+            ("b\u{fc}cher.example", Some("xn--bcher-kva.example")),
+            ("B\u{dc}CHER.example", Some("xn--bcher-kva.example")),
+            ("bu\u{308}cher.example", Some("xn--bcher-kva.example")),
+            ("XN--BCHER-KVA.example", Some("xn--bcher-kva.example")),
+            ("stra\u{df}e.example", Some("xn--strae-oqa.example")),
+            ("example\u{3002}com", Some("example.com")),
+            ("example\u{ff0e}com", Some("example.com")),
+            ("ｅｘａｍｐｌｅ.com", Some("example.com")),
+            ("exa\u{ad}mple.com", Some("example.com")),
+            ("my_host.example.com", Some("my_host.example.com")),
+            ("r3---sn.example.com", Some("r3---sn.example.com")),
+            ("192.0.2.1", Some("192.0.2.1")),
+            ("[192.0.2.1]", Some("[192.0.2.1]")),
+            ("[IPv6:2001:DB8::1]", Some("[ipv6:2001:db8::1]")),
+            ("", None),
+            (".", None),
+            ("..", None),
+            (".example.com", None),
+            ("example..com", None),
+            ("example.com..", None),
+            ("exa mple.com", None),
+            (" example.com", None),
+            ("example.com,", None),
+            ("a@example.com", None),
+            ("\u{ff20}example.com", None),
+            ("exam\u{a0}ple.com", None),
+            ("example.com\0", None),
+            ("*.example.com", None),
+            ("xn--zzzzzz-99999999.example", None),
+            ("\u{ad}", None),
+            ("\u{80}.example", None),
+            ("[", None),
+            ("[]", None),
+            ("[192.0.2.1", None),
+            ("[192.0.2.1].example.com", None),
+            ("[a@b]", None),
+        ];
+        for (domain, expected) in cases {
+            assert_eq!(domain_to_ascii(domain).as_deref(), expected, "{domain:?}");
+        }
+    }
+
+    #[test]
+    fn names_and_labels_have_the_lengths_of_dns() {
+        let label = |length: usize| "a".repeat(length);
+        let name = |last: usize| [label(63), label(63), label(63), label(last)].join(".");
+        assert!(domain_to_ascii(&label(63)).is_some());
+        assert!(domain_to_ascii(&label(64)).is_none());
+        assert!(domain_to_ascii(&name(61)).is_some());
+        assert!(domain_to_ascii(&(name(61) + ".")).is_some());
+        assert!(domain_to_ascii(&name(62)).is_none());
+        assert!(domain_to_ascii(&"\u{ad}".repeat(100_000)).is_none());
+    }
+
+    #[test]
+    fn addresses_have_one_form() {
+        let cases = [
+            ("user@example.com", Some("user@example.com")),
+            ("User@EXAMPLE.com.", Some("User@example.com")),
+            ("\"user\"@example.com", Some("user@example.com")),
+            ("\"u\\ser\"@example.com", Some("user@example.com")),
+            ("\"a b\"@example.com", Some("\"a b\"@example.com")),
+            ("\"a\\\"b\"@example.com", Some("\"a\\\"b\"@example.com")),
+            ("\"a@b\"@example.com", Some("\"a@b\"@example.com")),
+            ("\"a..b\"@example.com", Some("\"a..b\"@example.com")),
+            ("\"\"@example.com", Some("\"\"@example.com")),
+            ("user+tag@example.com", Some("user+tag@example.com")),
+            ("cafe\u{301}@example.com", Some("caf\u{e9}@example.com")),
+            ("a\u{37e}b@example.com", Some("\"a;b\"@example.com")),
+            (
+                "user@b\u{fc}cher.example",
+                Some("user@xn--bcher-kva.example"),
+            ),
+            ("user@[192.0.2.1]", Some("user@[192.0.2.1]")),
+            ("", None),
+            ("@", None),
+            ("user", None),
+            ("user@", None),
+            ("@example.com", None),
+            ("a b@example.com", None),
+            ("a@b@example.com", None),
+            ("<user@example.com>", None),
+            (" user@example.com", None),
+            ("user@example.com ", None),
+            ("user@example.com,", None),
+            (".user@example.com", None),
+            ("us..er@example.com", None),
+            ("\"user@example.com", None),
+            ("\"user\\\"@example.com", None),
+            ("\"us\"er@example.com", None),
+            ("us\u{85}er@example.com", None),
+            ("\"us\ner\"@example.com", None),
+            ("user@exa mple.com", None),
+        ];
+        for (text, expected) in cases {
+            let full = Address::parse(text).map(|address| address.full());
+            assert_eq!(full.as_deref(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_mailbox_of_the_envelope_has_the_same_form() {
+        let mailbox: Mailbox = "\"User\"@Example.COM".parse().expect("it is a mailbox");
+        let address = Address::from_mailbox(&mailbox).expect("its domain is valid");
+        assert_eq!(address.to_string(), "User@example.com");
+    }
 }

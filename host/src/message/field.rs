@@ -42,6 +42,11 @@ impl<'a> Field<'a> {
         value.strip_suffix(b"\r").unwrap_or(value)
     }
 
+    /// True when its value is white space and folding alone.
+    pub(super) fn is_blank(&self) -> bool {
+        self.raw_value().trim_ascii().is_empty()
+    }
+
     /// Its value unfolded and MIME-decoded, made valid UTF-8, control characters turned to spaces.
     pub fn decoded(&self) -> Cow<'a, str> {
         decode_unstructured(self.raw_value())

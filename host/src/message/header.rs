@@ -196,9 +196,9 @@ impl<'a> HeaderSection<'a> {
             .find(|id| !id.is_empty())
     }
 
-    /// True when there is a field of that kind.
-    pub(super) fn has_kind(&self, kind: FieldKind) -> bool {
-        self.of_kind(kind).next().is_some()
+    /// True when there is a field of that kind with a value.
+    pub(super) fn has_value(&self, kind: FieldKind) -> bool {
+        self.of_kind(kind).any(|field| !field.is_blank())
     }
 
     fn of_kind(&self, kind: FieldKind) -> impl Iterator<Item = &Field<'a>> {

@@ -67,7 +67,7 @@ impl Stamp<'_> {
 ///
 /// `section` is what [`HeaderSection::parse`] made of `original`: the header and as much of the body
 /// as is at hand. Every Bcc, Resent-Bcc and Return-Path field goes (RFC 5322 §3.6.3, RFC 5321 §4.4),
-/// Received comes first, Date and Message-ID are added when missing (RFC 6409 §8); nothing else changes.
+/// Received comes first, Date and Message-ID are added when missing or empty (RFC 6409 §8); nothing else changes.
 /// A header that ended without a blank line is given one, so `original` must hold all of it.
 pub fn stamp(section: &HeaderSection<'_>, original: &[u8], stamp: &Stamp<'_>) -> Vec<u8> {
     let body = original.get(section.body_offset()..).unwrap_or_default();
@@ -86,10 +86,10 @@ pub fn stamp(section: &HeaderSection<'_>, original: &[u8], stamp: &Stamp<'_>) ->
 
 fn push_added_fields(head: &mut Vec<u8>, section: &HeaderSection<'_>, stamp: &Stamp<'_>) {
     head.extend_from_slice(stamp.received().as_bytes());
-    if !section.has_kind(FieldKind::Date) {
+    if !section.has_value(FieldKind::Date) {
         push_field(head, "Date", &format_date(stamp.received_at));
     }
-    if !section.has_kind(FieldKind::MessageId) {
+    if !section.has_value(FieldKind::MessageId) {
         push_field(head, "Message-ID", &stamp.message_id());
     }
     if stamp.mark_important && !section.fields().any(|field| field.kind().is_priority()) {
@@ -105,10 +105,12 @@ fn push_field(head: &mut Vec<u8>, name: &str, value: &str) {
 }
 
 fn is_removed(field: &Field<'_>) -> bool {
-    matches!(
-        field.kind(),
-        FieldKind::Bcc | FieldKind::ResentBcc | FieldKind::ReturnPath
-    )
+    match field.kind() {
+        FieldKind::Bcc | FieldKind::ResentBcc | FieldKind::ReturnPath => true,
+        // RFC 6409 §8.2, §8.3: replaced when it is not valid; an empty one surely is not.
+        FieldKind::Date | FieldKind::MessageId => field.is_blank(),
+        _ => false,
+    }
 }
 
 /// RFC 5321 §4.4: TCP-info, with the space before it.

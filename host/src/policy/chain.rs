@@ -38,7 +38,8 @@ pub struct Step {
     /// The policy's name and the rule that decided, for example `sender-rules/authorized-domain`;
     /// after a failure `sender-rules/failure:deadline`.
     pub rule: String,
-    /// Fuel it took.
+    /// Fuel it took. Of an evaluation that ran out of time only what was counted until its last
+    /// call of a function.
     pub fuel: u64,
     /// How long it took, instantiation included, waiting for its turn excluded.
     pub duration: Duration,
@@ -192,12 +193,6 @@ impl Chain {
             code: "policy-failure".to_owned(),
             summary: summary(&text),
         };
-        tracing::warn!(
-            policy = policy.name,
-            failure = failure.kind.as_str(),
-            "{}",
-            alert.summary
-        );
         self.ruling.alerts.push(alert);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{HasSelf, Linker};
-use wasmtime::{Engine, EngineWeak, PoolingAllocationConfig};
+use wasmtime::{Enabled, Engine, EngineWeak, PoolingAllocationConfig};
 
 use super::bindings::gatepost::policy::log;
 use super::config::Config;
@@ -27,6 +27,12 @@ const TABLES: u32 = 4;
 const INSTANCE_BYTES: usize = 2 << 20;
 /// Octets of a fiber's stack: the guest's part and as much again for the host calls below it.
 const FIBER_STACK_BYTES: usize = STACK_BYTES * 2;
+/// Octets of a memory that are written over instead of given back when an instance ends, where the
+/// kernel tells which pages were touched (Linux 6.7): it spares the next one its page faults, half
+/// of its time. 512 KiB is what the heaviest interpreter dirties; a slot keeps what was touched.
+const KEPT_MEMORY_BYTES: usize = 512 << 10;
+/// The same for a table, which is smaller.
+const KEPT_TABLE_BYTES: usize = 64 << 10;
 /// Octets of a memory image up to which it is mapped instead of copied, gaps included.
 const IMAGE_BYTES: u64 = 64 << 20;
 
@@ -117,6 +123,12 @@ fn pool(config: &Config) -> PoolingAllocationConfig {
         .max_component_instance_size(INSTANCE_BYTES)
         .table_elements(TABLE_ELEMENTS)
         .max_memory_size((memory_mib.unwrap_or(1) as usize) << 20);
+    // Without the kernel's help the whole range would be written over, which costs more than it saves.
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pool.pagemap_scan(Enabled::Yes)
+            .linear_memory_keep_resident(KEPT_MEMORY_BYTES)
+            .table_keep_resident(KEPT_TABLE_BYTES);
+    }
     pool
 }
 

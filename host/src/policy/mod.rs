@@ -168,6 +168,9 @@ impl PolicySet {
                 Some(turn) => policy.ask(question(policy, &chain), Arc::clone(turn)).await,
                 None => Evaluation::saturated(),
             };
+            if let Err(failure) = &evaluation.result {
+                warn_of(&policy.info, failure);
+            }
             if chain
                 .add(&policy.info, policy.on_failure, evaluation)
                 .is_break()
@@ -195,6 +198,17 @@ impl Evaluation {
             duration: std::time::Duration::ZERO,
         }
     }
+}
+
+fn warn_of(policy: &PolicyInfo, failure: &Failure) {
+    tracing::warn!(
+        policy = policy.name,
+        failure = failure.kind.as_str(),
+        "policy {} failed ({}): {}",
+        policy.name,
+        failure.kind,
+        verdict::summary(&failure.detail)
+    );
 }
 
 /// What the questions of one envelope command have in common.

@@ -1,29 +1,113 @@
 //! Decides who is served next and when a recipient is tried again. Opens no sockets; `delivery` does.
+//!
+//! [`plan`] orders what is due and [`retry`] judges outcomes; both are pure. Around them, workers
+//! carry jobs, one connection each, and ask the plan after every message for the most urgent next
+//! one; a recorder commits outcomes through `store` while the workers go on. What could not be
+//! delivered is reported by `bounce`.
+
 mod config;
+mod keeper;
 pub mod plan;
+mod recorder;
 pub mod retry;
+mod shell;
+mod worker;
+
+use std::sync::Arc;
+
 pub use self::config::Config;
+use self::plan::{Counts, Unreachable};
+use self::shell::Shared;
+use crate::delivery::Delivery;
+use crate::id::{QueueId, QueueIds};
+use crate::queue::OpenMessage;
+use crate::store::Store;
+
+/// What a scheduler works with.
+pub struct Setup {
+    /// The section `[scheduler]`.
+    pub config: Config,
+    /// Where outcomes are recorded and the queue is read from.
+    pub store: Store,
+    /// What makes the attempts.
+    pub delivery: Arc<Delivery>,
+    /// Hands out the identifiers of notifications; the same that intake uses.
+    pub ids: Arc<QueueIds>,
+    /// This relay's domain name, for notifications.
+    pub hostname: String,
+}
+
+/// A picture of the queue as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Sending is stopped.
+    pub is_paused: bool,
+    /// The queue is still being read from the store.
+    pub is_loading: bool,
+    /// Messages by priority and state; one that goes to several destinations counts for each.
+    pub counts: Counts,
+    /// Destinations that cannot be reached at present.
+    pub unreachable: Vec<Unreachable>,
+}
+
+/// A handle on the scheduler; all clones are one scheduler.
 #[derive(Clone)]
-pub struct Scheduler;
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct SchedulerError;
-impl SchedulerError {
-    pub fn hint(&self) -> Option<String> {
-        None
-    }
+pub struct Scheduler {
+    shared: Arc<Shared>,
 }
+
 impl Scheduler {
-    pub async fn start(
-        _c: &Config,
-        _d: &crate::delivery::Config,
-        _h: &str,
-        _s: crate::store::Store,
-    ) -> Result<Self, SchedulerError> {
-        Ok(Self)
+    /// Starts sending what the store holds. Ids from `setup.ids` must not have been given to messages
+    /// in the store that are not to be submitted: what is newer than this call is expected by
+    /// [`Scheduler::submit`].
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(setup: Setup) -> Self {
+        Self {
+            shared: shell::start(setup),
+        }
     }
-    pub fn submit(&self, _m: crate::queue::OpenMessage) {}
-    pub fn pause(&self) {}
-    pub fn resume(&self) {}
-    pub async fn shutdown(&self, _d: std::time::Duration) {}
+
+    /// Takes over a message that the store has committed; it is tried at once if there is a slot.
+    pub fn submit(&self, message: OpenMessage) {
+        self.shared.submit(message);
+    }
+
+    /// Stops all sending. Transactions that run are finished.
+    pub fn pause(&self) {
+        self.shared.pause();
+    }
+
+    /// Starts sending again.
+    pub fn resume(&self) {
+        self.shared.resume();
+    }
+
+    /// Makes a message due now. False when it does not wait: unknown, finished or being tried.
+    pub fn hurry(&self, id: QueueId) -> bool {
+        self.shared.hurry(id)
+    }
+
+    /// Forgets a message that was cancelled. False when it does not wait.
+    pub fn withdraw(&self, id: QueueId) -> bool {
+        self.shared.withdraw(id)
+    }
+
+    /// How the queue stands.
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.snapshot()
+    }
+
+    /// Stops starting, waits for what runs and for its outcomes to be recorded, each for the
+    /// configured time at most.
+    ///
+    /// # Cancel safety
+    /// A cancelled shutdown ends the transactions that run.
+    pub async fn shutdown(&self) {
+        self.shared.shutdown().await;
+    }
 }
+
+#[cfg(test)]
+mod tests;

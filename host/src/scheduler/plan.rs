@@ -7,55 +7,20 @@
 
 mod lane;
 mod limits;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use self::lane::{Lane, Order};
 pub use self::limits::Limits;
+pub use self::view::{Claim, Counts, Unreachable};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
-use crate::queue::{Destination, OpenMessage, Priority};
+use crate::queue::{Destination, OpenMessage, Priority, RemoteReply};
 use crate::smtp::Mailbox;
 
 /// The number of a destination while the plan knows it.
 type LaneId = u32;
-
-/// A message for one destination, taken from the plan to be tried now.
-#[derive(Debug)]
-pub struct Claim {
-    /// The message.
-    pub id: QueueId,
-    /// Where it goes.
-    pub destination: Destination,
-    /// How urgent it is.
-    pub priority: Priority,
-    /// When it is given up.
-    pub expires_at: Timestamp,
-    /// The message with its recipients for this destination; none when it is to be read from the store.
-    pub message: Option<OpenMessage>,
-}
-
-/// How many entries there are, by priority; the index is the priority's number less one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Due, and waiting for a slot or their destination.
-    pub ready: [usize; 5],
-    /// Not due yet.
-    pub waiting: [usize; 5],
-    /// Being tried.
-    pub running: [usize; 5],
-}
-
-/// A destination that cannot be reached at present.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreachable {
-    /// Where nothing arrives.
-    pub destination: Destination,
-    /// When it is tried again.
-    pub until: Timestamp,
-    /// Entries that are ready for it.
-    pub ready: usize,
-}
 
 #[derive(Debug)]
 struct Entry {
@@ -231,15 +196,17 @@ impl Plan {
     /// Takes an entry whose time has run out while its destination could not be tried.
     ///
     /// Entries expire in the order of their age, which is that of their ids. It takes no slot.
-    pub fn take_expired(&mut self, now: Timestamp) -> Option<Claim> {
+    pub fn take_expired(&mut self, now: Timestamp) -> Option<(Claim, RemoteReply)> {
         let (&(id, lane), entry) = self.entries.first_key_value()?;
-        if entry.expires_at > now || !self.lanes.get(&lane)?.is_held() {
+        let state = self.lanes.get(&lane)?;
+        if entry.expires_at > now || !state.is_held() {
             return None;
         }
+        let reason = state.reason.clone();
         let claim = self.take(id, lane)?;
         self.refresh(lane);
         self.forget_idle(lane);
-        Some(claim)
+        Some((claim, reason))
     }
 
     /// Frees the slot of a claim. The destination was reached: what stalled for its sake is due now.
@@ -262,12 +229,18 @@ impl Plan {
     /// Frees the slot of a claim whose destination could not be reached.
     ///
     /// While others are being served there, it only takes fewer at a time; else nobody is sent there for a while.
-    pub fn unreachable(&mut self, destination: &Destination, priority: Priority, now: Timestamp) {
+    pub fn unreachable(
+        &mut self,
+        destination: &Destination,
+        priority: Priority,
+        now: Timestamp,
+        reason: &RemoteReply,
+    ) {
         let Some(lane) = self.free_slot(destination, priority) else {
             return;
         };
         if let Some(state) = self.lanes.get_mut(&lane)
-            && let Some(until) = state.unreachable(&self.limits, now)
+            && let Some(until) = state.unreachable(&self.limits, now, reason)
         {
             self.held.insert((until, lane));
         }
@@ -348,6 +321,7 @@ impl Plan {
                 destination: state.destination.clone(),
                 until,
                 ready: state.ready.len(),
+                reason: state.reason.clone(),
             })
         });
         lanes.collect()

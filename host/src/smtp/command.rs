@@ -219,3 +219,159 @@ fn mailbox(text: &str, enhanced: (u8, u16, u16)) -> Result<Mailbox, Reply> {
             }
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verbs_are_read_whatever_their_case_and_trailing_space() {
+        let cases: [(&[u8], Verb, &str); 14] = [
+            (b"EHLO a", Verb::Ehlo, "a"),
+            (b"ehlo  a ", Verb::Ehlo, "a"),
+            (b"Helo [192.0.2.1]", Verb::Helo, "[192.0.2.1]"),
+            (b"QUIT", Verb::Quit, ""),
+            (b"quit \t ", Verb::Quit, ""),
+            (b"MAIL FROM:<a@b> SIZE=1", Verb::Mail, "FROM:<a@b> SIZE=1"),
+            (b"MAIL\tFROM:<a@b>", Verb::Unknown, ""),
+            (b"MAILFROM:<a@b>", Verb::Unknown, ""),
+            (b" NOOP", Verb::Unknown, "NOOP"),
+            (b"", Verb::Unknown, ""),
+            (b"\xff\xfe", Verb::Unknown, ""),
+            (b"BDAT 5 LAST", Verb::NotImplemented, "5 LAST"),
+            (b"EXPN list", Verb::NotImplemented, "list"),
+            (b"POST / HTTP/1.1", Verb::Http, "/ HTTP/1.1"),
+        ];
+        for (line, verb, argument) in cases {
+            assert_eq!(Command::parse(line), Command { verb, argument }, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_may_call_itself_what_is_harmless_in_a_header() {
+        let cases = [
+            ("client.example.com", Some("client.example.com")),
+            ("my_pc", Some("my_pc")),
+            ("-", Some("-")),
+            ("[192.0.2.1]", Some("[192.0.2.1]")),
+            ("[IPv6:2001:db8::1]", Some("[IPv6:2001:db8::1]")),
+            ("b\u{fc}ro-pc", Some("b?ro-pc")),
+            ("", None),
+            ("two words", None),
+            ("a(b)", None),
+            ("a;b", None),
+            ("<a>", None),
+            ("a\u{7f}", None),
+            ("a\u{85}", None),
+        ];
+        for (argument, expected) in cases {
+            assert_eq!(
+                helo_argument("EHLO", argument).ok().as_deref(),
+                expected,
+                "{argument:?}"
+            );
+        }
+        assert!(helo_argument("EHLO", &"a".repeat(255)).is_ok());
+        assert!(helo_argument("EHLO", &"a".repeat(256)).is_err());
+    }
+
+    #[test]
+    fn reverse_paths_are_read() {
+        let cases = [
+            ("FROM:<a@example.com>", "a@example.com"),
+            ("from:<a@example.com>", "a@example.com"),
+            ("FROM: <a@example.com>", "a@example.com"),
+            ("FROM:   <a@example.com>  SIZE=5", "a@example.com"),
+            ("FROM:<>", ""),
+            ("FROM:<> BODY=8BITMIME", ""),
+            (
+                "FROM:<@a.example,@b.example:c@example.com>",
+                "c@example.com",
+            ),
+            ("FROM:<\"a > b\"@example.com>", "\"a > b\"@example.com"),
+            (
+                "FROM:<\"a\\\" > b\"@example.com> SIZE=5",
+                "\"a\\\" > b\"@example.com",
+            ),
+            ("FROM:<a@example.com.>", "a@example.com"),
+        ];
+        for (argument, expected) in cases {
+            let (reverse_path, _) = mail_argument(argument).expect(argument);
+            let text = reverse_path.map_or(String::new(), |mailbox| mailbox.to_string());
+            assert_eq!(text, expected, "{argument}");
+        }
+    }
+
+    #[test]
+    fn malformed_reverse_paths_are_refused() {
+        let cases = [
+            ("", "501 5.5.2"),
+            ("FROM", "501 5.5.2"),
+            ("FROM:", "501 5.5.2"),
+            ("TO:<a@example.com>", "501 5.5.2"),
+            ("FROM <a@example.com>", "501 5.5.2"),
+            ("FROM :<a@example.com>", "501 5.5.2"),
+            ("FROM:a@example.com", "501 5.5.2"),
+            ("FROM:<a@example.com", "501 5.5.2"),
+            ("FROM:a@example.com>", "501 5.5.2"),
+            ("FROM:Name <a@example.com>", "501 5.5.2"),
+            ("FROM:<a@example.com>SIZE=5", "501 5.5.2"),
+            ("FROM:<a@example.com>>", "501 5.5.2"),
+            ("FROM:<\"a>@example.com>", "501 5.5.2"),
+            ("FROM:<@a.example>", "501 5.5.2"),
+            ("FROM:<@a.example,b:c@example.com>", "501 5.5.2"),
+            ("FROM:<@:c@example.com>", "501 5.5.2"),
+            ("FROM:<a@example.com>\tSIZE=5", "501 5.5.2"),
+            ("FROM:< a@example.com>", "501 5.1.7"),
+            ("FROM:<a@example.com >", "501 5.1.7"),
+            ("FROM:<<a@example.com>>", "501 5.5.2"),
+            ("FROM:<a b@example.com>", "501 5.1.7"),
+            ("FROM:<a@b@example.com>", "501 5.1.7"),
+            ("FROM:<a@exam\u{1}ple.com>", "501 5.1.7"),
+            ("FROM:<a>", "550 5.1.7"),
+            ("FROM:<\u{e9}@example.com>", "553 5.6.7"),
+            ("FROM:<\u{e9}", "501 5.5.2"),
+            ("FRO\u{e9}:<a@b>", "501 5.5.2"),
+            ("FROM:<a@example.com> SMTPUTF8", "555 5.5.4"),
+            ("FROM:<a@example.com> SIZE=x", "501 5.5.4"),
+        ];
+        for (argument, expected) in cases {
+            let reply = mail_argument(argument).expect_err(argument);
+            assert!(
+                reply.to_string().starts_with(expected),
+                "{argument}: {reply}"
+            );
+        }
+    }
+
+    #[test]
+    fn forward_paths_are_read_or_refused() {
+        assert_eq!(
+            rcpt_argument("TO:<a@example.com>").map(|m| m.to_string()),
+            Ok("a@example.com".to_owned())
+        );
+        assert_eq!(
+            rcpt_argument("to: <a@[192.0.2.1]>").map(|m| m.to_string()),
+            Ok("a@[192.0.2.1]".to_owned())
+        );
+        let cases = [
+            ("FROM:<a@example.com>", "501 5.5.2"),
+            ("TO:a@example.com", "501 5.5.2"),
+            ("TO:<>", "501 5.1.3"),
+            (
+                "TO:<postmaster>",
+                "550 5.1.3 The address needs a domain: <postmaster@example.com>",
+            ),
+            ("TO:<a..b@example.com>", "501 5.1.3"),
+            ("TO:<a@example.com> NOTIFY=NEVER", "555 5.5.4"),
+            ("TO:<a@example.com> =", "501 5.5.4"),
+        ];
+        for (argument, expected) in cases {
+            let reply = rcpt_argument(argument).expect_err(argument);
+            assert!(
+                reply.to_string().starts_with(expected),
+                "{argument}: {reply}"
+            );
+        }
+    }
+}

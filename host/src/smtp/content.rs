@@ -192,8 +192,8 @@ impl ContentScanner {
     fn accept(&mut self, input: &mut BytesMut, cursor: &mut Cursor) -> Option<Stop> {
         let line = self.line;
         match piece(&input[cursor.read..], self.at_line_start) {
-            Piece::Text(octets) => return self.accept_text(input, cursor, octets),
-            Piece::LineEnd => return self.accept_line_end(input, cursor),
+            Piece::Text(octets) => self.accept_text(input, cursor, octets),
+            Piece::LineEnd => self.accept_line_end(input, cursor),
             // RFC 5321 §4.5.2: the first dot of a longer line is not content.
             Piece::StuffedDot => {
                 cursor.read += 1;
@@ -344,3 +344,6 @@ fn piece(rest: &[u8], at_line_start: bool) -> Piece {
         (Some(octets), _) => Piece::Text(octets),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@ mod command;
 mod config;
 mod content;
 mod dialogue;
+#[cfg(test)]
+mod fake_shell;
 mod line;
 mod mailbox;
 mod parameters;

@@ -1,5 +1,6 @@
 //! The session as the shell sees it: octets in, steps and replies out.
 
+use std::fmt;
 use std::mem;
 use std::sync::Arc;
 
@@ -26,7 +27,6 @@ const TLS_HANDSHAKE: u8 = 0x16;
 ///
 /// The same octets give the same steps however they are cut, except that [`Step::Content`] is cut
 /// as they are.
-#[derive(Debug)]
 pub struct Session<U> {
     pub(super) config: Arc<SessionConfig>,
     pub(super) encrypted: bool,
@@ -327,7 +327,13 @@ impl<U> Session<U> {
             max_discarded_octets: self.config.max_discarded_command_octets(),
         };
         match self.framer.next(&mut self.input, limits) {
-            LineEvent::NeedInput => Some(Step::NeedInput),
+            LineEvent::NeedInput => {
+                if self.input.is_empty() {
+                    // A client that thinks should not hold the buffer its last content came in.
+                    self.input = BytesMut::new();
+                }
+                Some(Step::NeedInput)
+            }
             LineEvent::Line(line) => self.line(&line),
             LineEvent::Defective(defect) => self.defective_line(&defect.reply()),
             LineEvent::Endless => {
@@ -400,6 +406,17 @@ impl<U> Session<U> {
     }
 }
 
+/// Without the buffers: a password may be in them.
+impl<U> fmt::Debug for Session<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("helo", &self.helo())
+            .field("encrypted", &self.encrypted)
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Envelope {
     fn into_transaction(self, size: u64, has_eight_bit: bool) -> Transaction {
         Transaction {
@@ -415,3 +432,6 @@ impl Envelope {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

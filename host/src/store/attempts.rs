@@ -29,8 +29,9 @@ static UPDATE_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
         4,
         0,
         ") UPDATE recipient SET status = result.status, due_at = result.due_at, \
-         attempts = recipient.attempts + 1 FROM result \
-         WHERE recipient.message_id = result.message_id \
+         attempts = (SELECT COUNT(*) FROM attempt \
+         WHERE attempt.message_id = result.message_id AND attempt.recipient = result.position) \
+         FROM result WHERE recipient.message_id = result.message_id \
          AND recipient.position = result.position \
          AND (recipient.status <= 1 OR result.status = 2)",
     )

@@ -30,6 +30,8 @@ pub struct Config {
     pub max_waiting_octets: usize,
     /// Connections that read. Default 4: each costs a thread and its cache.
     pub readers: u32,
+    /// How long to wait for a connection that reads, in seconds. Default 10.
+    pub reader_wait_s: u32,
     /// Page cache of the writer, in KiB. Default 16 MiB: the pages of messages in flight.
     pub writer_cache_kib: u32,
     /// Page cache of each reader, in KiB. Default 2 MiB.
@@ -48,6 +50,7 @@ impl Default for Config {
             max_waiting_jobs: 1024,
             max_waiting_octets: 16 * 1024 * 1024,
             readers: 4,
+            reader_wait_s: 10,
             writer_cache_kib: 16 * 1024,
             reader_cache_kib: 2 * 1024,
         }

@@ -43,6 +43,9 @@ pub(super) enum Work {
     PurgeMessages(Timestamp),
     /// Deletes alerts that last happened before.
     PurgeAlerts(Timestamp),
+    /// A command for the writing connection, to bring about failures.
+    #[cfg(test)]
+    Command(&'static str),
 }
 
 /// A staged part of a message.
@@ -75,6 +78,8 @@ impl Work {
             Self::Raise(_) => "store an alert",
             Self::Edit(_) => "change an account",
             Self::PurgeMessages(_) | Self::PurgeAlerts(_) => "purge what is old",
+            #[cfg(test)]
+            Self::Command(_) => "obey a test",
         }
     }
 }
@@ -137,6 +142,12 @@ async fn apply_single(connection: &mut SqliteConnection, work: &Work) -> Result<
         Work::DiscardOrphans => upkeep::discard_orphans(connection).await,
         Work::PurgeMessages(before) => upkeep::purge_messages(connection, *before).await,
         Work::PurgeAlerts(before) => upkeep::purge_alerts(connection, *before).await,
+        #[cfg(test)]
+        Work::Command(sql) => sqlx::query(*sql)
+            .execute(connection)
+            .await
+            .map(|_| 0)
+            .map_err(|error| StoreError::writing("obey a test", error)),
         Work::Stage(_) | Work::Discard(_) | Work::Accept(..) | Work::Record(_) | Work::Raise(_) => {
             Ok(0)
         }

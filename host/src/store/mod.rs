@@ -20,6 +20,8 @@ mod reports;
 mod rows;
 mod schema;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 mod writer;
 

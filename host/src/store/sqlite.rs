@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
@@ -43,7 +44,7 @@ pub(super) fn reader_pool(config: &Config, path: &Path) -> SqlitePool {
         .thread_name(|number| format!("store-reader-{number}"));
     SqlitePoolOptions::new()
         .max_connections(config.readers.max(1))
-        .acquire_timeout(config.busy_timeout())
+        .acquire_timeout(Duration::from_secs(u64::from(config.reader_wait_s)))
         .connect_lazy_with(options)
 }
 

@@ -152,8 +152,8 @@ impl Writer {
         self.connection = None;
         let began = Instant::now();
         let mut pause = FIRST_PAUSE;
-        while self.refuse_for(pause, error).await {
-            match probe(&self.options).await {
+        while let Some(probed) = self.refuse_until_probed(pause, error).await {
+            match probed {
                 Ok(connection) => {
                     self.connection = Some(connection);
                     self.accepting.send_replace(true);
@@ -167,14 +167,22 @@ impl Writer {
         }
     }
 
-    /// Refuses what comes in for a while. False: the store is closed.
-    async fn refuse_for(&mut self, pause: Duration, error: &StoreError) -> bool {
-        let end = Instant::now() + pause;
+    /// Probes after a pause and refuses what comes in meanwhile. None: the store is closed.
+    async fn refuse_until_probed(
+        &mut self,
+        pause: Duration,
+        error: &StoreError,
+    ) -> Option<Result<SqliteConnection, sqlx::Error>> {
+        let options = self.options.clone();
+        let probed = async move {
+            tokio::time::sleep(pause).await;
+            probe(&options).await
+        };
+        tokio::pin!(probed);
         loop {
-            match tokio::time::timeout_at(end, self.next_job()).await {
-                Ok(Some(job)) => refuse(vec![job], error),
-                Ok(None) => return false,
-                Err(_) => return true,
+            tokio::select! {
+                probed = &mut probed => return Some(probed),
+                job = self.next_job() => refuse(vec![job?], error),
             }
         }
     }

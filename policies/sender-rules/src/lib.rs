@@ -23,6 +23,7 @@ mod bindings {
 
 mod alerts;
 mod allowed;
+mod json;
 mod priority;
 mod reply;
 mod rules;

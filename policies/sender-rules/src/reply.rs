@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(abbreviated(&borrowed, whole.len()), whole);
         assert_eq!(
             abbreviated(&borrowed, whole.len() - 1),
-            "domain0.example.com and 2 more"
+            "domain0.example.com, domain1.example.com and 1 more"
         );
         assert_eq!(abbreviated(&borrowed, 10), "3 more");
     }

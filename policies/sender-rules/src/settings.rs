@@ -1,9 +1,8 @@
 //! The settings of this policy: read, explained when they are wrong, and overridden per list.
 
-use serde_json::Value;
-
 use crate::bindings::exports::gatepost::policy::lifecycle::Problem;
 use crate::bindings::gatepost::policy::types::{Fact, Identity};
+use crate::json::{self, Kind, Value};
 use crate::text;
 
 /// The JSON Schema that `describe` hands out.
@@ -161,32 +160,40 @@ fn check_of(words: &str) -> Option<Check> {
 }
 
 /// Reads every key, so that all problems are reported at once.
-fn read(json: &str) -> (Settings, Vec<Problem>) {
+fn read(document: &str) -> (Settings, Vec<Problem>) {
     let mut settings = Settings::default();
     let mut problems = Vec::new();
-    match serde_json::from_str(json) {
-        Ok(Value::Object(keys)) => {
-            for (key, value) in &keys {
-                match key.as_str() {
-                    "unauthorized" => read_unauthorized(value, &mut settings, &mut problems),
-                    "check" => read_check(value, &mut settings, &mut problems),
-                    unknown => problems.push(unknown_key(unknown)),
-                }
-            }
-        }
-        Ok(other) => problems.push(problem(
-            String::new(),
-            format!(
-                "must be an object such as {{\"unauthorized\": \"block\"}}, not {}",
-                quoted(&other)
-            ),
-        )),
+    match json::read(document) {
+        Ok(value) => match &value.kind {
+            Kind::Object(members) => read_members(members, &mut settings, &mut problems),
+            _ => problems.push(problem(
+                String::new(),
+                format!(
+                    "must be an object such as {{\"unauthorized\": \"block\"}}, not {}",
+                    quoted(&value)
+                ),
+            )),
+        },
         Err(error) => problems.push(problem(
             String::new(),
             format!("not a JSON document: {error}"),
         )),
     }
     (settings, problems)
+}
+
+fn read_members(members: &[(String, Value)], settings: &mut Settings, problems: &mut Vec<Problem>) {
+    for (index, (name, value)) in members.iter().enumerate() {
+        if members[..index].iter().any(|(before, _)| before == name) {
+            problems.push(problem(pointer(name), "stands twice".to_owned()));
+            continue;
+        }
+        match name.as_str() {
+            "unauthorized" => read_unauthorized(value, settings, problems),
+            "check" => read_check(value, settings, problems),
+            unknown => problems.push(unknown_key(unknown)),
+        }
+    }
 }
 
 fn read_unauthorized(value: &Value, settings: &mut Settings, problems: &mut Vec<Problem>) {
@@ -200,15 +207,19 @@ fn read_unauthorized(value: &Value, settings: &mut Settings, problems: &mut Vec<
 }
 
 fn read_check(value: &Value, settings: &mut Settings, problems: &mut Vec<Problem>) {
-    let Some(words) = value.as_array().filter(|words| !words.is_empty()) else {
-        problems.push(problem(
-            "/check".to_owned(),
-            format!(
-                "must be an array of at least one of \"from\", \"sender\" and \"envelope\", not {}",
-                quoted(value)
-            ),
-        ));
-        return;
+    let words = match &value.kind {
+        Kind::Array(words) if !words.is_empty() => words,
+        _ => {
+            problems.push(problem(
+                "/check".to_owned(),
+                format!(
+                    "must be an array of at least one of \"from\", \"sender\" and \"envelope\", \
+                     not {}",
+                    quoted(value)
+                ),
+            ));
+            return;
+        }
     };
     let mut check = Check::NONE;
     for (index, word) in words.iter().enumerate() {
@@ -230,231 +241,26 @@ fn read_check(value: &Value, settings: &mut Settings, problems: &mut Vec<Problem
 
 fn unknown_key(key: &str) -> Problem {
     let name = text::ascii(key, MAX_QUOTED);
-    let pointer = key.replace('~', "~0").replace('/', "~1");
     problem(
-        format!("/{pointer}"),
+        pointer(key),
         format!("`{name}` is not a setting; the settings are `unauthorized` and `check`"),
     )
+}
+
+/// The JSON Pointer of a member of the document (RFC 6901 §3).
+fn pointer(name: &str) -> String {
+    let name = text::printable(name, MAX_QUOTED);
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 fn problem(path: String, message: String) -> Problem {
     Problem { path, message }
 }
 
-/// The value as JSON, shortened.
+/// The value as it stands in the document, shortened.
 fn quoted(value: &Value) -> String {
-    text::ascii(&value.to_string(), MAX_QUOTED)
+    text::ascii(value.text, MAX_QUOTED)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(unauthorized: Unauthorized, places: &[Place]) -> Settings {
-        let mut check = Check::NONE;
-        places.iter().for_each(|place| check.insert(*place));
-        Settings {
-            unauthorized,
-            check,
-        }
-    }
-
-    fn identity(facts: &[(&str, &str)]) -> Identity {
-        let facts = facts.iter().map(|(name, value)| Fact {
-            name: (*name).to_owned(),
-            value: (*value).to_owned(),
-        });
-        Identity {
-            username: "s1_1".to_owned(),
-            authorized_domains: Vec::new(),
-            authorized_senders: Vec::new(),
-            default_priority: crate::bindings::gatepost::policy::types::Priority::Normal,
-            facts: facts.collect(),
-        }
-    }
-
-    #[test]
-    fn usable_settings_are_read_with_their_defaults() {
-        use Place::{Envelope, From, Sender};
-        use Unauthorized::{Alert, Block};
-        let cases: [(&str, Unauthorized, &[Place]); 7] = [
-            ("{}", Block, &Place::ALL),
-            (r#"{"unauthorized":"alert"}"#, Alert, &Place::ALL),
-            (r#"{"unauthorized":"block"}"#, Block, &Place::ALL),
-            (r#"{"check":["from"]}"#, Block, &[From]),
-            (
-                r#"{"check":["envelope","sender"]}"#,
-                Block,
-                &[Sender, Envelope],
-            ),
-            (
-                r#"{"unauthorized":"alert","check":["from","sender","envelope"]}"#,
-                Alert,
-                &Place::ALL,
-            ),
-            (" { \"check\" : [ \"sender\" ] } \n", Block, &[Sender]),
-        ];
-        for (json, unauthorized, places) in cases {
-            assert_eq!(problems(json), [], "{json}");
-            let read = Settings::in_force(json, &identity(&[])).expect(json);
-            assert_eq!(read, settings(unauthorized, places), "{json}");
-        }
-    }
-
-    #[test]
-    fn unusable_settings_are_explained_where_they_are_wrong() {
-        let cases: [(&str, &[(&str, &str)]); 16] = [
-            ("", &[("", "not a JSON document: EOF")]),
-            ("{", &[("", "not a JSON document")]),
-            ("{} x", &[("", "not a JSON document")]),
-            (
-                "[]",
-                &[(
-                    "",
-                    "must be an object such as {\"unauthorized\": \"block\"}, not []",
-                )],
-            ),
-            ("null", &[("", "not null")]),
-            (
-                r#"{"unauthorised":"block"}"#,
-                &[(
-                    "/unauthorised",
-                    "`unauthorised` is not a setting; the settings are `unauthorized` and `check`",
-                )],
-            ),
-            (
-                r#"{"a/b~c":1}"#,
-                &[("/a~1b~0c", "`a/b~c` is not a setting")],
-            ),
-            (
-                r#"{"unauthorized":"Block"}"#,
-                &[(
-                    "/unauthorized",
-                    "must be \"block\" or \"alert\", not \"Block\"",
-                )],
-            ),
-            (r#"{"unauthorized":true}"#, &[("/unauthorized", "not true")]),
-            (
-                r#"{"check":"from"}"#,
-                &[("/check", "must be an array of at least one of")],
-            ),
-            (
-                r#"{"check":[]}"#,
-                &[(
-                    "/check",
-                    "at least one of \"from\", \"sender\" and \"envelope\", not []",
-                )],
-            ),
-            (
-                r#"{"check":{"from":true}}"#,
-                &[("/check", "not {\"from\":true}")],
-            ),
-            (
-                r#"{"check":["from","mail-from"]}"#,
-                &[(
-                    "/check/1",
-                    "must be \"from\", \"sender\" or \"envelope\", not \"mail-from\"",
-                )],
-            ),
-            (r#"{"check":["from",3]}"#, &[("/check/1", "not 3")]),
-            (
-                r#"{"check":["from","from"]}"#,
-                &[("/check/1", "repeats \"from\"")],
-            ),
-            (
-                r#"{"unauthorized":1,"check":[2]}"#,
-                &[("/check/0", "not 2"), ("/unauthorized", "not 1")],
-            ),
-        ];
-        for (json, expected) in cases {
-            let found = problems(json);
-            assert_eq!(found.len(), expected.len(), "{json}: {found:?}");
-            for (problem, (path, message)) in found.iter().zip(expected) {
-                assert_eq!(problem.path, *path, "{json}");
-                assert!(
-                    problem.message.contains(message),
-                    "{json}: {}",
-                    problem.message
-                );
-            }
-            assert!(Settings::in_force(json, &identity(&[])).is_err(), "{json}");
-        }
-    }
-
-    #[test]
-    fn a_long_wrong_value_is_quoted_short() {
-        let json = format!(r#"{{"unauthorized":"{}"}}"#, "x".repeat(10_000));
-        assert!(problems(&json)[0].message.len() < 120);
-    }
-
-    #[test]
-    fn the_facts_of_a_list_override_the_settings() {
-        use Place::{Envelope, From};
-        use Unauthorized::{Alert, Block};
-        let cases: [(&str, &[(&str, &str)], Unauthorized, &[Place]); 6] = [
-            ("{}", &[("list.unauthorized", "alert")], Alert, &Place::ALL),
-            (
-                r#"{"unauthorized":"alert"}"#,
-                &[("list.unauthorized", "block")],
-                Block,
-                &Place::ALL,
-            ),
-            ("{}", &[("list.check", "from")], Block, &[From]),
-            (
-                "{}",
-                &[("list.check", "envelope, from")],
-                Block,
-                &[From, Envelope],
-            ),
-            (
-                r#"{"check":["from"]}"#,
-                &[("list.check", "from,sender,envelope")],
-                Block,
-                &Place::ALL,
-            ),
-            (
-                "{}",
-                &[("list.name", "alert"), ("account.note", "x")],
-                Block,
-                &Place::ALL,
-            ),
-        ];
-        for (json, facts, unauthorized, places) in cases {
-            let read = Settings::in_force(json, &identity(facts)).expect(json);
-            assert_eq!(read, settings(unauthorized, places), "{json} {facts:?}");
-        }
-    }
-
-    #[test]
-    fn a_fact_that_cannot_be_read_is_an_error_and_not_a_guess() {
-        let cases = [
-            ("list.unauthorized", "", "expected `block` or `alert`"),
-            (
-                "list.unauthorized",
-                "quarantine",
-                "the fact list.unauthorized is `quarantine`",
-            ),
-            ("list.check", "", "expected some of from,sender,envelope"),
-            ("list.check", "from,", "the fact list.check is `from,`"),
-            ("list.check", "From", "the fact list.check is `From`"),
-        ];
-        for (name, value, expected) in cases {
-            let error = Settings::in_force("{}", &identity(&[(name, value)])).expect_err(value);
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-
-    #[test]
-    fn the_schema_is_json_and_names_every_setting_with_its_default() {
-        let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
-        let defaults: serde_json::Map<String, Value> = schema["properties"]
-            .as_object()
-            .expect("properties")
-            .iter()
-            .map(|(name, property)| (name.clone(), property["default"].clone()))
-            .collect();
-        let json = Value::Object(defaults).to_string();
-        assert_eq!(problems(&json), []);
-        assert_eq!(read(&json).0, Settings::default());
-    }
-}
+mod tests;

@@ -111,15 +111,27 @@ impl Connection {
         let mut connection = Self::greet(wire, target, terms).await?;
         connection.starttls(target, terms).await?;
         if let Some(credentials) = &terms.credentials {
+            connection.may_log_in(terms)?;
             connection.log_in(credentials).await?;
         }
         Ok(connection)
     }
 
+    /// RFC 4954 §14: a password is not shown to whoever listens, unless the configuration says so.
+    fn may_log_in(&self, terms: &Terms) -> Result<(), ConnectError> {
+        if self.wire.is_encrypted() || matches!(terms.security, Security::None) {
+            return Ok(());
+        }
+        let name = &self.name;
+        Err(ours(format!(
+            "{name} does not offer STARTTLS, without which no password is sent"
+        )))
+    }
+
     async fn greet(wire: Wire, target: &Target, terms: &Terms) -> Result<Self, ConnectError> {
         let hello = ClientId::Domain(terms.hello.clone());
         let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(wire.clone()), &hello);
-        let smtp = match timeout(terms.timeouts.command * 2, greeting).await {
+        let smtp = match timeout(terms.timeouts.command.saturating_mul(2), greeting).await {
             Ok(Ok(smtp)) => smtp,
             Ok(Err(error)) => return Err(refusal(&error, &target.name(), "the greeting")),
             Err(_) => return Err(silence(&target.name(), "the greeting")),

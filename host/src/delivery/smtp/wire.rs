@@ -92,6 +92,11 @@ impl Wire {
         }
     }
 
+    /// True after a handshake.
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self.0.lock().transport, Transport::Tls(_))
+    }
+
     /// What the peer said up to now (its greeting and reply to EHLO); nothing is kept afterwards.
     pub fn take_hello(&self) -> String {
         let octets = self.0.lock().hello.take().unwrap_or_default();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Limits, is_urgent};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
-use crate::queue::{Destination, Priority};
+use crate::queue::{Destination, Priority, RemoteReply};
 
 /// Successes after which one more is tried at a time, where there were too many.
 const SUCCESSES_PER_SLOT: u32 = 20;
@@ -31,6 +31,8 @@ pub(super) struct Lane {
     pub advertised: Option<Order>,
     /// Deferred because there was no connection; due as soon as there is one.
     pub stalled: Vec<QueueId>,
+    /// Why it could not be reached last.
+    pub reason: RemoteReply,
     /// Entries tried at a time; shrinks when the peer takes fewer connections.
     window: usize,
     failures: u32,
@@ -47,6 +49,10 @@ impl Lane {
             held_until: None,
             advertised: None,
             stalled: Vec::new(),
+            reason: RemoteReply {
+                code: 0,
+                text: String::new(),
+            },
             window: limits.per_destination,
             failures: 0,
             successes: 0,
@@ -86,8 +92,14 @@ impl Lane {
     }
 
     /// Notes that no connection could be made; returns until when nobody is sent there, if so.
-    pub fn unreachable(&mut self, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
+    pub fn unreachable(
+        &mut self,
+        limits: &Limits,
+        now: Timestamp,
+        reason: &RemoteReply,
+    ) -> Option<Timestamp> {
         self.successes = 0;
+        self.reason = reason.clone();
         if self.running > 0 {
             self.window = self.window.min(self.running);
             return None;

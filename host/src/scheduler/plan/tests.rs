@@ -1,1 +1,332 @@
-//! x
+//! Who comes first, who has to wait, and who must never wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::queue::{MessageMeta, OpenRecipient};
+use crate::smtp::BodyType;
+
+const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+fn limits() -> Limits {
+    Limits {
+        max_concurrency: 4,
+        per_destination: 2,
+        urgent_reserve: 1,
+        unreachable_first: Duration::from_secs(5),
+        unreachable_max: Duration::from_secs(60),
+        content_octets: 1000,
+        envelopes: 1000,
+    }
+}
+
+fn plan() -> Plan {
+    Plan::new(limits())
+}
+
+/// A message with one recipient at each domain, due at `due_ms`.
+fn message(id: i64, priority: i64, due_ms: i64, domains: &[&str]) -> OpenMessage {
+    let recipients = (0..).zip(domains).map(|(index, domain)| OpenRecipient {
+        index,
+        mailbox: format!("x@{domain}").parse().expect("a mailbox"),
+        attempts: 0,
+        due_at: Timestamp::from_millis(due_ms),
+    });
+    OpenMessage {
+        id: QueueId::from_i64(id),
+        meta: Arc::new(MessageMeta {
+            list_id: None,
+            username: String::new(),
+            reverse_path: None,
+            priority: Priority::from_number(priority).expect("1 to 5"),
+            body: BodyType::SevenBit,
+            subject: String::new(),
+            message_id: String::new(),
+            session_id: String::new(),
+            rule: String::new(),
+            received_at: Timestamp::default(),
+            expires_at: NOW + Duration::from_secs(3600),
+        }),
+        recipients: recipients.collect(),
+        size: 100,
+        staged_chunks: 0,
+        head: Some(bytes::Bytes::from_static(&[b'x'; 100])),
+    }
+}
+
+fn route(mailbox: &Mailbox) -> Destination {
+    Destination::Domain(mailbox.domain().to_owned())
+}
+
+fn domain(name: &str) -> Destination {
+    Destination::Domain(name.to_owned())
+}
+
+fn refused() -> RemoteReply {
+    RemoteReply {
+        code: 0,
+        text: "refused".to_owned(),
+    }
+}
+
+/// The ids of all that may start now, in their order.
+fn ids(plan: &mut Plan, now: Timestamp) -> Vec<i64> {
+    std::iter::from_fn(|| plan.next(now))
+        .map(|claim| claim.id.as_i64())
+        .collect()
+}
+
+/// Ids in the order of sending when one is sent at a time.
+fn one_by_one(plan: &mut Plan, now: Timestamp) -> Vec<i64> {
+    let next = || {
+        let claim = plan.next(now)?;
+        plan.finished(&claim.destination, claim.priority, now);
+        Some(claim.id.as_i64())
+    };
+    std::iter::from_fn(next).collect()
+}
+
+#[test]
+fn the_order_is_priority_then_due_time_then_age() {
+    let mut plan = plan();
+    for (id, priority, due_ms) in [
+        (1, 3, 500),
+        (2, 5, 1),
+        (3, 3, 400),
+        (4, 1, 900),
+        (5, 3, 400),
+    ] {
+        plan.insert(message(id, priority, due_ms, &["a"]), route);
+    }
+    assert_eq!(one_by_one(&mut plan, NOW), [4, 3, 5, 1, 2]);
+}
+
+#[test]
+fn the_order_holds_across_destinations() {
+    let mut plan = plan();
+    for (id, priority, name) in [(1, 4, "a"), (2, 2, "b"), (3, 3, "a"), (4, 1, "c")] {
+        plan.insert(message(id, priority, 0, &[name]), route);
+    }
+    assert_eq!(one_by_one(&mut plan, NOW), [4, 2, 3, 1]);
+}
+
+#[test]
+fn nothing_starts_before_it_is_due() {
+    let mut plan = plan();
+    plan.insert(message(1, 1, NOW.as_millis() + 1, &["a"]), route);
+    assert!(plan.next(NOW).is_none());
+    assert_eq!(
+        plan.next_due(),
+        Some(Timestamp::from_millis(NOW.as_millis() + 1))
+    );
+    assert_eq!(ids(&mut plan, NOW + Duration::from_millis(1)), [1]);
+    assert_eq!(plan.next_due(), None);
+}
+
+#[test]
+fn a_message_is_split_by_destination_and_claimed_once() {
+    let mut plan = plan();
+    plan.insert(message(1, 3, 0, &["a", "b", "a"]), route);
+    plan.insert(message(1, 3, 0, &["a", "b", "a"]), route);
+    let first = plan.next(NOW).expect("ready");
+    let second = plan.next(NOW).expect("ready");
+    assert!(plan.next(NOW).is_none());
+    let recipients = |claim: &Claim| claim.message.as_ref().map(|one| one.recipients.len());
+    assert_eq!(
+        (recipients(&first), recipients(&second)),
+        (Some(2), Some(1))
+    );
+}
+
+#[test]
+fn a_full_destination_does_not_hold_up_another() {
+    let mut plan = plan();
+    for id in 1..=4 {
+        plan.insert(message(id, 3, 0, &["a"]), route);
+    }
+    plan.insert(message(5, 5, 0, &["b"]), route);
+    assert_eq!(ids(&mut plan, NOW), [1, 2, 5]);
+}
+
+#[test]
+fn urgent_mail_has_slots_of_its_own_at_its_destination_and_over_all() {
+    let mut plan = plan();
+    for (id, name) in [(1, "a"), (2, "a"), (3, "b"), (4, "b"), (5, "c")] {
+        plan.insert(message(id, 5, 0, &[name]), route);
+    }
+    assert_eq!(ids(&mut plan, NOW), [1, 2, 3, 4], "all slots are taken");
+    plan.insert(message(6, 3, 0, &["a"]), route);
+    assert_eq!(ids(&mut plan, NOW), [0; 0], "normal mail waits");
+    plan.insert(message(7, 2, 0, &["a"]), route);
+    plan.insert(message(8, 2, 0, &["a"]), route);
+    assert_eq!(
+        ids(&mut plan, NOW),
+        [7],
+        "urgent mail does not, as far as the reserve goes"
+    );
+}
+
+#[test]
+fn an_unreachable_destination_holds_nobody_back_and_is_probed_by_its_most_urgent() {
+    let mut plan = plan();
+    plan.insert(message(1, 1, 0, &["dead"]), route);
+    let probe = plan.next(NOW).expect("ready");
+    for (id, priority) in [(2, 3), (3, 1), (4, 3)] {
+        plan.insert(message(id, priority, 0, &["dead"]), route);
+    }
+    plan.insert(message(9, 5, 0, &["alive"]), route);
+    let others = ids(&mut plan, NOW);
+    assert_eq!(others, [3, 9]);
+    for _failed in 0..2 {
+        plan.unreachable(&probe.destination, Priority::Highest, NOW, &refused());
+    }
+    plan.insert(message(10, 1, 0, &["dead"]), route);
+    plan.insert(message(11, 2, 0, &["dead"]), route);
+    assert_eq!(ids(&mut plan, NOW), [0; 0]);
+    assert_eq!(plan.unreachable_destinations()[0].ready, 4);
+    let later = NOW + Duration::from_secs(5);
+    assert_eq!(plan.next_due(), Some(later));
+    assert_eq!(ids(&mut plan, later), [10], "one goes ahead to see");
+}
+
+#[test]
+fn the_wait_for_an_unreachable_destination_doubles_up_to_a_minute() {
+    let waits: Vec<u64> = [1, 2, 3, 4, 5, 6, u32::MAX]
+        .map(|n| limits().unreachable_wait(n).as_secs())
+        .to_vec();
+    assert_eq!(waits, [5, 10, 20, 40, 60, 60, 60]);
+}
+
+#[test]
+fn when_a_destination_answers_what_stalled_is_due_at_once_urgent_first() {
+    let mut plan = plan();
+    plan.insert(message(1, 3, 0, &["a"]), route);
+    plan.next(NOW).expect("ready");
+    plan.unreachable(&domain("a"), Priority::Normal, NOW, &refused());
+    let in_an_hour = NOW.as_millis() + 3_600_000;
+    plan.insert_stalled(message(1, 3, in_an_hour, &["a"]), domain("a"));
+    plan.insert_stalled(message(2, 1, in_an_hour, &["a"]), domain("a"));
+    plan.insert(message(3, 4, 0, &["a"]), route);
+    let later = NOW + Duration::from_secs(5);
+    assert_eq!(ids(&mut plan, later), [3]);
+    plan.finished(&domain("a"), Priority::Low, later);
+    assert_eq!(one_by_one(&mut plan, later), [2, 1]);
+}
+
+#[test]
+fn a_peer_that_takes_fewer_connections_gets_fewer() {
+    let mut plan = plan();
+    for id in 1..=100 {
+        plan.insert(message(id, 3, 0, &["a"]), route);
+    }
+    assert_eq!(ids(&mut plan, NOW).len(), 2);
+    plan.unreachable(&domain("a"), Priority::Normal, NOW, &refused());
+    assert!(
+        plan.next(NOW).is_none(),
+        "one runs, and one is all it takes"
+    );
+    for _served in 0..19 {
+        plan.finished(&domain("a"), Priority::Normal, NOW);
+        assert_eq!(ids(&mut plan, NOW).len(), 1);
+    }
+    plan.finished(&domain("a"), Priority::Normal, NOW);
+    assert_eq!(
+        ids(&mut plan, NOW).len(),
+        2,
+        "after some successes one more is tried"
+    );
+}
+
+#[test]
+fn a_paused_plan_starts_nothing_until_it_is_resumed() {
+    let mut plan = plan();
+    plan.insert(message(1, 1, 0, &["a"]), route);
+    plan.pause();
+    assert!(plan.next(NOW).is_none());
+    plan.resume();
+    assert_eq!(ids(&mut plan, NOW), [1]);
+}
+
+#[test]
+fn content_and_envelopes_are_kept_only_within_their_limits() {
+    let mut plan = Plan::new(Limits {
+        content_octets: 250,
+        envelopes: 3,
+        max_concurrency: 9,
+        per_destination: 9,
+        ..limits()
+    });
+    for id in 1..=4 {
+        plan.insert(message(id, 3, 0, &["a"]), route);
+    }
+    let kept: Vec<Option<bool>> = std::iter::from_fn(|| plan.next(NOW))
+        .map(|claim| claim.message.map(|message| message.head.is_some()))
+        .collect();
+    assert_eq!(kept, [Some(true), Some(true), Some(false), None]);
+    plan.insert(message(5, 3, 0, &["a"]), route);
+    let again = plan
+        .next(NOW)
+        .and_then(|claim| claim.message)
+        .expect("there is room again");
+    assert!(again.head.is_some());
+}
+
+#[test]
+fn what_expires_behind_an_unreachable_destination_is_given_up() {
+    let mut plan = plan();
+    plan.insert(message(1, 3, 0, &["a"]), route);
+    plan.next(NOW).expect("ready");
+    let late = NOW + Duration::from_secs(3600);
+    plan.insert(message(2, 3, 0, &["a"]), route);
+    assert!(plan.take_expired(late).is_none(), "it can still be tried");
+    plan.next(NOW).expect("ready");
+    plan.unreachable(&domain("a"), Priority::Normal, late, &refused());
+    plan.unreachable(&domain("a"), Priority::Normal, late, &refused());
+    plan.insert(message(3, 3, 0, &["a"]), route);
+    assert!(plan.take_expired(NOW).is_none(), "its time has not come");
+    let (claim, reason) = plan.take_expired(late).expect("expired");
+    assert_eq!((claim.id.as_i64(), reason), (3, refused()));
+    assert!(plan.take_expired(late).is_none());
+}
+
+#[test]
+fn a_message_can_be_hurried_or_removed_while_it_waits() {
+    let mut plan = plan();
+    plan.insert(message(1, 3, NOW.as_millis() + 9999, &["a", "b"]), route);
+    plan.insert(message(2, 3, 0, &["a"]), route);
+    assert!(plan.hurry(QueueId::from_i64(1), NOW));
+    assert!(plan.remove(QueueId::from_i64(2)));
+    assert!(!plan.remove(QueueId::from_i64(2)));
+    assert_eq!(ids(&mut plan, NOW), [1, 1]);
+    assert!(!plan.hurry(QueueId::from_i64(1), NOW));
+}
+
+#[test]
+fn an_idle_plan_remembers_nothing_and_counts_nothing() {
+    let mut plan = plan();
+    for id in 1..=50 {
+        let names = [format!("d{id}"), "a".to_owned()];
+        plan.insert(message(id, id % 5 + 1, id, &[&names[0], &names[1]]), route);
+    }
+    assert_eq!(plan.counts().waiting.iter().sum::<usize>(), 100);
+    assert_eq!(one_by_one(&mut plan, NOW).len(), 100);
+    assert_eq!(plan.counts(), Counts::default());
+    assert!(plan.lanes.is_empty() && plan.lane_ids.is_empty() && plan.eligible.is_empty());
+    assert_eq!(
+        (plan.running, plan.content_octets, plan.envelopes),
+        (0, 0, 0)
+    );
+}
+
+#[test]
+fn put_back_entries_wait_for_their_time() {
+    let mut plan = plan();
+    plan.insert(message(1, 3, 0, &["a"]), route);
+    let claim = plan.next(NOW).expect("ready");
+    plan.put_back(&claim, NOW + Duration::from_secs(5));
+    plan.abandoned(&claim.destination, claim.priority);
+    assert!(plan.next(NOW).is_none());
+    let again = plan.next(NOW + Duration::from_secs(5)).expect("due");
+    assert!(again.message.is_none());
+}

@@ -1,5 +1,9 @@
 //! The documented behaviour as tables, asked through the exported functions.
 
+mod envelope;
+mod malformed;
+mod overrides;
+
 use crate::SenderRules;
 use crate::bindings::exports::gatepost::policy::envelope_stage::{self, Guest as _};
 use crate::bindings::exports::gatepost::policy::message_stage::{self, Guest as _};
@@ -7,11 +11,16 @@ use crate::bindings::gatepost::policy::types::{
     Address, Decision, Envelope, Fact, Identity, Message, Originators, Priority, Session, Verdict,
 };
 
+/// Facts as name and value.
+type Facts = &'static [(&'static str, &'static str)];
+/// An unauthorized address and the label of its place.
+type Unauthorized = Option<(&'static str, &'static str)>;
+
 /// One message of one user, in the fewest words. Lists are separated by `;`.
 #[derive(Clone, Copy)]
 struct Case {
     settings: &'static str,
-    facts: &'static [(&'static str, &'static str)],
+    facts: Facts,
     domains: &'static str,
     senders: &'static str,
     from: &'static str,
@@ -154,7 +163,7 @@ fn codes(verdict: &Verdict) -> Vec<&str> {
 }
 
 /// Senders of a message: From, Sender, MAIL FROM, and the first unauthorized one, if any.
-const SENDERS: [(&str, &str, &str, Option<(&str, &str)>); 27] = [
+const SENDERS: [(&str, &str, &str, Unauthorized); 27] = [
     ("info@example.com", "", "info@example.com", None),
     ("INFO@example.com", "", "bounce+1@example.com", None),
     ("boss@example.org", "", "boss@example.org", None),
@@ -408,325 +417,4 @@ fn useless_entries_authorize_nobody() {
             text(&verdict)
         );
     }
-}
-
-#[test]
-fn block_is_the_default() {
-    let verdict = Case {
-        settings: "{}",
-        from: "bob@example.net",
-        ..GOOD
-    }
-    .evaluate();
-    assert_eq!(word(&verdict), "550 5.7.1");
-}
-
-#[test]
-fn a_list_overrides_the_mode() {
-    const TO_ALERT: &[(&str, &str)] = &[("list.id", "1"), ("list.unauthorized", "alert")];
-    const TO_BLOCK: &[(&str, &str)] = &[("list.unauthorized", "block")];
-    let cases: [(&str, &'static [(&str, &str)], &str); 4] = [
-        (BLOCK, TO_ALERT, "accept"),
-        (ALERT, TO_BLOCK, "550 5.7.1"),
-        (BLOCK, TO_BLOCK, "550 5.7.1"),
-        (ALERT, TO_ALERT, "accept"),
-    ];
-    for (settings, facts, expected) in cases {
-        let case = Case {
-            settings,
-            facts,
-            from: "bob@example.net",
-            ..GOOD
-        };
-        assert_eq!(word(&case.evaluate()), expected, "{settings} {facts:?}");
-    }
-}
-
-/// Which unauthorized place is refused under which `check`.
-#[test]
-fn only_the_checked_places_must_be_authorized() {
-    const FROM: Case = Case {
-        from: "bob@example.net",
-        ..GOOD
-    };
-    const SENDER: Case = Case {
-        sender: "bob@example.net",
-        ..GOOD
-    };
-    const ENVELOPE: Case = Case {
-        mail_from: "bob@example.net",
-        ..GOOD
-    };
-    let cases = [
-        (r#"{"check":["from"]}"#, [true, false, false]),
-        (r#"{"check":["sender"]}"#, [false, true, false]),
-        (r#"{"check":["envelope"]}"#, [false, false, true]),
-        (r#"{"check":["from","sender"]}"#, [true, true, false]),
-        (r#"{"check":["from","envelope"]}"#, [true, false, true]),
-        (r#"{"check":["sender","envelope"]}"#, [false, true, true]),
-        (
-            r#"{"check":["from","sender","envelope"]}"#,
-            [true, true, true],
-        ),
-    ];
-    for (settings, refused) in cases {
-        for (case, refused) in [FROM, SENDER, ENVELOPE].into_iter().zip(refused) {
-            let expected = if refused { "550 5.7.1" } else { "accept" };
-            let verdict = Case { settings, ..case }.evaluate();
-            assert_eq!(word(&verdict), expected, "{settings} {}", case.from);
-        }
-    }
-}
-
-#[test]
-fn a_list_overrides_the_checked_places() {
-    let facts: &'static [(&str, &str)] = &[("list.check", "from,sender")];
-    let case = Case {
-        facts,
-        mail_from: "bounce@esp.example",
-        ..GOOD
-    };
-    assert_eq!(word(&case.evaluate()), "accept");
-    assert_eq!(case.on_sender().rule, "envelope-unchecked");
-}
-
-/// A From that is missing or unreadable: user, settings, originators, decision, alerts.
-#[test]
-fn a_sender_that_cannot_be_told_is_malformed_for_everyone() {
-    use Originators::{Complete, Missing, Unreadable};
-    const BOTH: &[&str] = &["originator-malformed", "sender-not-authorized"];
-    const ONE: &[&str] = &["originator-malformed"];
-    let cases: [(Case, &str, Originators, &str, &str, &[&str]); 12] = [
-        (
-            GOOD,
-            BLOCK,
-            Missing,
-            "550 5.6.0",
-            "originator-missing",
-            BOTH,
-        ),
-        (
-            GOOD,
-            BLOCK,
-            Unreadable,
-            "550 5.6.0",
-            "originator-unreadable",
-            BOTH,
-        ),
-        (
-            GOOD,
-            BLOCK,
-            Complete,
-            "550 5.6.0",
-            "originator-missing",
-            BOTH,
-        ),
-        (GOOD, ALERT, Missing, "accept", "originator-missing", BOTH),
-        (
-            GOOD,
-            ALERT,
-            Unreadable,
-            "accept",
-            "originator-unreadable",
-            BOTH,
-        ),
-        (GOOD, ALERT, Complete, "accept", "originator-missing", BOTH),
-        (FREE, BLOCK, Missing, "550 5.6.0", "originator-missing", ONE),
-        (
-            FREE,
-            BLOCK,
-            Unreadable,
-            "550 5.6.0",
-            "originator-unreadable",
-            ONE,
-        ),
-        (
-            FREE,
-            BLOCK,
-            Complete,
-            "550 5.6.0",
-            "originator-missing",
-            ONE,
-        ),
-        (FREE, ALERT, Missing, "accept", "originator-missing", ONE),
-        (
-            FREE,
-            ALERT,
-            Unreadable,
-            "accept",
-            "originator-unreadable",
-            ONE,
-        ),
-        (FREE, ALERT, Complete, "accept", "originator-missing", ONE),
-    ];
-    for (case, settings, originators, decision, rule, alerts) in cases {
-        let verdict = Case {
-            settings,
-            originators,
-            from: "",
-            ..case
-        }
-        .evaluate();
-        assert_eq!(
-            (&*word(&verdict), &*verdict.rule),
-            (decision, rule),
-            "{originators:?}"
-        );
-        assert_eq!(codes(&verdict), alerts, "{settings} {originators:?}");
-    }
-}
-
-#[test]
-fn an_unreadable_part_beside_an_authorized_address_is_malformed() {
-    let originators = Originators::Unreadable;
-    let verdict = Case {
-        originators,
-        ..GOOD
-    }
-    .evaluate();
-    assert_eq!(
-        (&*word(&verdict), &*verdict.rule),
-        ("550 5.6.0", "originator-unreadable")
-    );
-    assert!(
-        text(&verdict).contains("From or Sender"),
-        "{}",
-        text(&verdict)
-    );
-}
-
-#[test]
-fn the_unauthorized_addresses_of_a_malformed_message_are_named_in_the_alert() {
-    let case = Case {
-        originators: Originators::Unreadable,
-        from: "bob@example.net",
-        ..GOOD
-    };
-    let verdict = case.evaluate();
-    assert_eq!(word(&verdict), "550 5.6.0");
-    assert!(verdict.alerts[1].summary.contains("bob@example.net (From)"));
-}
-
-#[test]
-fn fields_that_are_not_checked_may_be_missing_or_unreadable() {
-    use Originators::{Missing, Unreadable};
-    let cases = [
-        (r#"{"check":["envelope"]}"#, Missing, "accept"),
-        (r#"{"check":["envelope"]}"#, Unreadable, "accept"),
-        (r#"{"check":["sender"]}"#, Missing, "accept"),
-        (r#"{"check":["sender"]}"#, Unreadable, "550 5.6.0"),
-        (r#"{"check":["from"]}"#, Missing, "550 5.6.0"),
-        (r#"{"check":["from"]}"#, Unreadable, "550 5.6.0"),
-    ];
-    for (settings, originators, expected) in cases {
-        let verdict = Case {
-            settings,
-            originators,
-            from: "",
-            ..GOOD
-        }
-        .evaluate();
-        assert_eq!(word(&verdict), expected, "{settings} {originators:?}");
-    }
-}
-
-#[test]
-fn the_reverse_path_is_judged_before_the_upload() {
-    let cases = [
-        (GOOD, BLOCK, "info@example.com", "accept", "authorized"),
-        (GOOD, BLOCK, "BOSS@example.org", "accept", "authorized"),
-        (GOOD, BLOCK, "", "pass", "null-sender"),
-        (GOOD, ALERT, "", "pass", "null-sender"),
-        (
-            GOOD,
-            BLOCK,
-            "bob@example.net",
-            "550 5.7.1",
-            "unauthorized-block",
-        ),
-        (
-            GOOD,
-            BLOCK,
-            "bob@example.com.evil.net",
-            "550 5.7.1",
-            "unauthorized-block",
-        ),
-        (GOOD, ALERT, "bob@example.net", "pass", "unauthorized-alert"),
-        (GOOD, ALERT, "info@example.com", "accept", "authorized"),
-        (
-            GOOD,
-            r#"{"check":["from"]}"#,
-            "bob@example.net",
-            "pass",
-            "envelope-unchecked",
-        ),
-        (FREE, BLOCK, "bob@example.net", "accept", "unrestricted"),
-        (FREE, BLOCK, "", "pass", "null-sender"),
-    ];
-    for (case, settings, mail_from, decision, rule) in cases {
-        let verdict = Case {
-            settings,
-            mail_from,
-            ..case
-        }
-        .on_sender();
-        assert_eq!(
-            (&*word(&verdict), &*verdict.rule),
-            (decision, rule),
-            "{mail_from}"
-        );
-        let refused = decision.starts_with('5');
-        assert_eq!(codes(&verdict).len(), usize::from(refused), "{mail_from}");
-        assert_eq!(verdict.priority, None, "{mail_from}");
-    }
-}
-
-#[test]
-fn both_stages_refuse_a_reverse_path_with_the_same_words() {
-    let case = Case {
-        mail_from: "bob@example.net",
-        ..GOOD
-    };
-    assert_eq!(case.on_sender().decision, case.evaluate().decision);
-}
-
-#[test]
-fn recipients_pass() {
-    let request = envelope_stage::Request {
-        settings: "{}".to_owned(),
-        session: GOOD.session(),
-        envelope: GOOD.envelope(),
-    };
-    let verdict =
-        SenderRules::on_recipient(request, address("any@example.net")).expect("a verdict");
-    assert_eq!(
-        (&*word(&verdict), &*verdict.rule),
-        ("pass", "recipient-unchecked")
-    );
-}
-
-#[test]
-fn an_accepted_message_gets_a_priority_and_a_refused_one_none() {
-    assert_eq!(GOOD.evaluate().priority, Some(Priority::High));
-    let refused = Case {
-        from: "bob@example.net",
-        ..GOOD
-    };
-    assert_eq!(refused.evaluate().priority, None);
-}
-
-#[test]
-fn settings_that_cannot_be_read_are_a_failure_and_not_a_verdict() {
-    let request = message_stage::Request {
-        settings: r#"{"unauthorized":"perhaps"}"#.to_owned(),
-        session: GOOD.session(),
-        envelope: GOOD.envelope(),
-        message: GOOD.message(),
-        effective_priority: Priority::Normal,
-    };
-    let error = SenderRules::evaluate(request).expect_err("not a verdict");
-    assert!(
-        error.starts_with("settings/unauthorized: must be"),
-        "{error}"
-    );
 }

@@ -8,7 +8,7 @@ use crate::bindings::gatepost::policy::types::{
 };
 
 /// Every word that chooses a behaviour, apart from `subject` and the `early-` forms.
-pub const NAMES: [&str; 25] = [
+pub const NAMES: [&str; 26] = [
     "accept",
     "accept-alert",
     "bad-alerts",
@@ -30,6 +30,7 @@ pub const NAMES: [&str; 25] = [
     "priority-1",
     "priority-5",
     "recurse",
+    "recurse-stack",
     "reject",
     "reject-plain",
     "slow",
@@ -65,10 +66,8 @@ pub fn run(name: &str) -> Result<Verdict, String> {
         "memory" => hoard(),
         "priority-1" => prioritised(Priority::Highest),
         "priority-5" => prioritised(Priority::Lowest),
-        "recurse" => verdict(
-            Decision::Accept,
-            if recurse(1) > 0 { "recurse" } else { "" },
-        ),
+        "recurse" => deep(recurse(1)),
+        "recurse-stack" => deep(recurse_stack(1)),
         "reject" => refuse(550, (5, 7, 1), "The hostile guest refuses this message"),
         "reject-plain" => verdict(Decision::Reject(None), "reject-plain"),
         "slow" => slow(),
@@ -183,11 +182,21 @@ fn hoard() -> ! {
     }
 }
 
-/// Recurses until the stack is gone; the frame is kept large and the call is no tail call.
+/// Recurses with large frames, until the guest's own stack leaves its memory: a trap.
 #[expect(unconditional_recursion, reason = "this is what it is for")]
 fn recurse(depth: u64) -> u64 {
     let frame = black_box([depth; 64]);
     recurse(black_box(depth + 1)) + frame[0]
+}
+
+/// Recurses with frames so small that the call stack of the host's limit ends first.
+#[expect(unconditional_recursion, reason = "this is what it is for")]
+fn recurse_stack(depth: u64) -> u64 {
+    recurse_stack(black_box(depth + 1)) + 1
+}
+
+fn deep(depth: u64) -> Verdict {
+    verdict(Decision::Accept, if depth > 0 { "recurse" } else { "" })
 }
 
 fn slow() -> Verdict {

@@ -1,14 +1,19 @@
 //! A policy that misbehaves on demand.
 //!
-//! The host's tests prove with it that no module can end, stall or mislead the server. What it does
-//! is chosen by the word in its settings (a JSON string, for example `"loop"`) or, when that word is
-//! `"subject"`, by the message's subject, so that one loaded module serves a whole table of cases.
+//! The host's tests prove with it that no module can end, stall or mislead the server. Its settings
+//! are one word. The words of [`behaviour::NAMES`] choose what it does with a message; `subject`
+//! leaves that to the message's subject, so that one loaded module serves a whole table of cases.
+//! `early-NAME` does NAME at MAIL and accepts the message; a recipient `early-NAME@…` does it at
+//! RCPT. `validate-loop` and `validate-trap` misbehave while the settings are checked.
+//!
+//! The word is the whole settings document as a JSON string, or its member `behaviour`.
 
-#[expect(
+#[allow(
     missing_docs,
     unsafe_code,
+    dead_code,
     clippy::all,
-    reason = "generated from wit/policy.wit"
+    reason = "generated from wit/policy.wit, which documents every item"
 )]
 mod bindings {
     wit_bindgen::generate!({ world: "submission-policy", path: "../../../wit" });
@@ -36,7 +41,7 @@ impl lifecycle::Guest for Hostile {
             "validate-loop" => behaviour::endless(),
             "validate-trap" => behaviour::trap(),
             "subject" => Vec::new(),
-            known if behaviour::NAMES.contains(&known) => Vec::new(),
+            known if is_behaviour(known) => Vec::new(),
             unknown => vec![lifecycle::Problem {
                 path: String::new(),
                 message: format!("`{unknown}` is not a behaviour"),
@@ -49,44 +54,45 @@ impl message_stage::Guest for Hostile {
     fn evaluate(request: message_stage::Request) -> Result<Verdict, String> {
         match word(&request.settings) {
             "subject" => behaviour::run(&request.message.subject),
-            "early" => behaviour::run("accept"),
-            chosen => behaviour::run(chosen.strip_prefix("early-").unwrap_or(chosen)),
+            word if word.starts_with(EARLY) => behaviour::run("accept"),
+            word => behaviour::run(word),
         }
     }
 }
 
-/// At this stage only the behaviours named `early-…` show; the others pass, so that a test reaches
-/// the stage it means.
 impl envelope_stage::Guest for Hostile {
     fn on_sender(
         request: envelope_stage::Request,
         _sender: Option<Address>,
     ) -> Result<Verdict, String> {
-        early(&request.settings)
+        early(word(&request.settings))
     }
 
     fn on_recipient(
         _request: envelope_stage::Request,
         recipient: Address,
     ) -> Result<Verdict, String> {
-        early(&format!("\"{}\"", recipient.local_part))
+        early(&recipient.local_part)
     }
 }
 
-/// Runs `early-NAME` as NAME, and passes for every other word.
-fn early(settings: &str) -> Result<Verdict, String> {
-    match word(settings).strip_prefix("early-") {
-        Some(chosen) => behaviour::run(chosen),
-        None => behaviour::run("pass"),
-    }
+/// What turns a behaviour into one of the envelope stage.
+const EARLY: &str = "early-";
+
+/// Runs `early-NAME` as NAME, and passes on every other word, so that a test reaches the stage it
+/// means.
+fn early(word: &str) -> Result<Verdict, String> {
+    behaviour::run(word.strip_prefix(EARLY).unwrap_or("pass"))
 }
 
-/// The word in a JSON string without escapes; the whole text when it is something else.
+fn is_behaviour(word: &str) -> bool {
+    behaviour::NAMES.contains(&word.strip_prefix(EARLY).unwrap_or(word))
+}
+
+/// The last string of the document: the word in `"loop"` and in `{"behaviour":"loop"}`; empty when
+/// there is none.
 fn word(settings: &str) -> &str {
-    let text = settings.trim();
-    text.strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .unwrap_or(text)
+    settings.rsplit('"').nth(1).unwrap_or("")
 }
 
 /// The exported functions; outside WebAssembly there is nobody to export them to.

@@ -1,0 +1,67 @@
+//! The task that keeps time: reads the queue at start, wakes what becomes due, gives up what expired.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::recorder::{Finished, chain};
+use super::shell::Shared;
+use crate::id::QueueId;
+
+/// Messages read from the store at a time.
+const PAGE: u32 = 1000;
+/// The wait after the store could not be read.
+const STORE_WAIT: Duration = Duration::from_secs(2);
+
+/// Reads the queue from the store, and starts what becomes due with time.
+pub(super) async fn keep(shared: Arc<Shared>, newest: QueueId) {
+    tokio::join!(load(&shared, newest), tick(&shared));
+}
+
+/// Reads all messages up to `newest`; the later ones are submitted.
+async fn load(shared: &Arc<Shared>, newest: QueueId) {
+    let mut after = None;
+    loop {
+        let mut page = match shared.store.open_messages(after, PAGE).await {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "cannot read the queue; trying again");
+                sleep(STORE_WAIT).await;
+                continue;
+            }
+        };
+        let is_full = page.len() >= PAGE as usize;
+        page.retain(|message| message.id < newest);
+        after = page.last().map(|last| last.id);
+        let is_last = !is_full || page.len() < PAGE as usize;
+        shared.load(page, is_last);
+        if is_last {
+            return;
+        }
+    }
+}
+
+async fn tick(shared: &Arc<Shared>) {
+    loop {
+        shared.sleep().await;
+        give_up_expired(shared).await;
+    }
+}
+
+/// Ends what expired while its destination could not be tried.
+async fn give_up_expired(shared: &Arc<Shared>) {
+    while let Some((mut claim, reason, outcomes)) = shared.take_expired() {
+        match shared.message(&mut claim).await {
+            Ok(Some(message)) => {
+                let finished = Finished::never_tried(message, claim.destination, &reason);
+                let _only_fails_at_shutdown = outcomes.send(finished).await;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "cannot read an expired message; trying again");
+                return shared.put_back(&claim);
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What the plan hands out and shows.
+
+use crate::clock::Timestamp;
+use crate::id::QueueId;
+use crate::queue::{Destination, OpenMessage, Priority, RemoteReply};
+
+/// A message for one destination, taken from the plan to be tried now.
+#[derive(Debug)]
+pub struct Claim {
+    /// The message.
+    pub id: QueueId,
+    /// Where it goes.
+    pub destination: Destination,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// When it is given up.
+    pub expires_at: Timestamp,
+    /// The message with its recipients for this destination; none when it is to be read from the store.
+    pub message: Option<OpenMessage>,
+}
+
+/// How many entries there are, by priority; the index is the priority's number less one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Due, and waiting for a slot or their destination.
+    pub ready: [usize; 5],
+    /// Not due yet.
+    pub waiting: [usize; 5],
+    /// Being tried.
+    pub running: [usize; 5],
+}
+
+/// A destination that cannot be reached at present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreachable {
+    /// Where nothing arrives.
+    pub destination: Destination,
+    /// When it is tried again.
+    pub until: Timestamp,
+    /// Entries that are ready for it.
+    pub ready: usize,
+    /// Why it could not be reached.
+    pub reason: RemoteReply,
+}

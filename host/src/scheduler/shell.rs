@@ -1,0 +1,396 @@
+//! The state that workers, recorder and handle share, and the task that keeps time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+
+use super::plan::{Claim, Limits, Plan};
+use super::recorder::{self, Finished};
+use super::retry::Retry;
+use super::{Config, Setup, Snapshot, keeper, worker};
+use crate::clock::Timestamp;
+use crate::delivery::{Delivery, Reach};
+use crate::id::{QueueId, QueueIds};
+use crate::queue::{Destination, OpenMessage, OpenRecipient, Priority, RemoteReply};
+use crate::store::{Store, StoreError};
+
+/// The longest sleep of the time keeper; expiry is looked at as often.
+const TICK: Duration = Duration::from_secs(30);
+
+/// What workers, recorder and handle share.
+pub(super) struct Shared {
+    pub config: Config,
+    pub store: Store,
+    pub delivery: Arc<Delivery>,
+    pub ids: Arc<QueueIds>,
+    pub hostname: String,
+    pub retry: Retry,
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+struct State {
+    plan: Plan,
+    idle: HashMap<Destination, Vec<Idle>>,
+    idle_count: usize,
+    next_idle: u64,
+    workers: JoinSet<()>,
+    tasks: Option<Tasks>,
+    /// When the time keeper wakes by itself.
+    alarm: Timestamp,
+    is_loading: bool,
+    is_stopping: bool,
+}
+
+struct Tasks {
+    keeper: JoinHandle<()>,
+    recorder: JoinHandle<()>,
+    outcomes: mpsc::Sender<Finished>,
+}
+
+/// A worker that waits with its connection open.
+struct Idle {
+    number: u64,
+    claims: oneshot::Sender<Claim>,
+}
+
+/// Starts the recorder and the time keeper.
+pub(super) fn start(setup: Setup) -> Arc<Shared> {
+    // What is newer comes through `submit`; what is older is read from the store.
+    let newest = setup.ids.next();
+    let (outcomes, finished) = mpsc::channel(setup.config.unrecorded_outcomes.max(1));
+    let shared = Arc::new(Shared::new(setup));
+    let tasks = Tasks {
+        keeper: tokio::spawn(keeper::keep(shared.clone(), newest)),
+        recorder: tokio::spawn(recorder::run(shared.clone(), finished)),
+        outcomes,
+    };
+    shared.state.lock().tasks = Some(tasks);
+    shared
+}
+
+fn limits(config: &Config, delivery: &Delivery) -> Limits {
+    Limits {
+        max_concurrency: delivery.config().max_concurrency,
+        per_destination: delivery.config().per_destination,
+        urgent_reserve: config.urgent_reserve,
+        unreachable_first: Duration::from_secs(config.unreachable_first_s.max(1)),
+        unreachable_max: Duration::from_secs(config.unreachable_max_s.max(1)),
+        content_octets: config.ready_content_octets,
+        envelopes: config.ready_envelopes,
+    }
+}
+
+impl Shared {
+    fn new(setup: Setup) -> Self {
+        let limits = limits(&setup.config, &setup.delivery);
+        Self {
+            retry: Retry {
+                schedule: setup.config.retry.clone(),
+                jitter_percent: setup.config.retry_jitter_percent,
+            },
+            config: setup.config,
+            store: setup.store,
+            delivery: setup.delivery,
+            ids: setup.ids,
+            hostname: setup.hostname,
+            state: Mutex::new(State {
+                plan: Plan::new(limits),
+                idle: HashMap::new(),
+                idle_count: 0,
+                next_idle: 0,
+                workers: JoinSet::new(),
+                tasks: None,
+                alarm: Timestamp::default(),
+                is_loading: true,
+                is_stopping: false,
+            }),
+            wake: Notify::new(),
+        }
+    }
+
+    pub fn submit(self: &Arc<Self>, message: OpenMessage) {
+        let mut state = self.state.lock();
+        state
+            .plan
+            .insert(message, |mailbox| self.delivery.destination(mailbox));
+        self.dispatch(&mut state, None);
+    }
+
+    /// Takes back a message some recipients of which are to be tried again.
+    pub fn resubmit(
+        self: &Arc<Self>,
+        message: OpenMessage,
+        destination: Destination,
+        reach: &Reach,
+    ) {
+        let mut state = self.state.lock();
+        match reach {
+            Reach::Reached => state.plan.insert_part(message, destination),
+            Reach::Unreachable(_) => state.plan.insert_stalled(message, destination),
+        }
+        self.dispatch(&mut state, None);
+    }
+
+    pub fn pause(&self) {
+        self.state.lock().plan.pause();
+    }
+
+    pub fn resume(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        if !state.is_stopping {
+            state.plan.resume();
+            self.dispatch(&mut state, None);
+        }
+    }
+
+    pub fn hurry(self: &Arc<Self>, id: QueueId) -> bool {
+        let mut state = self.state.lock();
+        let found = state.plan.hurry(id, Timestamp::now());
+        self.dispatch(&mut state, None);
+        found
+    }
+
+    pub fn withdraw(&self, id: QueueId) -> bool {
+        self.state.lock().plan.remove(id)
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        let state = self.state.lock();
+        Snapshot {
+            is_paused: state.plan.is_paused(),
+            is_loading: state.is_loading,
+            counts: state.plan.counts(),
+            unreachable: state.plan.unreachable_destinations(),
+        }
+    }
+
+    /// Frees the slot of an attempt; returns what its worker does next, if that is for the same destination.
+    pub fn finished(
+        self: &Arc<Self>,
+        destination: &Destination,
+        priority: Priority,
+        reach: &Reach,
+    ) -> Option<Claim> {
+        let now = Timestamp::now();
+        let mut state = self.state.lock();
+        match reach {
+            Reach::Reached => state.plan.finished(destination, priority, now),
+            Reach::Unreachable(reason) => {
+                state.plan.unreachable(destination, priority, now, reason);
+            }
+        }
+        self.dispatch(&mut state, Some(destination))
+    }
+
+    /// Frees the slot of a claim that came to nothing; with `due_at` it is tried again then.
+    pub fn abandoned(self: &Arc<Self>, claim: &Claim, due_at: Option<Timestamp>) -> Option<Claim> {
+        let mut state = self.state.lock();
+        if let Some(due_at) = due_at {
+            state.plan.put_back(claim, due_at);
+        }
+        state.plan.abandoned(&claim.destination, claim.priority);
+        self.dispatch(&mut state, Some(&claim.destination))
+    }
+
+    /// Starts all that may start now, most urgent first; the first claim for `mine` is returned instead.
+    fn dispatch(self: &Arc<Self>, state: &mut State, mine: Option<&Destination>) -> Option<Claim> {
+        let now = Timestamp::now();
+        let mut kept = None;
+        while let Some(claim) = state.plan.next(now) {
+            if kept.is_none() && mine == Some(&claim.destination) {
+                kept = Some(claim);
+            } else {
+                self.hand_over(state, claim);
+            }
+        }
+        if state
+            .plan
+            .next_due()
+            .is_some_and(|due_at| due_at < state.alarm)
+        {
+            state.alarm = now;
+            self.wake.notify_one();
+        }
+        kept
+    }
+
+    /// To a worker that waits with an open connection, or to a new one.
+    fn hand_over(self: &Arc<Self>, state: &mut State, mut claim: Claim) {
+        while let Some(idle) = state.take_idle(&claim.destination) {
+            match idle.claims.send(claim) {
+                Ok(()) => return,
+                Err(returned) => claim = returned,
+            }
+        }
+        let Some(outcomes) = state.tasks.as_ref().map(|tasks| tasks.outcomes.clone()) else {
+            return;
+        };
+        while let Some(ended) = state.workers.try_join_next() {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a delivery worker ended badly");
+            }
+        }
+        state
+            .workers
+            .spawn(worker::work(self.clone(), claim, outcomes));
+    }
+
+    /// Waits for work on the same connection; none when the wait is over.
+    pub async fn next_claim(&self, destination: &Destination) -> Option<Claim> {
+        let (number, mut claims) = self.state.lock().add_idle(destination, &self.delivery)?;
+        match timeout(self.delivery.config().idle_keep(), &mut claims).await {
+            Ok(claim) => claim.ok(),
+            Err(_) => {
+                let is_removed = self.state.lock().remove_idle(destination, number);
+                // Not among the idle any more: a claim is on its way.
+                if is_removed { None } else { claims.await.ok() }
+            }
+        }
+    }
+
+    /// The message of a claim with its recipients for that destination; none when all are served.
+    pub async fn message(&self, claim: &mut Claim) -> Result<Option<OpenMessage>, StoreError> {
+        if let Some(message) = claim.message.take() {
+            return Ok(Some(message));
+        }
+        let before = QueueId::from_i64(claim.id.as_i64() - 1);
+        let found = self.store.open_messages(Some(before), 1).await?;
+        let is_for = |message: &OpenMessage| message.id == claim.id;
+        Ok(found.into_iter().find(is_for).and_then(|mut message| {
+            let here = |one: &_| self.goes_to(one, &claim.destination);
+            message.recipients.retain(here);
+            (!message.recipients.is_empty()).then_some(message)
+        }))
+    }
+
+    fn goes_to(&self, recipient: &OpenRecipient, destination: &Destination) -> bool {
+        self.delivery.destination(&recipient.mailbox) == *destination
+    }
+
+    /// Takes over a page of what the store holds.
+    pub fn load(self: &Arc<Self>, page: Vec<OpenMessage>, is_last: bool) {
+        let mut state = self.state.lock();
+        for message in page {
+            state
+                .plan
+                .insert(message, |mailbox| self.delivery.destination(mailbox));
+        }
+        state.is_loading = !is_last;
+        self.dispatch(&mut state, None);
+    }
+
+    /// Starts what may start and waits until there may be more, half a minute at most.
+    pub async fn sleep(self: &Arc<Self>) {
+        let wait = {
+            let mut state = self.state.lock();
+            state.alarm = Timestamp::default();
+            self.dispatch(&mut state, None);
+            let now = Timestamp::now();
+            let next = state
+                .plan
+                .next_due()
+                .map_or(TICK, |due_at| due_at.since(now));
+            let wait = next.clamp(Duration::from_millis(1), TICK);
+            state.alarm = now + wait;
+            wait
+        };
+        let _either = timeout(wait, self.wake.notified()).await;
+    }
+
+    /// What expired while its destination could not be tried, why that is, and where to send it.
+    pub fn take_expired(&self) -> Option<(Claim, RemoteReply, mpsc::Sender<Finished>)> {
+        let mut state = self.state.lock();
+        let outcomes = state.tasks.as_ref()?.outcomes.clone();
+        let (claim, reason) = state.plan.take_expired(Timestamp::now())?;
+        Some((claim, reason, outcomes))
+    }
+
+    /// Undoes [`Shared::take_expired`].
+    pub fn put_back(&self, claim: &Claim) {
+        self.state.lock().plan.put_back(claim, Timestamp::now());
+    }
+
+    pub async fn shutdown(&self) {
+        let limit = Duration::from_secs(self.config.shutdown_s);
+        let (mut workers, tasks) = self.state.lock().stop();
+        self.wake.notify_one();
+        let all = async { while workers.join_next().await.is_some() {} };
+        if timeout(limit, all).await.is_err() {
+            tracing::warn!("transactions still ran at shutdown; their messages will be sent again");
+            workers.shutdown().await;
+        }
+        let Some(Tasks {
+            keeper,
+            mut recorder,
+            outcomes,
+        }) = tasks
+        else {
+            return;
+        };
+        drop(outcomes);
+        keeper.abort();
+        let _ended = keeper.await;
+        if timeout(limit, &mut recorder).await.is_err() {
+            tracing::error!("outcomes could not be recorded; their messages will be sent again");
+            recorder.abort();
+        }
+    }
+}
+
+impl State {
+    fn stop(&mut self) -> (JoinSet<()>, Option<Tasks>) {
+        self.is_stopping = true;
+        self.plan.pause();
+        self.idle.clear();
+        self.idle_count = 0;
+        (std::mem::take(&mut self.workers), self.tasks.take())
+    }
+
+    fn add_idle(
+        &mut self,
+        destination: &Destination,
+        delivery: &Delivery,
+    ) -> Option<(u64, oneshot::Receiver<Claim>)> {
+        if self.is_stopping || self.idle_count >= delivery.config().max_concurrency {
+            return None;
+        }
+        let (claims, receiver) = oneshot::channel();
+        let number = self.next_idle;
+        self.next_idle += 1;
+        self.idle_count += 1;
+        let idle = Idle { number, claims };
+        self.idle.entry(destination.clone()).or_default().push(idle);
+        Some((number, receiver))
+    }
+
+    /// The one that became idle last: the others may end their connections then.
+    fn take_idle(&mut self, destination: &Destination) -> Option<Idle> {
+        let waiting = self.idle.get_mut(destination)?;
+        let idle = waiting.pop();
+        if waiting.is_empty() {
+            self.idle.remove(destination);
+        }
+        self.idle_count -= usize::from(idle.is_some());
+        idle
+    }
+
+    fn remove_idle(&mut self, destination: &Destination, number: u64) -> bool {
+        let Some(waiting) = self.idle.get_mut(destination) else {
+            return self.is_stopping;
+        };
+        let before = waiting.len();
+        waiting.retain(|idle| idle.number != number);
+        let removed = before - waiting.len();
+        if waiting.is_empty() {
+            self.idle.remove(destination);
+        }
+        self.idle_count -= removed;
+        removed > 0
+    }
+}

@@ -1,0 +1,356 @@
+//! The scheduler at work: with a store, and a next hop on a real socket that can be down, refuse and stall.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use super::*;
+use crate::clock::Timestamp;
+use crate::delivery::{self, Smarthost, Tls};
+use crate::id::session_id;
+use crate::queue::{Content, MessageMeta, NewMessage, OpenRecipient, Priority};
+use crate::smtp::BodyType;
+use crate::store;
+
+/// A next hop that refuses recipients named `bad` and takes every content once `permits` allow.
+#[derive(Clone)]
+struct Sink {
+    subjects: Arc<Mutex<Vec<String>>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Sink {
+    fn new() -> Self {
+        Self {
+            subjects: Arc::default(),
+            permits: Arc::new(Semaphore::new(10_000)),
+        }
+    }
+
+    fn listen(&self, listener: TcpListener) -> JoinHandle<()> {
+        let sink = self.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).expect("a socket");
+                let sink = sink.clone();
+                tokio::spawn(async move { sink.serve(BufReader::new(stream)).await });
+            }
+        })
+    }
+
+    async fn serve(&self, mut stream: BufReader<TcpStream>) -> Option<()> {
+        stream.write_all(b"220 sink\r\n").await.ok()?;
+        let mut line = String::new();
+        loop {
+            line.clear();
+            stream
+                .read_line(&mut line)
+                .await
+                .ok()
+                .filter(|&length| length > 0)?;
+            let reply = match line.get(..4)? {
+                "EHLO" => "250-sink\r\n250 PIPELINING\r\n",
+                "RCPT" if line.contains("bad") => "550 5.1.1 no such user\r\n",
+                "DATA" => {
+                    stream.write_all(b"354 go\r\n").await.ok()?;
+                    self.take(&mut stream).await?;
+                    "250 taken\r\n"
+                }
+                _ => "250 ok\r\n",
+            };
+            stream.write_all(reply.as_bytes()).await.ok()?;
+        }
+    }
+
+    async fn take(&self, stream: &mut BufReader<TcpStream>) -> Option<()> {
+        let mut content = Vec::new();
+        while !content.ends_with(b"\r\n.\r\n") && content != b".\r\n" {
+            content.push(stream.read_u8().await.ok()?);
+        }
+        let text = String::from_utf8(content).ok()?;
+        let subject = text
+            .lines()
+            .find_map(|line| line.strip_prefix("Subject: "))?;
+        self.subjects.lock().push(subject.to_owned());
+        self.permits.acquire().await.ok()?.forget();
+        Some(())
+    }
+
+    async fn took(&self, count: usize) -> Vec<String> {
+        eventually(|| {
+            let subjects = self.subjects.lock().clone();
+            (subjects.len() >= count).then_some(subjects)
+        })
+        .await
+    }
+}
+
+/// Looks again and again for what must come about, ten seconds at most.
+async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "it did not come about in time");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+struct Bench {
+    store: Store,
+    ids: Arc<QueueIds>,
+    port: u16,
+    per_destination: usize,
+}
+
+impl Bench {
+    async fn new(port: u16) -> Self {
+        let path = std::env::temp_dir().join(format!("gatepost-scheduler-{}.db", session_id()));
+        let url = format!("sqlite://{}", path.display());
+        let config = store::Config {
+            url,
+            ..store::Config::default()
+        };
+        Self {
+            store: Store::open(&config).await.expect("a new store"),
+            ids: Arc::new(QueueIds::new()),
+            port,
+            per_destination: 20,
+        }
+    }
+
+    fn start(&self) -> Scheduler {
+        let delivery = delivery::Config {
+            smarthost: Some(Smarthost {
+                host: "127.0.0.1".to_owned(),
+                port: self.port,
+                tls: Tls::None,
+                username: None,
+                password: None,
+            }),
+            per_destination: self.per_destination,
+            ..delivery::Config::default()
+        };
+        Scheduler::start(Setup {
+            config: Config {
+                unreachable_first_s: 1,
+                unreachable_max_s: 1,
+                urgent_reserve: 1,
+                shutdown_s: 5,
+                ..Config::default()
+            },
+            store: self.store.clone(),
+            delivery: Arc::new(Delivery::new(&delivery, "relay.example").expect("valid")),
+            ids: self.ids.clone(),
+            hostname: "relay.example".to_owned(),
+        })
+    }
+
+    /// Commits a message and returns it as it is submitted.
+    async fn accept(&self, subject: &str, priority: Priority, recipient: &str) -> OpenMessage {
+        let head = Bytes::from(format!("Subject: {subject}\r\n\r\nx\r\n"));
+        let now = Timestamp::now();
+        let message = NewMessage {
+            id: self.ids.next(),
+            meta: MessageMeta {
+                list_id: None,
+                username: String::new(),
+                reverse_path: Some("anna@a.example".parse().expect("a mailbox")),
+                priority,
+                body: BodyType::SevenBit,
+                subject: subject.to_owned(),
+                message_id: String::new(),
+                session_id: String::new(),
+                rule: String::new(),
+                received_at: now,
+                expires_at: now + Duration::from_secs(3600),
+            },
+            recipients: vec![recipient.parse().expect("a mailbox")],
+            content: Content {
+                size: head.len() as u64,
+                head: head.clone(),
+                staged_chunks: 0,
+            },
+        };
+        let open = OpenMessage {
+            id: message.id,
+            meta: Arc::new(message.meta.clone()),
+            recipients: vec![OpenRecipient {
+                index: 0,
+                mailbox: message.recipients[0].clone(),
+                attempts: 0,
+                due_at: now,
+            }],
+            size: message.content.size,
+            staged_chunks: 0,
+            head: Some(head),
+        };
+        self.store
+            .accept(Arc::new(message), Vec::new())
+            .await
+            .expect("the store works");
+        open
+    }
+
+    async fn open_count(&self) -> usize {
+        self.store
+            .open_messages(None, 100_000)
+            .await
+            .expect("the store works")
+            .len()
+    }
+}
+
+async fn listener() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    (listener, port)
+}
+
+#[tokio::test]
+async fn what_is_submitted_and_what_the_store_holds_is_delivered_once() {
+    let (listener, port) = listener().await;
+    let sink = Sink::new();
+    sink.listen(listener);
+    let bench = Bench::new(port).await;
+    for number in 0..50 {
+        bench
+            .accept(&format!("old {number}"), Priority::Normal, "b@b.example")
+            .await;
+    }
+    let scheduler = bench.start();
+    for number in 0..50 {
+        let message = bench
+            .accept(&format!("new {number}"), Priority::Normal, "b@b.example")
+            .await;
+        scheduler.submit(message);
+    }
+    let mut subjects = sink.took(100).await;
+    scheduler.shutdown().await;
+    subjects.sort();
+    subjects.dedup();
+    assert_eq!((subjects.len(), sink.subjects.lock().len()), (100, 100));
+    assert_eq!(
+        bench.open_count().await,
+        0,
+        "every outcome is recorded at shutdown"
+    );
+}
+
+#[tokio::test]
+async fn urgent_mail_overtakes_at_the_next_message() {
+    let (listener, port) = listener().await;
+    let sink = Sink::new();
+    sink.permits.forget_permits(10_000);
+    sink.listen(listener);
+    let mut bench = Bench::new(port).await;
+    bench.per_destination = 1;
+    let scheduler = bench.start();
+    for number in 0..20 {
+        let low = bench
+            .accept(&format!("low {number}"), Priority::Low, "b@b.example")
+            .await;
+        scheduler.submit(low);
+    }
+    sink.took(1).await;
+    for subject in ["urgent 1", "urgent 2"] {
+        scheduler.submit(
+            bench
+                .accept(subject, Priority::Highest, "b@b.example")
+                .await,
+        );
+    }
+    let order = sink.took(2).await;
+    assert_eq!(
+        order,
+        ["low 0", "urgent 1"],
+        "a slow transfer does not keep urgent mail waiting"
+    );
+    sink.permits.add_permits(10_000);
+    let order = sink.took(22).await;
+    assert_eq!(order[2], "urgent 2", "{order:?}");
+    scheduler.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_next_hop_that_comes_back_is_served_soon_and_urgent_mail_first() {
+    let (first, port) = listener().await;
+    drop(first);
+    let mut bench = Bench::new(port).await;
+    bench.per_destination = 1;
+    let scheduler = bench.start();
+    for number in 0..30 {
+        let message = bench
+            .accept(&format!("normal {number}"), Priority::Normal, "b@b.example")
+            .await;
+        scheduler.submit(message);
+    }
+    eventually(|| scheduler.snapshot().unreachable.pop()).await;
+    scheduler.submit(
+        bench
+            .accept("urgent", Priority::Highest, "b@b.example")
+            .await,
+    );
+    let again = TcpListener::bind(("127.0.0.1", port))
+        .await
+        .expect("the port is still free");
+    let sink = Sink::new();
+    sink.listen(again);
+    let order = sink.took(31).await;
+    assert_eq!(order[0], "urgent");
+    scheduler.shutdown().await;
+    assert_eq!(bench.open_count().await, 0);
+}
+
+#[tokio::test]
+async fn a_refused_recipient_is_reported_to_the_sender_and_raises_an_alert() {
+    let (listener, port) = listener().await;
+    let sink = Sink::new();
+    sink.listen(listener);
+    let bench = Bench::new(port).await;
+    let scheduler = bench.start();
+    scheduler.submit(
+        bench
+            .accept("hello", Priority::Normal, "bad@b.example")
+            .await,
+    );
+    let subjects = sink.took(1).await;
+    assert_eq!(subjects, ["Undelivered mail returned to sender"]);
+    scheduler.shutdown().await;
+    let alerts = bench.store.alerts(None, 10).await.expect("the store works");
+    assert_eq!(alerts[0].kind, "delivery-failed");
+    assert!(
+        alerts[0].summary.contains("550 5.1.1 no such user"),
+        "{}",
+        alerts[0].summary
+    );
+    assert_eq!(bench.open_count().await, 0);
+}
+
+#[tokio::test]
+async fn a_paused_scheduler_sends_nothing_until_it_is_resumed() {
+    let (listener, port) = listener().await;
+    let sink = Sink::new();
+    sink.listen(listener);
+    let bench = Bench::new(port).await;
+    let scheduler = bench.start();
+    scheduler.pause();
+    scheduler.submit(
+        bench
+            .accept("hello", Priority::Highest, "b@b.example")
+            .await,
+    );
+    let ready = scheduler.snapshot().counts.ready;
+    assert_eq!((ready, sink.subjects.lock().len()), ([1, 0, 0, 0, 0], 0));
+    scheduler.resume();
+    assert_eq!(sink.took(1).await, ["hello"]);
+    scheduler.shutdown().await;
+}

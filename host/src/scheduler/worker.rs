@@ -1,0 +1,65 @@
+//! Carries messages to one destination over one connection, for as long as there are any.
+//!
+//! Between two messages the plan is asked for the most urgent next one: that is where urgent mail
+//! overtakes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::plan::Claim;
+use super::recorder::Finished;
+use super::shell::Shared;
+use crate::clock::Timestamp;
+use crate::delivery::Courier;
+use crate::queue::{Destination, Job};
+
+/// The wait of a message that could not be read from the store.
+const UNREADABLE_WAIT: Duration = Duration::from_secs(5);
+
+/// Works off `first` and whatever follows for the same destination.
+pub(super) async fn work(shared: Arc<Shared>, first: Claim, outcomes: mpsc::Sender<Finished>) {
+    let destination = first.destination.clone();
+    let mut courier = Courier::new(
+        shared.delivery.clone(),
+        shared.store.clone(),
+        destination.clone(),
+    );
+    let mut next = Some(first);
+    while let Some(claim) = next {
+        next = carry(&shared, &mut courier, claim, &outcomes).await;
+        if next.is_none() && courier.is_connected() {
+            next = shared.next_claim(&destination).await;
+        }
+    }
+    courier.quit().await;
+}
+
+/// Tries one message; returns the next claim for the same destination.
+async fn carry(
+    shared: &Arc<Shared>,
+    courier: &mut Courier,
+    mut claim: Claim,
+    outcomes: &mpsc::Sender<Finished>,
+) -> Option<Claim> {
+    let message = match shared.message(&mut claim).await {
+        Ok(Some(message)) => message,
+        Ok(None) => return shared.abandoned(&claim, None),
+        Err(error) => {
+            tracing::warn!(queue.id = %claim.id, %error, "cannot read a message; it is tried again");
+            return shared.abandoned(&claim, Some(Timestamp::now() + UNREADABLE_WAIT));
+        }
+    };
+    let destination: Destination = claim.destination;
+    let job = Job {
+        message,
+        destination,
+    };
+    let report = courier.attempt(&job).await;
+    // The slot and the connection are free for the next message before this one's commit.
+    let next = shared.finished(&job.destination, claim.priority, &report.reach);
+    // Where outcomes pile up, the store is slow; the next message waits for it.
+    let _only_fails_at_shutdown = outcomes.send(Finished::new(job, report)).await;
+    next
+}

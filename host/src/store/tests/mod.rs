@@ -1,0 +1,185 @@
+//! What every database under the store must do; instantiated once for each of them.
+
+mod accounts;
+mod alerts;
+mod failures;
+mod queue;
+
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Config, NewUser, Store};
+use crate::clock::Timestamp;
+use crate::id::{QueueId, QueueIds};
+use crate::queue::{
+    Attempt, AttemptRecord, Content, MessageMeta, NewMessage, Outcome, Priority, RecipientStatus,
+    RecordedAttempt, RemoteReply,
+};
+use crate::secret::Secret;
+use crate::smtp::BodyType;
+
+/// Instantiates behaviours for SQLite.
+macro_rules! contract {
+    ($($behaviour:ident),* $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $behaviour() {
+                    super::$behaviour($crate::store::tests::Bench::sqlite().await).await;
+                }
+            )*
+        }
+    };
+}
+use contract;
+
+/// A store in a folder of its own, deleted with it.
+pub(super) struct Bench {
+    store: Store,
+    config: Config,
+    folder: PathBuf,
+    ids: QueueIds,
+}
+
+impl Bench {
+    pub(super) async fn sqlite() -> Self {
+        Self::sqlite_with(Config::default()).await
+    }
+
+    async fn sqlite_with(config: Config) -> Self {
+        let folder = std::env::temp_dir().join(format!("gatepost-{}", crate::id::session_id()));
+        std::fs::create_dir(&folder).expect("the temporary folder is writable");
+        let config = Config {
+            url: format!("sqlite://{}", folder.join("store.db").display()),
+            ..config
+        };
+        Self {
+            store: Store::open(&config).await.expect("a new store opens"),
+            config,
+            folder,
+            ids: QueueIds::new(),
+        }
+    }
+
+    /// As another process would: on the same database, with connections of its own.
+    async fn another(&self) -> Store {
+        Store::open(&self.config)
+            .await
+            .expect("a store opens twice")
+    }
+
+    /// Closes the store and opens it again.
+    async fn reopen(&mut self) {
+        self.store.close().await;
+        self.store = self.another().await;
+    }
+
+    fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    fn new_message(&self, recipients: &[&str]) -> NewMessage {
+        message(self.ids.next(), recipients)
+    }
+
+    /// Accepts a message to these recipients.
+    async fn accepted(&self, recipients: &[&str]) -> QueueId {
+        let message = self.new_message(recipients);
+        let id = message.id;
+        let accepted = self.store.accept(Arc::new(message), Vec::new()).await;
+        accepted.expect("the message is accepted");
+        id
+    }
+
+    async fn list(&self, name: &str) -> i64 {
+        self.store.create_list(name).await.expect("a new name").id
+    }
+}
+
+impl Deref for Bench {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // What cannot be deleted is left to the system's own cleaning.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+const RECEIVED: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+fn message(id: QueueId, recipients: &[&str]) -> NewMessage {
+    let head = Bytes::from(format!("Subject: {id}\r\n\r\nHello\r\n"));
+    NewMessage {
+        id,
+        meta: MessageMeta {
+            list_id: Some(7),
+            username: "s7_1".to_owned(),
+            reverse_path: Some("shop@example.com".parse().expect("a mailbox")),
+            priority: Priority::High,
+            body: BodyType::EightBitMime,
+            subject: "Grüße".to_owned(),
+            message_id: "<1@example.com>".to_owned(),
+            session_id: "session".to_owned(),
+            rule: "sender-rules/authorized-domain".to_owned(),
+            received_at: RECEIVED,
+            expires_at: RECEIVED + Duration::from_secs(86_400),
+        },
+        recipients: recipients
+            .iter()
+            .map(|text| text.parse().expect("a mailbox"))
+            .collect(),
+        content: Content {
+            size: head.len() as u64,
+            head,
+            staged_chunks: 0,
+        },
+    }
+}
+
+/// The record of one attempt, `minutes` after the message was received.
+fn record(id: QueueId, recipient: u32, status: RecipientStatus, minutes: u64) -> AttemptRecord {
+    let reply = RemoteReply {
+        code: 250,
+        text: "2.0.0 as you say".to_owned(),
+    };
+    let at = RECEIVED + Duration::from_secs(60 * minutes);
+    AttemptRecord {
+        id,
+        attempts: vec![RecordedAttempt {
+            attempt: Attempt {
+                recipient,
+                at,
+                next_hop: "mx.example.net:25".to_owned(),
+                outcome: match status {
+                    RecipientStatus::Delivered => Outcome::Delivered(reply),
+                    RecipientStatus::Deferred => Outcome::Deferred(reply),
+                    _ => Outcome::Failed(reply),
+                },
+            },
+            status,
+            due_at: at + Duration::from_secs(60),
+        }],
+    }
+}
+
+fn new_user(list_id: i64) -> NewUser {
+    NewUser {
+        list_id,
+        password_hash: Secret::new("$argon2id$hunter2".to_owned()),
+        priority: Priority::Normal,
+        note: "the shop".to_owned(),
+        active: true,
+        authorized_domains: "example.com".to_owned(),
+        authorized_senders: String::new(),
+    }
+}

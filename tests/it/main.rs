@@ -1,0 +1,13 @@
+//! The system tests: the built binary over real sockets. One module for each room of the host.
+
+mod cli;
+mod config;
+mod delivery;
+mod durability;
+mod examples;
+mod layers;
+mod limits;
+mod policies;
+mod policy;
+mod priority;
+mod submission;

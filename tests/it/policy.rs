@@ -1,0 +1,102 @@
+//! Modules in the running relay: one that misbehaves costs its own message, never the others.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use gatepost_tests::message;
+use gatepost_tests::relay::{Relay, Setup, User};
+use gatepost_tests::sink::{Script, Sink};
+use gatepost_tests::wait;
+
+const FROM: &str = "orders@example.com";
+const TO: &str = "customer@example.net";
+/// A policy that does what its settings or the subject says.
+const BY_SUBJECT: &str = "{ behaviour = \"subject\" }";
+/// Far above a good evaluation, far below a minute: no session may wait longer for another's policy.
+const UNDELAYED: Duration = Duration::from_secs(5);
+
+fn hostile() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/built/hostile.wasm")
+}
+
+fn open() -> (Sink, Relay, User) {
+    let sink = Sink::start(Script::reading()).expect("a port");
+    let setup = Setup::smarthost(sink.port()).with_module(&hostile(), BY_SUBJECT);
+    let relay = Relay::start(&setup);
+    let user = relay.add_shop_user(&[]);
+    (sink, relay, user)
+}
+
+fn with_subject(subject: &str, id: &str) -> String {
+    format!(
+        "From: {FROM}\r\nTo: {TO}\r\nSubject: {subject}\r\n{}{id}\r\n\r\nHello.\r\n",
+        message::ID_FIELD
+    )
+}
+
+#[test]
+fn a_policy_that_never_ends_delays_no_other_session() {
+    let (sink, relay, user) = open();
+    std::thread::scope(|scope| {
+        let looping: Vec<_> = (0..8)
+            .map(|number| {
+                let (relay, user) = (&relay, &user);
+                scope.spawn(move || {
+                    let content = with_subject("loop", &message::id("loop", number));
+                    let mut client = relay.login(user);
+                    client.submit(FROM, &[TO], &content, "451 4.7.1")
+                })
+            })
+            .collect();
+        let mut client = relay.login(&user);
+        for number in 0..20 {
+            let id = message::id("good", number);
+            let begun = Instant::now();
+            client.submit(FROM, &[TO], &with_subject("pass", &id), "250");
+            assert!(begun.elapsed() < UNDELAYED, "{:?}", begun.elapsed());
+        }
+        for it in looping {
+            it.join().expect("a 451");
+        }
+    });
+    sink.wait_for(20, wait::PATIENCE);
+    assert_eq!(sink.count(), 20);
+}
+
+#[test]
+fn a_failure_is_that_messages_451_and_an_alert() {
+    let (sink, relay, user) = open();
+    let mut client = relay.login(&user);
+    for failure in ["trap", "memory", "recurse", "err", "huge", "bad-verdict"] {
+        let content = with_subject(failure, &message::id(failure, 0));
+        let reply = client.submit(FROM, &[TO], &content, "451 4.7.1");
+        assert_eq!(reply.lines.len(), 1, "{failure}: {reply}");
+        let id = message::id("after", failure.len() as u64);
+        client.submit(FROM, &[TO], &with_subject("pass", &id), "250");
+    }
+    sink.wait_for(6, wait::PATIENCE);
+    let alerts = relay.alerts("shop");
+    let failed = |alert: &&serde_json::Value| {
+        let kind = alert["kind"].as_str().unwrap_or_default();
+        kind.contains("policy")
+    };
+    assert!(alerts.iter().any(|alert| failed(&alert)), "{alerts:?}");
+}
+
+#[test]
+fn another_module_in_the_chain_decides_too() {
+    let (sink, relay, user) = open();
+    let mut client = relay.login(&user);
+    let refused = with_subject("reject", &message::id("reject", 0));
+    client.submit(FROM, &[TO], &refused, "550 5.7.1");
+    let deferred = with_subject("defer", &message::id("defer", 0));
+    client.submit(FROM, &[TO], &deferred, "4");
+    let id = message::id("priority", 0);
+    let urgent = with_subject("priority-1", &id);
+    let reply = client.submit(FROM, &[TO], &urgent, "250 2.0.0 queued as ");
+    sink.delivery(&id);
+    let queue_id = reply.queue_id().expect("a queue id");
+    let shown = relay.json(&["queue", "show", queue_id]);
+    assert_eq!(shown["priority"], 1, "{shown}");
+    assert_eq!(sink.count(), 1);
+}

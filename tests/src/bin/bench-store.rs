@@ -1,0 +1,221 @@
+//! Measures the store alone: messages accepted and outcomes recorded each second.
+//!
+//! `bench-store [FOLDER] [MESSAGES] [CALLERS] [OCTETS]`; defaults: a folder under the temporary one,
+//! 50,000 messages of 4,096 octets, 64 callers. Every caller accepts a message and records its
+//! delivery, one after the other, as a session and a delivery would.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use bytes::Bytes;
+use gatepost::clock::Timestamp;
+use gatepost::id::{QueueId, QueueIds};
+use gatepost::queue::{
+    Attempt, AttemptRecord, Content, MessageMeta, NewMessage, Outcome, Priority, RecipientStatus,
+    RecordedAttempt, RemoteReply,
+};
+use gatepost::smtp::{BodyType, Mailbox};
+use gatepost::store::{Config, Store};
+
+struct Plan {
+    folder: PathBuf,
+    messages: usize,
+    callers: usize,
+    octets: usize,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let plan = plan()?;
+    std::fs::create_dir_all(&plan.folder)?;
+    let config = Config {
+        url: format!("sqlite://{}", plan.folder.join("bench.db").display()),
+        ..Config::default()
+    };
+    let store = Store::open(&config).await?;
+    println!(
+        "{} messages of {} octets, {} callers, {}",
+        plan.messages, plan.octets, plan.callers, config.url
+    );
+    let accepts = run(&store, &plan, Phase::Accept).await?;
+    report("accepts", &plan, accepts);
+    let open = open_ids(&store).await?;
+    let records = run(&store, &plan, Phase::Record(Arc::new(open))).await?;
+    report("outcomes", &plan, records);
+    let both = run(&store, &plan, Phase::Both).await?;
+    report("accepts, each followed by its outcome", &plan, both);
+    store.close().await;
+    std::fs::remove_dir_all(&plan.folder)?;
+    Ok(())
+}
+
+fn plan() -> anyhow::Result<Plan> {
+    let mut arguments = std::env::args().skip(1);
+    let folder = arguments.next().map_or_else(
+        || std::env::temp_dir().join(format!("bench-store-{}", std::process::id())),
+        PathBuf::from,
+    );
+    let mut number = |default: usize| {
+        arguments
+            .next()
+            .map_or(Ok(default), |text| text.parse())
+            .context("a number")
+    };
+    Ok(Plan {
+        folder,
+        messages: number(50_000)?,
+        callers: number(64)?,
+        octets: number(4096)?,
+    })
+}
+
+#[derive(Clone)]
+enum Phase {
+    Accept,
+    Record(Arc<Vec<QueueId>>),
+    Both,
+}
+
+/// What a phase took.
+struct Taken {
+    time: Duration,
+    cpu: Duration,
+    latencies: Vec<Duration>,
+}
+
+async fn run(store: &Store, plan: &Plan, phase: Phase) -> anyhow::Result<Taken> {
+    let ids = Arc::new(QueueIds::new());
+    let next = Arc::new(AtomicUsize::new(0));
+    let head = Bytes::from(vec![b'x'; plan.octets]);
+    let (started, cpu) = (Instant::now(), cpu_time());
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..plan.callers {
+        let (store, ids, next, head) = (store.clone(), ids.clone(), next.clone(), head.clone());
+        let (phase, messages) = (phase.clone(), plan.messages);
+        callers.spawn(async move {
+            let mut latencies = Vec::new();
+            loop {
+                let place = next.fetch_add(1, Ordering::Relaxed);
+                if place >= messages {
+                    return anyhow::Ok(latencies);
+                }
+                let began = Instant::now();
+                match &phase {
+                    Phase::Accept => accept(&store, ids.next(), &head).await?,
+                    Phase::Record(open) => record(&store, open[place]).await?,
+                    Phase::Both => {
+                        let id = ids.next();
+                        accept(&store, id, &head).await?;
+                        record(&store, id).await?;
+                    }
+                }
+                latencies.push(began.elapsed());
+            }
+        });
+    }
+    let mut latencies = Vec::with_capacity(plan.messages);
+    while let Some(caller) = callers.join_next().await {
+        latencies.extend(caller??);
+    }
+    latencies.sort_unstable();
+    Ok(Taken {
+        time: started.elapsed(),
+        cpu: cpu_time().saturating_sub(cpu),
+        latencies,
+    })
+}
+
+fn report(what: &str, plan: &Plan, taken: Taken) {
+    let count = taken.latencies.len();
+    let percentile = |part: usize| taken.latencies[(count - 1) * part / 100];
+    println!(
+        "{:>8.0} {what}/s   p50 {:.1?}  p99 {:.1?}  max {:.1?}   CPU {:.0} µs each",
+        plan.messages as f64 / taken.time.as_secs_f64(),
+        percentile(50),
+        percentile(99),
+        percentile(100),
+        taken.cpu.as_secs_f64() * 1e6 / plan.messages as f64,
+    );
+}
+
+/// What this process has used, all threads together, in ticks of 10 ms.
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: u64 = after_name
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
+    Duration::from_millis(ticks * 10)
+}
+
+async fn open_ids(store: &Store) -> anyhow::Result<Vec<QueueId>> {
+    let (mut ids, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.open_messages(after, 5000).await?;
+        ids.extend(page.iter().map(|message| message.id));
+        match page.last() {
+            Some(last) => after = Some(last.id),
+            None => return Ok(ids),
+        }
+    }
+}
+
+async fn accept(store: &Store, id: QueueId, head: &Bytes) -> anyhow::Result<()> {
+    let now = Timestamp::now();
+    let message = NewMessage {
+        id,
+        meta: MessageMeta {
+            list_id: Some(1),
+            username: "s1_1".to_owned(),
+            reverse_path: Some(mailbox("bounces@shop.example.com")),
+            priority: Priority::Normal,
+            body: BodyType::EightBitMime,
+            subject: "Your order 1234567 has been shipped".to_owned(),
+            message_id: format!("<{id}@shop.example.com>"),
+            session_id: "0f3k9m2x7q1ab".to_owned(),
+            rule: "sender-rules/authorized-domain".to_owned(),
+            received_at: now,
+            expires_at: now + Duration::from_secs(4 * 86_400),
+        },
+        recipients: vec![mailbox("somebody@mail.example.net")],
+        content: Content {
+            head: head.clone(),
+            staged_chunks: 0,
+            size: head.len() as u64,
+        },
+    };
+    Ok(store.accept(Arc::new(message), Vec::new()).await?)
+}
+
+async fn record(store: &Store, id: QueueId) -> anyhow::Result<()> {
+    let now = Timestamp::now();
+    let reply = RemoteReply {
+        code: 250,
+        text: "2.0.0 Ok: queued as 4XyZ0a1b2c3d".to_owned(),
+    };
+    let attempt = Attempt {
+        recipient: 0,
+        at: now,
+        next_hop: "mx1.mail.example.net:25".to_owned(),
+        outcome: Outcome::Delivered(reply),
+    };
+    let record = AttemptRecord {
+        id,
+        attempts: vec![RecordedAttempt {
+            attempt,
+            status: RecipientStatus::Delivered,
+            due_at: now,
+        }],
+    };
+    Ok(store.record(record).await?)
+}
+
+fn mailbox(text: &str) -> Mailbox {
+    text.parse().expect("a mailbox")
+}

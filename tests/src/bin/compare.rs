@@ -1,0 +1,317 @@
+//! `gatepost-compare`: the same load on Gatepost and on Postfix in turn; prints rates, processor time
+//! and their ratios. Called by `tests/bench/run`.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use gatepost_tests::cpu;
+use gatepost_tests::load::{Load, Report};
+use gatepost_tests::postfix::Postfix;
+use gatepost_tests::relay::{Relay, Setup, User};
+use gatepost_tests::sink::{Script, Sink};
+
+const USAGE: &str = "\
+usage: gatepost-compare [--quick] [--only gatepost|postfix] [--seconds N] [--rounds N]
+  --quick      64 connections, 20 messages a session, 4 KiB alone
+  --only NAME  one of the two servers
+  --seconds N  length of one run (6)
+  --rounds N   runs of each server for each load, in turn (2)";
+
+/// Messages before the measured ones: processes started, caches filled.
+const WARM_UP: u64 = 500;
+/// Octets that one run submits at most, so that it fits on any disk.
+const MAX_OCTETS: u64 = 400 << 20;
+/// The sink must have everything within this time after the last message was accepted.
+const DRAIN_LIMIT: Duration = Duration::from_secs(180);
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let plan = Plan::parse(std::env::args().skip(1))?;
+    println!(
+        "| load | server | accepted/s | CPU ms/message | 250 p50 ms | p99 ms | delivered after s |"
+    );
+    println!("|---|---|--:|--:|--:|--:|--:|");
+    let mut ratios = Vec::new();
+    for shape in plan.shapes() {
+        let medians = plan.measure(shape)?;
+        if let [ours, theirs] = medians.as_slice() {
+            let ratio = Ratio::new(ours, theirs);
+            println!("| {shape} | **ratio** | {ratio}");
+            ratios.push((shape, ratio));
+        }
+    }
+    println!();
+    for (shape, ratio) in ratios {
+        println!(
+            "{shape}: {:.1} times Postfix's accepted/s, {:.3} of its CPU per message",
+            ratio.rate, ratio.cpu
+        );
+    }
+    Ok(())
+}
+
+/// What is measured and how often.
+struct Plan {
+    quick: bool,
+    servers: Vec<Server>,
+    time: Duration,
+    rounds: usize,
+}
+
+impl Plan {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let mut plan = Self {
+            quick: false,
+            servers: vec![Server::Gatepost, Server::Postfix],
+            time: Duration::from_secs(6),
+            rounds: 2,
+        };
+        while let Some(argument) = arguments.next() {
+            if argument == "--quick" {
+                plan.quick = true;
+                continue;
+            }
+            let value = arguments.next().unwrap_or_default();
+            match (argument.as_str(), value.as_str()) {
+                ("--only", "gatepost") => plan.servers = vec![Server::Gatepost],
+                ("--only", "postfix") => plan.servers = vec![Server::Postfix],
+                ("--seconds", text) => plan.time = Duration::from_secs(text.parse()?),
+                ("--rounds", text) => plan.rounds = text.parse::<usize>()?.max(1),
+                _ => bail!("{argument} {value}\n{USAGE}"),
+            }
+        }
+        Ok(plan)
+    }
+
+    fn shapes(&self) -> Vec<Shape> {
+        if self.quick {
+            return vec![Shape::new(64, 20, 4)];
+        }
+        let mut shapes = Vec::new();
+        for kib in [4, 100] {
+            for per_session in [1, 20] {
+                shapes.extend(
+                    [1, 16, 64].map(|connections| Shape::new(connections, per_session, kib)),
+                );
+            }
+        }
+        shapes
+    }
+
+    /// Runs the servers in turn: the medians of each.
+    fn measure(&self, shape: Shape) -> Result<Vec<Figures>> {
+        let mut runs = vec![Vec::new(); self.servers.len()];
+        for _ in 0..self.rounds {
+            for (server, runs) in self.servers.iter().zip(&mut runs) {
+                let figures = server.run(shape, self.time)?;
+                println!("| {shape} | {server} | {figures}");
+                runs.push(figures);
+            }
+        }
+        Ok(runs.into_iter().map(median).collect())
+    }
+}
+
+/// One kind of load.
+#[derive(Clone, Copy)]
+struct Shape {
+    connections: usize,
+    per_session: u64,
+    kib: u64,
+}
+
+impl Shape {
+    const fn new(connections: usize, per_session: u64, kib: u64) -> Self {
+        Self {
+            connections,
+            per_session,
+            kib,
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            connections,
+            per_session,
+            kib,
+        } = self;
+        write!(f, "{connections} × {per_session}/session × {kib} KiB")
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Server {
+    Gatepost,
+    Postfix,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gatepost => "gatepost",
+            Self::Postfix => "postfix",
+        })
+    }
+}
+
+impl Server {
+    /// Starts it with an empty queue, loads it, waits until the sink has everything, and ends it.
+    fn run(self, shape: Shape, time: Duration) -> Result<Figures> {
+        let sink = Sink::start(Script::default())?;
+        match self {
+            Self::Gatepost => {
+                let relay = Relay::start(&Setup::smarthost(sink.port()));
+                let user = relay.add_shop_user(&["--authorized-domains", "example.com"]);
+                measure(&sink, relay.port(), relay.pid(), &user, shape, time)
+            }
+            Self::Postfix => {
+                let postfix = Postfix::start(sink.port())?;
+                let user = Postfix::user();
+                measure(&sink, postfix.port(), postfix.pid(), &user, shape, time)
+            }
+        }
+    }
+}
+
+fn measure(
+    sink: &Sink,
+    port: u16,
+    pid: u32,
+    user: &User,
+    shape: Shape,
+    time: Duration,
+) -> Result<Figures> {
+    let load = Load {
+        address: SocketAddr::from(([127, 0, 0, 1], port)),
+        user: user.username.clone(),
+        password: user.password.clone(),
+        connections: shape.connections,
+        per_session: shape.per_session,
+        size: usize::try_from(shape.kib * 1024)?,
+        count: MAX_OCTETS / (shape.kib * 1024),
+        time,
+        tls: false,
+        pipelining: true,
+        from: "orders@example.com".into(),
+        to: "customer@example.net".into(),
+        run: "measured".into(),
+    };
+    let warm_up = Load {
+        count: WARM_UP.min(load.count),
+        run: "warm-up".into(),
+        ..load.clone()
+    };
+    let warm = warm_up.run()?.accepted;
+    sink.wait_for(warm, DRAIN_LIMIT);
+    let before = cpu::of_tree(pid);
+    let begun = std::time::Instant::now();
+    let report = load.run()?;
+    sink.wait_for(warm + report.accepted, DRAIN_LIMIT);
+    let delivered = begun.elapsed();
+    Figures::new(&report, cpu::of_tree(pid).saturating_sub(before), delivered)
+}
+
+/// What one run came to.
+#[derive(Clone, Copy)]
+struct Figures {
+    rate: f64,
+    cpu_ms: f64,
+    p50_ms: f64,
+    p99_ms: f64,
+    delivered_s: f64,
+}
+
+impl Figures {
+    fn new(report: &Report, cpu: Duration, delivered: Duration) -> Result<Self> {
+        if report.failures > 0 || report.accepted == 0 {
+            bail!("the run is not valid: {report}");
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a count far below 2^52")]
+        let accepted = report.accepted as f64;
+        Ok(Self {
+            rate: report.rate(),
+            cpu_ms: cpu.as_secs_f64() * 1e3 / accepted,
+            p50_ms: report.p50.as_secs_f64() * 1e3,
+            p99_ms: report.p99.as_secs_f64() * 1e3,
+            delivered_s: delivered.as_secs_f64(),
+        })
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            rate,
+            cpu_ms,
+            p50_ms,
+            p99_ms,
+            delivered_s,
+        } = self;
+        write!(
+            f,
+            "{rate:.0} | {cpu_ms:.3} | {p50_ms:.2} | {p99_ms:.2} | {delivered_s:.1} |"
+        )
+    }
+}
+
+/// How many times the other's figure ours is.
+struct Ratio {
+    rate: f64,
+    cpu: f64,
+    p50: f64,
+    p99: f64,
+}
+
+impl Ratio {
+    fn new(ours: &Figures, theirs: &Figures) -> Self {
+        Self {
+            rate: ours.rate / theirs.rate,
+            cpu: ours.cpu_ms / theirs.cpu_ms,
+            p50: ours.p50_ms / theirs.p50_ms,
+            p99: ours.p99_ms / theirs.p99_ms,
+        }
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            rate,
+            cpu,
+            p50,
+            p99,
+        } = self;
+        write!(f, "{rate:.1} | {cpu:.3} | {p50:.2} | {p99:.2} | |")
+    }
+}
+
+/// Of each figure the middle one; of two, their mean.
+fn median(runs: Vec<Figures>) -> Figures {
+    let of = |figure: fn(&Figures) -> f64| {
+        let mut values: Vec<f64> = runs.iter().map(figure).collect();
+        values.sort_by(f64::total_cmp);
+        let middle = values.len() / 2;
+        f64::midpoint(values[(values.len() - 1) / 2], values[middle])
+    };
+    Figures {
+        rate: of(|it| it.rate),
+        cpu_ms: of(|it| it.cpu_ms),
+        p50_ms: of(|it| it.p50_ms),
+        p99_ms: of(|it| it.p99_ms),
+        delivered_s: of(|it| it.delivered_s),
+    }
+}

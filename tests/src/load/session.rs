@@ -1,0 +1,139 @@
+//! One session of the load generator: as few writes and reads as the protocol allows.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use memchr::memchr;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use super::Load;
+use crate::client::auth_plain;
+
+/// How long one reply may take.
+const REPLY_LIMIT: Duration = Duration::from_secs(60);
+
+/// A plain or an encrypted connection.
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+
+/// A session that is logged in.
+pub(super) struct Session {
+    stream: Box<dyn Stream>,
+    input: Vec<u8>,
+    /// MAIL, RCPT and DATA, line by line.
+    envelope: [String; 3],
+    pipelining: bool,
+}
+
+impl Session {
+    /// Connects, greets, and logs in.
+    pub(super) async fn open(load: &Load, tls: &TlsConnector) -> io::Result<Self> {
+        let stream = TcpStream::connect(load.address).await?;
+        stream.set_nodelay(true)?;
+        let mut session = Self::new(stream);
+        session.expect(220).await?;
+        let mut offers = session.ehlo().await?;
+        if load.tls {
+            session.write(b"STARTTLS\r\n").await?;
+            session.expect(220).await?;
+            session = session.encrypt(tls).await?;
+            offers = session.ehlo().await?;
+        }
+        if !load.user.is_empty() {
+            let command = format!("{}\r\n", auth_plain(&load.user, &load.password));
+            session.write(command.as_bytes()).await?;
+            session.expect(235).await?;
+        }
+        session.envelope = [
+            format!("MAIL FROM:<{}>\r\n", load.from),
+            format!("RCPT TO:<{}>\r\n", load.to),
+            "DATA\r\n".into(),
+        ];
+        session.pipelining = load.pipelining && offers.contains("PIPELINING");
+        Ok(session)
+    }
+
+    fn new(stream: impl Stream + 'static) -> Self {
+        Self {
+            stream: Box::new(stream),
+            input: Vec::with_capacity(4096),
+            envelope: Default::default(),
+            pipelining: false,
+        }
+    }
+
+    /// Submits one message: the time from its final dot to the reply.
+    pub(super) async fn submit(&mut self, content: &[u8]) -> io::Result<Duration> {
+        const REPLIES: [u16; 3] = [250, 250, 354];
+        if self.pipelining {
+            self.stream
+                .write_all(self.envelope.concat().as_bytes())
+                .await?;
+            for code in REPLIES {
+                self.expect(code).await?;
+            }
+        } else {
+            for (line, code) in self.envelope.clone().iter().zip(REPLIES) {
+                self.write(line.as_bytes()).await?;
+                self.expect(code).await?;
+            }
+        }
+        self.write(content).await?;
+        let sent = Instant::now();
+        self.expect(250).await?;
+        Ok(sent.elapsed())
+    }
+
+    /// Ends the session.
+    pub(super) async fn quit(mut self) -> io::Result<()> {
+        self.write(b"QUIT\r\n").await?;
+        self.expect(221).await.map(drop)
+    }
+
+    async fn ehlo(&mut self) -> io::Result<String> {
+        self.write(b"EHLO load.example.com\r\n").await?;
+        self.expect(250).await
+    }
+
+    async fn encrypt(self, tls: &TlsConnector) -> io::Result<Self> {
+        let name = ServerName::try_from("relay.example.com").map_err(io::Error::other)?;
+        Ok(Self::new(tls.connect(name, self.stream).await?))
+    }
+
+    async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.stream.write_all(octets).await?;
+        self.stream.flush().await
+    }
+
+    /// Reads one reply, which must have this code; its text.
+    async fn expect(&mut self, code: u16) -> io::Result<String> {
+        let reply = tokio::time::timeout(REPLY_LIMIT, self.reply()).await??;
+        if reply.get(..3).and_then(|digits| digits.parse().ok()) == Some(code) {
+            return Ok(reply);
+        }
+        Err(io::Error::other(format!(
+            "{} instead of {code}",
+            reply.trim_end()
+        )))
+    }
+
+    async fn reply(&mut self) -> io::Result<String> {
+        let mut reply = String::new();
+        loop {
+            while let Some(end) = memchr(b'\n', &self.input) {
+                let last = self.input.get(3) != Some(&b'-');
+                reply.push_str(&String::from_utf8_lossy(&self.input[..=end]));
+                self.input.drain(..=end);
+                if last {
+                    return Ok(reply);
+                }
+            }
+            if self.stream.read_buf(&mut self.input).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The command line of the relay under test, with its output as values.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Relay, process};
+
+/// How long a command may take: the demo takes longest.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+
+/// A user of a list, with the password that is shown once.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The name to log in with.
+    pub username: String,
+    /// The password.
+    pub password: String,
+}
+
+/// What a command printed and how it ended.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The exit code; none when it had to be ended.
+    pub code: Option<i32>,
+    /// Data.
+    pub stdout: String,
+    /// Errors and logs.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Ends the test unless the command succeeded.
+    ///
+    /// # Panics
+    /// When it did not.
+    #[track_caller]
+    pub fn succeeded(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The JSON on standard output.
+    ///
+    /// # Panics
+    /// When it is none.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        match serde_json::from_str(&self.stdout) {
+            Ok(value) => value,
+            Err(error) => panic!("{error} in {:?}\n{}", self.stdout, self.stderr),
+        }
+    }
+}
+
+/// Runs the built `gatepost` with these arguments; one that does not end by itself is ended.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn gatepost(arguments: &[&str]) -> Output {
+    let child = Command::new(process::binary())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("gatepost can be started");
+    let end = process::EndAfter::new(&child, COMMAND_LIMIT);
+    let output = child.wait_with_output().expect("a child can be waited for");
+    drop(end);
+    Output {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+impl Relay {
+    /// Runs a command with this relay's config.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn cli(&self, arguments: &[&str]) -> Output {
+        let config = self.config();
+        let config = config.to_str().expect("the temporary folder is UTF-8");
+        gatepost(&[arguments, &["--config", config]].concat())
+    }
+
+    /// Runs a command that succeeds, with `--json`.
+    ///
+    /// # Panics
+    /// When it fails or prints no JSON.
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        self.cli(&[arguments, &["--json"]].concat())
+            .succeeded()
+            .json()
+    }
+
+    /// Makes a list.
+    ///
+    /// # Panics
+    /// When that fails.
+    #[track_caller]
+    pub fn add_list(&self, name: &str) {
+        self.cli(&["list", "add", name]).succeeded();
+    }
+
+    /// Makes a user of a list; `options` are those of `user add`.
+    ///
+    /// # Panics
+    /// When that fails.
+    #[track_caller]
+    pub fn add_user(&self, list: &str, options: &[&str]) -> User {
+        let user = self.json(&[&["user", "add", "--list", list], options].concat());
+        User {
+            username: text(&user, "username"),
+            password: text(&user, "password"),
+        }
+    }
+
+    /// Makes a list named `shop` and a user of it.
+    ///
+    /// # Panics
+    /// When that fails.
+    #[track_caller]
+    pub fn add_shop_user(&self, options: &[&str]) -> User {
+        self.add_list("shop");
+        self.add_user("shop", options)
+    }
+
+    /// The alerts of a list.
+    ///
+    /// # Panics
+    /// When they cannot be had.
+    #[track_caller]
+    pub fn alerts(&self, list: &str) -> Vec<Value> {
+        let alerts = self.json(&["alert", "list", "--list", list]);
+        alerts
+            .as_array()
+            .cloned()
+            .unwrap_or_else(|| panic!("not an array: {alerts}"))
+    }
+}
+
+#[track_caller]
+fn text(value: &Value, field: &str) -> String {
+    match value[field].as_str() {
+        Some(text) => text.to_owned(),
+        None => panic!("no `{field}` in {value}"),
+    }
+}

@@ -1,0 +1,197 @@
+//! Starts the built `gatepost` binary as an administrator would, in a folder of its own, and ends it.
+
+mod cli;
+mod process;
+mod setup;
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+pub use self::cli::{Output, User, gatepost};
+use self::process::Process;
+pub use self::setup::{Delivery, Setup};
+use crate::client::Client;
+use crate::wait;
+
+/// A relay: its folder with config and store, and its process while it runs.
+///
+/// When it is dropped its process is killed and its folder removed. When a test fails, the folder
+/// stays and the end of the log is shown.
+pub struct Relay {
+    folder: PathBuf,
+    port: u16,
+    process: Option<Process>,
+}
+
+impl Relay {
+    /// Writes the config, starts the relay and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not listen within [`wait::PATIENCE`], with what it printed.
+    pub fn start(setup: &Setup) -> Self {
+        let mut relay = Self::prepare(setup);
+        relay.restart();
+        relay
+    }
+
+    /// Writes the config of a relay and starts nothing.
+    ///
+    /// # Panics
+    /// When no folder or port can be had.
+    pub fn prepare(setup: &Setup) -> Self {
+        let folder = new_folder();
+        let port = free_port();
+        let relay = Self {
+            folder,
+            port,
+            process: None,
+        };
+        relay.configure(&setup.to_toml(port));
+        relay
+    }
+
+    /// Replaces the text of the config file; a running relay does not see it.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn configure(&self, text: &str) {
+        std::fs::write(self.config(), text).expect("the config can be written");
+    }
+
+    /// The config file.
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("gatepost.toml")
+    }
+
+    /// The folder with the config, the store and the log.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The port for submission.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Connects for submission.
+    #[track_caller]
+    pub fn connect(&self) -> Client {
+        Client::connect(self.port)
+    }
+
+    /// Connects and logs in.
+    #[track_caller]
+    pub fn login(&self, user: &User) -> Client {
+        let mut client = self.connect();
+        client.login(&user.username, &user.password);
+        client
+    }
+
+    /// Starts it again on the same store.
+    ///
+    /// # Panics
+    /// When it does not listen within [`wait::PATIENCE`], with what it printed.
+    pub fn restart(&mut self) {
+        self.kill();
+        let mut process = Process::serve(&self.folder, &self.config());
+        let port = self.port;
+        wait::until("gatepost listens", wait::PATIENCE, || {
+            if let Some(status) = process.ended() {
+                panic!(
+                    "gatepost ended at once: {status}\n{}",
+                    tail(&process::log(&self.folder))
+                );
+            }
+            Client::try_connect(port).is_ok()
+        });
+        self.process = Some(process);
+    }
+
+    /// Ends it by SIGKILL, as a power failure would, and waits for its end. Does nothing when it does not run.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill();
+        }
+    }
+
+    /// Asks it to end by SIGTERM and waits for it.
+    ///
+    /// # Panics
+    /// When it has not ended within [`wait::PATIENCE`].
+    pub fn terminate(&mut self) -> std::process::ExitStatus {
+        let mut process = self.process.take().expect("the relay runs");
+        process.terminate();
+        wait::until_some("gatepost ended", wait::PATIENCE, || process.ended())
+    }
+
+    /// True while its process lives.
+    pub fn is_running(&mut self) -> bool {
+        (self.process.as_mut()).is_some_and(|process| process.ended().is_none())
+    }
+
+    /// Its process id.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("the relay runs").id()
+    }
+
+    /// The most memory it had resident since it was started, in KiB.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn peak_memory_kib(&self) -> u64 {
+        process::peak_memory_kib(self.pid()).expect("a running process has a status")
+    }
+
+    /// What it logged since its folder was made.
+    pub fn log(&self) -> String {
+        process::log(&self.folder)
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!(
+                "--- the log of gatepost in {} ---\n{}",
+                self.folder.display(),
+                tail(&self.log())
+            );
+            return;
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A port of loopback that is free now.
+///
+/// # Panics
+/// When there is none.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports");
+    listener.local_addr().expect("a bound address").port()
+}
+
+/// A folder of its own below the system's temporary folder.
+///
+/// # Panics
+/// When it cannot be made.
+pub fn new_folder() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("gatepost-test-{}-{number}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("the temporary folder is writable");
+    folder
+}
+
+/// The last lines of a log.
+fn tail(log: &str) -> String {
+    let lines: Vec<_> = log.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}

@@ -1,0 +1,119 @@
+//! The config file of a relay under test.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Where the relay delivers to.
+#[derive(Clone, Debug)]
+pub enum Delivery {
+    /// A smarthost on this port of loopback, without TLS.
+    Smarthost(u16),
+    /// The folder `mail` beside the config.
+    Maildir,
+}
+
+/// What differs from test to test in the config.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Where mail goes.
+    pub delivery: Delivery,
+    /// `tls` of the listener: `starttls`, `implicit` or `none`.
+    pub tls: &'static str,
+    /// `require-tls-for-auth` of the listener.
+    pub require_tls: bool,
+    /// `unauthorized` of the sender rules: `block` or `alert`.
+    pub unauthorized: &'static str,
+    /// Modules asked after the sender rules: the path of a component and its settings as TOML.
+    pub modules: Vec<(PathBuf, &'static str)>,
+    /// More keys of `[delivery]`, as they stand.
+    pub more_delivery: String,
+    /// More tables, as they stand.
+    pub more: String,
+}
+
+impl Setup {
+    /// Blocks unauthorized senders, offers STARTTLS and delivers to this port of loopback.
+    pub const fn smarthost(port: u16) -> Self {
+        Self {
+            delivery: Delivery::Smarthost(port),
+            tls: "starttls",
+            require_tls: false,
+            unauthorized: "block",
+            modules: Vec::new(),
+            more_delivery: String::new(),
+            more: String::new(),
+        }
+    }
+
+    /// The same with delivery into a folder.
+    pub const fn maildir() -> Self {
+        let mut setup = Self::smarthost(0);
+        setup.delivery = Delivery::Maildir;
+        setup
+    }
+
+    /// Asks one more module, with these settings as TOML, for example `{ behaviour = "loop" }`.
+    #[must_use]
+    pub fn with_module(mut self, path: &Path, settings: &'static str) -> Self {
+        self.modules.push((path.to_owned(), settings));
+        self
+    }
+
+    /// Tries deferred recipients again after a second.
+    #[must_use]
+    pub fn retrying_soon(self) -> Self {
+        self.with("\n[scheduler]\nretry = \"1s\"\nunreachable-first-s = 1\nunreachable-max-s = 1\n")
+    }
+
+    /// Adds keys of `[delivery]` as they stand.
+    #[must_use]
+    pub fn delivering(mut self, keys: &str) -> Self {
+        self.more_delivery.push_str(keys);
+        self
+    }
+
+    /// Adds tables as they stand.
+    #[must_use]
+    pub fn with(mut self, tables: &str) -> Self {
+        self.more.push_str(tables);
+        self
+    }
+
+    /// The text of the config for a listener on this port of loopback.
+    pub fn to_toml(&self, port: u16) -> String {
+        let mut text = format!(
+            "hostname = \"relay.example.com\"\n\n\
+             [store]\nurl = \"sqlite://gatepost.db\"\n\n\
+             [[listener]]\naddress = \"127.0.0.1\"\nports = [\"{port}\"]\n\
+             tls = \"{}\"\nrequire-tls-for-auth = {}\n\n",
+            self.tls, self.require_tls
+        );
+        text.push_str(&self.delivery());
+        text.push_str(&self.more_delivery);
+        let _ = write!(
+            text,
+            "\n[policy]\n[[policy.chain]]\nname = \"sender-rules\"\n\
+             module = \"builtin:sender-rules\"\nsettings = {{ unauthorized = \"{}\" }}\n",
+            self.unauthorized
+        );
+        for (index, (module, settings)) in self.modules.iter().enumerate() {
+            let _ = write!(
+                text,
+                "\n[[policy.chain]]\nname = \"extra-{index}\"\nmodule = {:?}\nsettings = {settings}\n",
+                module.display().to_string()
+            );
+        }
+        text.push_str(&self.more);
+        text
+    }
+
+    fn delivery(&self) -> String {
+        match self.delivery {
+            Delivery::Smarthost(port) => format!(
+                "[delivery]\nmode = \"smarthost\"\n\
+                 smarthost = {{ host = \"127.0.0.1\", port = {port}, tls = \"none\" }}\n"
+            ),
+            Delivery::Maildir => "[delivery]\nmode = \"maildir\"\nmaildir = \"mail\"\n".into(),
+        }
+    }
+}
