@@ -22,7 +22,7 @@ const PER_SESSION: usize = 20;
 /// From the next hop's 250 to our commit, on a busy machine.
 const COMMIT_WINDOW: Duration = Duration::from_secs(2);
 /// Messages that may be in that window at a kill: those of all connections to the next hop, and a commit's.
-const MAX_TWICE: usize = 200;
+const MAX_TWICE: usize = 100;
 /// Nothing may still be on its way after this time.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 

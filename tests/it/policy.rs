@@ -67,20 +67,34 @@ fn a_policy_that_never_ends_delays_no_other_session() {
 fn a_failure_is_that_messages_451_and_an_alert() {
     let (sink, relay, user) = open();
     let mut client = relay.login(&user);
-    for failure in ["trap", "memory", "recurse", "err", "huge", "bad-verdict"] {
+    for failure in ["trap", "memory", "recurse", "err", "huge"] {
         let content = with_subject(failure, &message::id(failure, 0));
         let reply = client.submit(FROM, &[TO], &content, "451 4.7.1");
         assert_eq!(reply.lines.len(), 1, "{failure}: {reply}");
         let id = message::id("after", failure.len() as u64);
         client.submit(FROM, &[TO], &with_subject("pass", &id), "250");
     }
-    sink.wait_for(6, wait::PATIENCE);
+    sink.wait_for(5, wait::PATIENCE);
     let alerts = relay.alerts("shop");
     let failed = |alert: &&serde_json::Value| {
         let kind = alert["kind"].as_str().unwrap_or_default();
         kind.contains("policy")
     };
     assert!(alerts.iter().any(|alert| failed(&alert)), "{alerts:?}");
+}
+
+#[test]
+fn a_refusal_that_no_client_could_read_stays_a_refusal_of_one_line() {
+    let (sink, relay, user) = open();
+    let mut client = relay.login(&user);
+    for malformed in ["bad-verdict", "bad-code", "bad-enhanced"] {
+        let content = with_subject(malformed, &message::id(malformed, 0));
+        let reply = client.submit(FROM, &[TO], &content, "550 5.7.1");
+        assert_eq!(reply.lines.len(), 1, "{malformed}: {reply}");
+        // Nothing was injected after it: the next reply is that of the next command.
+        client.say("NOOP", "250");
+    }
+    assert_eq!(sink.count(), 0);
 }
 
 #[test]

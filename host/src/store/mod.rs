@@ -121,7 +121,7 @@ impl Store {
 
     /// True while writes are known to work. False: answer `421` or `451` and accept nothing.
     pub fn accepting(&self) -> bool {
-        *self.shared.accepting.borrow()
+        *self.shared.accepting.borrow() && !self.shared.jobs.is_closed()
     }
 
     /// Returns when writes are known to work; at once while they do.

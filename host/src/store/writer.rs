@@ -93,12 +93,13 @@ impl Writer {
     async fn next_job(&mut self) -> Option<Job> {
         let closing = Arc::clone(&self.closing);
         tokio::select! {
+            // Closing is looked at first: under load there is always a job.
             biased;
-            job = self.jobs.recv() => job,
             () = closing.notified() => {
                 self.jobs.close();
                 self.jobs.recv().await
             }
+            job = self.jobs.recv() => job,
         }
     }
 

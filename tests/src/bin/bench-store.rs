@@ -83,6 +83,7 @@ enum Phase {
 struct Taken {
     time: Duration,
     cpu: Duration,
+    written: u64,
     latencies: Vec<Duration>,
 }
 
@@ -90,7 +91,7 @@ async fn run(store: &Store, plan: &Plan, phase: Phase) -> anyhow::Result<Taken> 
     let ids = Arc::new(QueueIds::new());
     let next = Arc::new(AtomicUsize::new(0));
     let head = Bytes::from(vec![b'x'; plan.octets]);
-    let (started, cpu) = (Instant::now(), cpu_time());
+    let (started, cpu, written) = (Instant::now(), cpu_time(), written());
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..plan.callers {
         let (store, ids, next, head) = (store.clone(), ids.clone(), next.clone(), head.clone());
@@ -124,6 +125,7 @@ async fn run(store: &Store, plan: &Plan, phase: Phase) -> anyhow::Result<Taken> 
     Ok(Taken {
         time: started.elapsed(),
         cpu: cpu_time().saturating_sub(cpu),
+        written: self::written().saturating_sub(written),
         latencies,
     })
 }
@@ -132,12 +134,13 @@ fn report(what: &str, plan: &Plan, taken: Taken) {
     let count = taken.latencies.len();
     let percentile = |part: usize| taken.latencies[(count - 1) * part / 100];
     println!(
-        "{:>8.0} {what}/s   p50 {:.1?}  p99 {:.1?}  max {:.1?}   CPU {:.0} µs each",
+        "{:>8.0} {what}/s   p50 {:.1?}  p99 {:.1?}  max {:.1?}   CPU {:.0} µs, {:.1} KiB written each",
         plan.messages as f64 / taken.time.as_secs_f64(),
         percentile(50),
         percentile(99),
         percentile(100),
         taken.cpu.as_secs_f64() * 1e6 / plan.messages as f64,
+        taken.written as f64 / 1024.0 / plan.messages as f64,
     );
 }
 
@@ -152,6 +155,15 @@ fn cpu_time() -> Duration {
         .filter_map(|field| field.parse::<u64>().ok())
         .sum();
     Duration::from_millis(ticks * 10)
+}
+
+/// Octets this process has handed to the system to write.
+fn written() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    io.lines()
+        .find_map(|line| line.strip_prefix("wchar: "))
+        .and_then(|octets| octets.parse().ok())
+        .unwrap_or(0)
 }
 
 async fn open_ids(store: &Store) -> anyhow::Result<Vec<QueueId>> {

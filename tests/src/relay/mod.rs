@@ -4,7 +4,7 @@ mod cli;
 mod process;
 mod setup;
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -103,7 +103,7 @@ impl Relay {
                     tail(&process::log(&self.folder))
                 );
             }
-            Client::try_connect(port).is_ok()
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
         self.process = Some(process);
     }

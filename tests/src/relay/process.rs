@@ -73,8 +73,8 @@ impl Drop for Process {
     }
 }
 
-/// Kills a child that has not ended within a limit. Dropped before the child has been waited for, or
-/// right after, it never hits another process.
+/// Kills a child that has not ended within a limit. It is dropped as soon as the child has been
+/// waited for, long before its id can be another's.
 pub(super) struct EndAfter(Option<mpsc::Sender<()>>, Option<JoinHandle<()>>);
 
 impl EndAfter {
