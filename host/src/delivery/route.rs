@@ -224,6 +224,13 @@ mod tests {
         }
     }
 
+    fn unfinished() -> Config {
+        Config {
+            mode: Mode::Smarthost,
+            ..Config::default()
+        }
+    }
+
     #[test]
     fn contradictions_are_found_before_anything_is_sent() {
         let half = Smarthost {
@@ -231,11 +238,11 @@ mod tests {
             ..smarthost()
         };
         let cases = [
-            (Config::default(), "smarthost is not set"),
+            (unfinished(), "smarthost is not set"),
             (
                 Config {
                     smarthost: Some(half),
-                    ..Config::default()
+                    ..unfinished()
                 },
                 "or neither",
             ),
@@ -243,7 +250,7 @@ mod tests {
                 Config {
                     smarthost: Some(smarthost()),
                     per_destination: 0,
-                    ..Config::default()
+                    ..unfinished()
                 },
                 "per-destination",
             ),
@@ -251,7 +258,7 @@ mod tests {
                 Config {
                     smarthost: Some(smarthost()),
                     hello_name: Some("a\r\nb".to_owned()),
-                    ..Config::default()
+                    ..unfinished()
                 },
                 "EHLO",
             ),

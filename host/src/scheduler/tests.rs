@@ -129,6 +129,7 @@ impl Bench {
 
     fn start(&self) -> Scheduler {
         let delivery = delivery::Config {
+            mode: delivery::Mode::Smarthost,
             smarthost: Some(Smarthost {
                 host: "127.0.0.1".to_owned(),
                 port: self.port,

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::clock::Timestamp;
-use crate::delivery::{Config, Courier, Delivery, Report, Smarthost, Tls};
+use crate::delivery::{Config, Courier, Delivery, Mode, Report, Smarthost, Tls};
 use crate::id::{QueueId, session_id};
 use crate::queue::{Destination, Job, MessageMeta, OpenMessage, OpenRecipient, Outcome, Priority};
 use crate::smtp::BodyType;
@@ -92,6 +92,7 @@ pub async fn empty_store() -> Store {
 
 pub fn config(port: u16) -> Config {
     Config {
+        mode: Mode::Smarthost,
         smarthost: Some(Smarthost {
             host: "127.0.0.1".to_owned(),
             port,
