@@ -84,12 +84,12 @@ fn a_failure_is_that_messages_451_and_an_alert() {
 }
 
 #[test]
-fn a_refusal_that_no_client_could_read_stays_a_refusal_of_one_line() {
+fn a_verdict_that_contradicts_itself_is_a_451_of_one_line() {
     let (sink, relay, user) = open();
     let mut client = relay.login(&user);
     for malformed in ["bad-verdict", "bad-code", "bad-enhanced"] {
         let content = with_subject(malformed, &message::id(malformed, 0));
-        let reply = client.submit(FROM, &[TO], &content, "550 5.7.1");
+        let reply = client.submit(FROM, &[TO], &content, "451 4.7.1");
         assert_eq!(reply.lines.len(), 1, "{malformed}: {reply}");
         // Nothing was injected after it: the next reply is that of the next command.
         client.say("NOOP", "250");

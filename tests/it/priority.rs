@@ -22,9 +22,15 @@ struct Jam {
 
 impl Jam {
     /// Fills the queue; the first messages are with the next hop, which does not answer.
-    fn build() -> Self {
+    ///
+    /// `urgent_reserve` connections are there for urgent mail alone.
+    fn build(urgent_reserve: usize) -> Self {
         let sink = Sink::start(paused()).expect("a port");
-        let setup = Setup::smarthost(sink.port()).delivering("per-destination = 4\n");
+        let setup = Setup::smarthost(sink.port())
+            .delivering(&format!("per-destination = {CONCURRENCY}\n"))
+            .with(&format!(
+                "\n[scheduler]\nurgent-reserve = {urgent_reserve}\n"
+            ));
         let relay = Relay::start(&setup);
         let user = relay.add_shop_user(&[]);
         let jam = Self { sink, relay, user };
@@ -67,8 +73,19 @@ fn paused() -> Script {
 }
 
 #[test]
+fn an_urgent_message_leaves_while_every_other_connection_hangs() {
+    let jam = Jam::build(1);
+    let mut client = jam.relay.login(&jam.user);
+    jam.submit(&mut client, "X-Priority: 1\r\n", &message::id("urgent", 0));
+    wait::until("it is with the next hop", wait::PATIENCE, || {
+        jam.sink.log(Log::waiting) == CONCURRENCY + 1
+    });
+    assert_eq!(jam.sink.count(), 0, "nothing else has moved");
+}
+
+#[test]
 fn an_urgent_message_overtakes_a_backlog() {
-    let jam = Jam::build();
+    let jam = Jam::build(0);
     let urgent = message::id("urgent", 0);
     let low = message::id("low", 0);
     let mut client = jam.relay.login(&jam.user);
@@ -83,7 +100,7 @@ fn an_urgent_message_overtakes_a_backlog() {
 
 #[test]
 fn a_user_of_low_priority_waits_for_the_others_and_the_more_urgent_of_two_counts() {
-    let jam = Jam::build();
+    let jam = Jam::build(0);
     let late = jam.relay.add_user("shop", &["--priority", "5"]);
     let low = message::id("low", 0);
     let mut client = jam.relay.login(&late);

@@ -203,23 +203,15 @@ fn open(
 }
 
 fn door(config: &Config, listener: &listener::Config, acceptor: Option<&TlsAcceptor>) -> Door {
-    let limits = &config.submission;
     let session = SessionConfig {
         hostname: config.hostname.clone(),
-        max_message_octets: limits.max_message_octets,
-        max_recipients: limits.max_recipients,
-        max_command_octets: limits.max_command_octets,
-        max_text_line_octets: limits.max_text_line_octets,
-        max_header_octets: limits.max_header_octets,
-        max_bad_commands: limits.max_bad_commands,
-        max_transactions: limits.max_messages_per_session,
         starttls: listener.tls == TlsMode::StartTls,
         auth: if listener.require_tls_for_auth {
             AuthPolicy::TlsOnly
         } else {
             AuthPolicy::Always
         },
-        ..SessionConfig::default()
+        ..config.smtp.clone()
     };
     Door {
         session: Arc::new(session),

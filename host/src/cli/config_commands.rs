@@ -8,6 +8,7 @@ use crate::app::StartError;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::policy::PolicySet;
+use crate::tls;
 
 /// `gatepost config …`
 #[derive(Debug, Subcommand)]
@@ -23,6 +24,9 @@ pub async fn run(command: &ConfigCommand, config: &Config, output: Output) -> Re
         .await
         .map_err(StartError::from)?;
     Delivery::new(&config.delivery, &config.hostname).map_err(StartError::from)?;
+    if let (Some(certificate), Some(key)) = (&config.tls.certificate, &config.tls.key) {
+        tls::server_config(certificate, key).map_err(StartError::from)?;
+    }
     let names: Vec<String> = policies
         .policies()
         .map(|policy| format!("{} {}", policy.name, policy.version))

@@ -124,23 +124,23 @@ fn tls(config: &Config) -> Result<(), Problem> {
 }
 
 fn limits(config: &Config) -> Result<(), Problem> {
-    let submission = &config.submission;
-    if config.intake.memory_octets < submission.max_header_octets {
+    let (smtp, submission) = (&config.smtp, &config.submission);
+    if config.intake.memory_octets < smtp.max_header_octets {
         return problem(
             "intake.memory-octets",
-            "smaller than submission.max-header-octets, so that a header might not fit",
-            "raise it to at least submission.max-header-octets",
+            "smaller than smtp.max-header-octets, so that a header might not fit",
+            "raise it to at least smtp.max-header-octets",
         );
     }
-    if submission.max_command_octets < 512 {
+    if smtp.max_command_octets < 512 {
         return problem(
-            "submission.max-command-octets",
+            "smtp.max-command-octets",
             "RFC 5321 §4.5.3.1.4 asks for at least 512",
             "use 512 or more",
         );
     }
     for (key, value) in [
-        ("submission.max-recipients", submission.max_recipients),
+        ("smtp.max-recipients", smtp.max_recipients),
         ("submission.max-connections", submission.max_connections),
     ] {
         if value == 0 {

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::check::Problem;
-use crate::{accounts, delivery, intake, listener, policy, scheduler, store, submission, tls};
+use crate::{
+    accounts, delivery, intake, listener, policy, scheduler, smtp, store, submission, tls,
+};
 
 /// Where the configuration is looked for when no `--config` is given; without any, defaults hold.
 const USUAL_PLACES: [&str; 2] = ["gatepost.toml", "/etc/gatepost/gatepost.toml"];
@@ -26,7 +28,9 @@ pub struct Config {
     pub listener: Vec<listener::Config>,
     /// The certificate.
     pub tls: tls::Config,
-    /// Limits of submission sessions.
+    /// What a client may ask for in a session.
+    pub smtp: smtp::SessionConfig,
+    /// How many sessions there may be, and how long they may wait.
     pub submission: submission::Config,
     /// How passwords are kept.
     pub accounts: accounts::Config,
@@ -50,6 +54,7 @@ impl Default for Config {
             store: store::Config::default(),
             listener: vec![listener::Config::default()],
             tls: tls::Config::default(),
+            smtp: smtp::SessionConfig::default(),
             submission: submission::Config::default(),
             accounts: accounts::Config::default(),
             intake: intake::Config::default(),

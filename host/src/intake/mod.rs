@@ -22,7 +22,7 @@ pub use self::rejection::Rejection;
 pub use self::spool::Spool;
 use crate::clock::Timestamp;
 use crate::id::QueueIds;
-use crate::message::{HeaderSection, Stamp, stamp};
+use crate::message::{HeaderEnd, HeaderSection, Stamp, stamp};
 use crate::policy::{PolicySet, Ruling};
 use crate::queue::{Content, MessageMeta, NewMessage, OpenMessage, OpenRecipient, Priority};
 use crate::smtp::{MailParameters, Mailbox, Reply, Transaction};
@@ -206,6 +206,9 @@ impl Intake {
         let received_at = Timestamp::now();
         let header =
             HeaderSection::parse(&received.head).map_err(|error| Rejection::header(&error))?;
+        if received.staged_chunks > 0 && header.end() == HeaderEnd::EndOfInput {
+            return Err(Rejection::header_too_large());
+        }
         let ruling = self
             .evaluate(peer, principal, &transaction, &header, received.size)
             .await;

@@ -42,6 +42,15 @@ impl Rejection {
         }
     }
 
+    /// The header does not end within the part of the message that is kept in memory.
+    pub(super) fn header_too_large() -> Self {
+        let text = "the header section is too large; send fewer or shorter header fields";
+        Self {
+            reply: Reply::new(552, (5, 3, 4), text),
+            reason: "header larger than intake.memory-octets".to_owned(),
+        }
+    }
+
     pub(super) fn policy(refusal: Refusal) -> Self {
         Self {
             reason: refusal.text.clone(),

@@ -115,8 +115,18 @@ impl Chain {
         evaluation: Evaluation,
     ) -> ControlFlow<()> {
         let (fuel, duration) = (evaluation.fuel, evaluation.duration);
-        let mut step = match evaluation.result {
-            Ok(verdict) => self.judged(policy, Judgement::from_verdict(&policy.name, verdict)),
+        let judgement = evaluation
+            .result
+            .map(|verdict| Judgement::from_verdict(&policy.name, verdict));
+        let mut step = match judgement {
+            Ok(judgement) => match judgement.bad_reply {
+                // `on-failure = "accept"` may let a message pass that nobody judged, but not one that was refused.
+                Some(problem) if on_failure != OnFailure::Accept => {
+                    let failure = Failure::new(FailureKind::BadVerdict, problem);
+                    self.failed(policy, on_failure, failure)
+                }
+                _ => self.judged(policy, judgement),
+            },
             Err(failure) => self.failed(policy, on_failure, failure),
         };
         (step.fuel, step.duration) = (fuel, duration);
@@ -342,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_reply_still_refuses_and_is_reported() {
+    fn a_bad_reply_is_a_failure_that_never_accepts() {
         let reply = Reply {
             code: 250,
             enhanced: EnhancedCode {
@@ -352,13 +362,17 @@ mod tests {
             },
             text: "ok".to_owned(),
         };
-        let ruling = run(
-            DefaultDecision::Accept,
-            [(OnFailure::Accept, says(Decision::Reject(Some(reply)), None))],
-        );
-        assert_eq!(code(&ruling), Some((550, (5, 7, 1))));
-        assert_eq!(ruling.steps[0].decision, StepDecision::Reject);
-        assert_eq!(ruling.steps[0].failure, Some(FailureKind::BadVerdict));
-        assert_eq!(ruling.alerts.len(), 1);
+        let cases = [
+            (OnFailure::Defer, (451, (4, 7, 1))),
+            (OnFailure::Reject, (550, (5, 7, 1))),
+            (OnFailure::Accept, (550, (5, 7, 1))),
+        ];
+        for (on_failure, expected) in cases {
+            let verdict = says(Decision::Reject(Some(reply.clone())), None);
+            let ruling = run(DefaultDecision::Accept, [(on_failure, verdict)]);
+            assert_eq!(code(&ruling), Some(expected));
+            assert_eq!(ruling.steps[0].failure, Some(FailureKind::BadVerdict));
+            assert_eq!(ruling.alerts.len(), 1);
+        }
     }
 }

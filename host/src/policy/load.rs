@@ -53,7 +53,7 @@ pub(super) async fn chain(
             continue;
         }
         let policy = policy(runtime, entry, base_dir).await;
-        chain.push(policy.map_err(|problem| problem.of(&entry.name))?);
+        chain.push(policy.map_err(|problem| problem.of(entry))?);
     }
     Ok(chain)
 }
@@ -64,10 +64,10 @@ fn names(chain: &[PolicyConfig]) -> Result<(), LoadError> {
     for entry in chain {
         let is_word = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if !(1..=64).contains(&entry.name.len()) || !entry.name.chars().all(is_word) {
-            return Err(LoadProblem::BadName.of(&entry.name));
+            return Err(LoadProblem::BadName.of(entry));
         }
         if !seen.insert(&entry.name) {
-            return Err(LoadProblem::DuplicateName.of(&entry.name));
+            return Err(LoadProblem::DuplicateName.of(entry));
         }
     }
     Ok(())

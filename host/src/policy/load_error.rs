@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::bindings::exports::gatepost::policy::lifecycle::Problem;
+use super::config::PolicyConfig;
 use super::failure::FailureKind;
 use super::verdict::printable;
 
@@ -19,10 +20,12 @@ pub enum LoadError {
     #[error("cannot start the WebAssembly engine: {0}")]
     Engine(String),
     /// One policy cannot be loaded.
-    #[error("cannot load policy \"{policy}\": {problem}")]
+    #[error("cannot load policy \"{policy}\" from {module}: {problem}")]
     Policy {
         /// The policy by its name in the configuration.
         policy: String,
+        /// The module as the configuration names it.
+        module: String,
         /// What is wrong with it.
         problem: LoadProblem,
     },
@@ -109,9 +112,10 @@ pub enum LoadProblem {
 }
 
 impl LoadProblem {
-    pub(super) fn of(self, policy: &str) -> LoadError {
+    pub(super) fn of(self, entry: &PolicyConfig) -> LoadError {
         LoadError::Policy {
-            policy: printable(policy, 64),
+            policy: printable(&entry.name, 64),
+            module: printable(&entry.module, 500),
             problem: self,
         }
     }

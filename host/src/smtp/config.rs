@@ -35,8 +35,8 @@ pub struct SessionConfig {
     /// Whether mail and AUTH are refused until the connection is encrypted (`530 5.7.0`).
     #[serde(skip)]
     pub require_tls: bool,
-    /// Octets of a message's content, announced by SIZE (RFC 1870). Default 26,214,400 (25 MiB),
-    /// what the large providers accept. Twice as many octets of refused content end the session.
+    /// Octets of a message's content, announced by SIZE (RFC 1870). Default 52,428,800 (50 MiB):
+    /// 25 MB of attachments fit in base64. Twice as many octets of refused content end the session.
     pub max_message_octets: u64,
     /// Octets of the header section. Default 262,144: real headers stay under a quarter of it, and
     /// a policy has to read all of them.
@@ -69,7 +69,7 @@ impl Default for SessionConfig {
             starttls: false,
             auth: AuthPolicy::default(),
             require_tls: false,
-            max_message_octets: 25 * 1024 * 1024,
+            max_message_octets: 50 * 1024 * 1024,
             max_header_octets: 256 * 1024,
             max_text_line_octets: 1000,
             max_recipients: 100,

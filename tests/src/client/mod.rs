@@ -189,10 +189,19 @@ impl Client {
     #[track_caller]
     pub fn starttls(&mut self) -> Vec<String> {
         self.say("STARTTLS", "220");
+        self.handshake();
+        self.ehlo()
+    }
+
+    /// The TLS handshake after the reply to STARTTLS.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[track_caller]
+    pub fn handshake(&mut self) {
         if let Err(error) = self.switch_to_tls() {
             panic!("TLS failed: {error}\n{}", self.dialogue);
         }
-        self.ehlo()
     }
 
     /// Greets and logs in by AUTH PLAIN with an initial response.

@@ -73,7 +73,7 @@ async fn bad_answers_are_made_harmless() {
     let set = load(&chain(vec![hostile("subject")])).await;
     for behaviour in ["bad-code", "bad-enhanced", "bad-verdict"] {
         let ruling = evaluate(&set, behaviour).await;
-        assert_eq!(code(&ruling), REJECTED, "{behaviour}");
+        assert_eq!(code(&ruling), DEFERRED, "{behaviour}");
         assert_eq!(ruling.steps[0].failure, Some(FailureKind::BadVerdict));
         let text = ruling.refusal.expect("refused").text;
         assert!(!text.contains("250"), "{text}");
