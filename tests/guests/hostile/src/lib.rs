@@ -1,7 +1,7 @@
 //! A policy that misbehaves on demand.
 //!
 //! The host's tests prove with it that no module can end, stall or mislead the server. Its settings
-//! are one word. The words of [`behaviour::NAMES`] choose what it does with a message; `subject`
+//! are one word. The words of `behaviour::NAMES` choose what it does with a message; `subject`
 //! leaves that to the message's subject, so that one loaded module serves a whole table of cases.
 //! `early-NAME` does NAME at MAIL and accepts the message; a recipient `early-NAME@…` does it at
 //! RCPT. `validate-loop` and `validate-trap` misbehave while the settings are checked.
