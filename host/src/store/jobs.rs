@@ -59,6 +59,11 @@ pub(super) struct Chunk {
 }
 
 impl Work {
+    /// True when nobody waits for its commit.
+    pub(super) fn is_patient(&self) -> bool {
+        matches!(self, Self::Record(_))
+    }
+
     /// Octets of content it holds in memory while it waits.
     pub(super) fn octets(&self) -> usize {
         match self {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, Executor};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::jobs::{Job, Work, apply};
 use super::{Config, StoreError, sqlite};
@@ -26,6 +26,9 @@ const DELETE_PROBE: &str = "DELETE FROM probe";
 
 /// Octets a probe writes: room for more than a commit record, so that a full disk is noticed.
 const PROBE_OCTETS: usize = 256 * 1024;
+/// How long outcomes wait for company. Default 10 ms: a window for duplicates after a crash that
+/// is no longer than a slow commit.
+const OUTCOMES_HELD: Duration = Duration::from_millis(10);
 /// The first pause between two probes.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between two probes: how late the end of an outage may be noticed.
@@ -78,16 +81,33 @@ impl Writer {
     }
 
     /// Waits for a job and takes along what waits behind it. None: the store is closed.
+    ///
+    /// Nobody waits for an outcome, so a batch of outcomes alone is held for a moment: a client's
+    /// message that comes meanwhile shares its commit instead of waiting for it.
     async fn gather(&mut self) -> Option<Vec<Job>> {
-        let first = self.next_job().await?;
-        let mut octets = first.work.octets();
-        let mut batch = vec![first];
-        while batch.len() < self.max_batch_jobs && octets < self.max_batch_octets {
-            let Ok(job) = self.jobs.try_recv() else { break };
-            octets += job.work.octets();
-            batch.push(job);
+        let mut batch = vec![self.next_job().await?];
+        self.take_waiting(&mut batch);
+        let held_until = Instant::now() + OUTCOMES_HELD;
+        while batch.iter().all(|job| job.work.is_patient()) && self.has_room(&batch) {
+            match timeout_at(held_until, self.next_job()).await {
+                Ok(Some(job)) => batch.push(job),
+                Ok(None) | Err(_) => break,
+            }
+            self.take_waiting(&mut batch);
         }
         Some(batch)
+    }
+
+    fn take_waiting(&mut self, batch: &mut Vec<Job>) {
+        while self.has_room(batch) {
+            let Ok(job) = self.jobs.try_recv() else { break };
+            batch.push(job);
+        }
+    }
+
+    fn has_room(&self, batch: &[Job]) -> bool {
+        let octets: usize = batch.iter().map(|job| job.work.octets()).sum();
+        batch.len() < self.max_batch_jobs && octets < self.max_batch_octets
     }
 
     async fn next_job(&mut self) -> Option<Job> {

@@ -84,15 +84,7 @@ impl Story {
 
     async fn alerted(&mut self, stage: &Stage, client: &mut Client) -> anyhow::Result<()> {
         self.scene(2, "From ceo@example.net, while the list only alerts (`list edit demo --unauthorized alert`)");
-        set_unauthorized(stage, Unauthorized::Alert).await?;
-        let reply = client
-            .submit(
-                "ceo@example.net",
-                "bob@example.org",
-                &content("ceo@example.net", "Hi", ""),
-            )
-            .await?;
-        self.said(&reply);
+        let reply = self.impersonate(stage, client, Unauthorized::Alert).await?;
         self.check(
             reply.starts_with("250"),
             "not authorized, sent all the same",
@@ -105,20 +97,32 @@ impl Story {
             3,
             "The same, while the list blocks (`list edit demo --unauthorized block`)",
         );
-        set_unauthorized(stage, Unauthorized::Block).await?;
-        let reply = client
-            .submit(
-                "ceo@example.net",
-                "bob@example.org",
-                &content("ceo@example.net", "Hi", ""),
-            )
-            .await?;
-        self.said(&reply);
+        let reply = self.impersonate(stage, client, Unauthorized::Block).await?;
         self.check(
             reply.starts_with("550 5.7.1"),
             "refused: the sender's mail client shows this line",
         );
         self.check_alert(stage, 2).await
+    }
+
+    /// Submits as somebody else while the list does `unauthorized` about that.
+    async fn impersonate(
+        &self,
+        stage: &Stage,
+        client: &mut Client,
+        unauthorized: Unauthorized,
+    ) -> anyhow::Result<String> {
+        let store = &stage.app.store;
+        let list = store.list_by_name("demo").await?;
+        let mut list = list.context("the demo's list exists")?;
+        list.unauthorized = Some(unauthorized);
+        store.update_list(&list).await?;
+        let content = content("ceo@example.net", "Hi", "");
+        let reply = client
+            .submit("ceo@example.net", "bob@example.org", &content)
+            .await?;
+        self.said(&reply);
+        Ok(reply)
     }
 
     async fn overtaken(&mut self, stage: &Stage, client: &mut Client) -> anyhow::Result<()> {
@@ -223,17 +227,6 @@ impl Story {
         self.check(count == expected, &format!("alert: {latest}"));
         Ok(())
     }
-}
-
-async fn set_unauthorized(stage: &Stage, unauthorized: Unauthorized) -> anyhow::Result<()> {
-    let mut list = stage
-        .app
-        .store
-        .list_by_name("demo")
-        .await?
-        .context("the demo's list exists")?;
-    list.unauthorized = Some(unauthorized);
-    Ok(stage.app.store.update_list(&list).await?)
 }
 
 fn left_at(message: &MessageDetails) -> anyhow::Result<Timestamp> {
