@@ -17,7 +17,7 @@ use crate::smtp::{MailParameters, Mailbox, Reply, Session, Step, Transaction};
 
 /// Octets read at once while commands are expected: a pipelined group fits.
 const COMMAND_READ_OCTETS: usize = 4 * 1024;
-/// Octets read at once while content arrives.
+/// Octets read at once while content arrives faster than we read.
 const CONTENT_READ_OCTETS: usize = 64 * 1024;
 
 /// Serves one connection to its end.
@@ -66,6 +66,7 @@ pub async fn serve(
         peer,
         spool: None,
         buffer: Vec::new(),
+        is_outpaced: false,
     };
     let ended = connection.run().await;
     connection.end(ended).await;
@@ -94,6 +95,8 @@ struct Connection<'a> {
     peer: Peer,
     spool: Option<Spool>,
     buffer: Vec<u8>,
+    /// The last read filled the buffer: there is more than we asked for.
+    is_outpaced: bool,
 }
 
 impl Connection<'_> {
@@ -138,19 +141,15 @@ impl Connection<'_> {
     async fn read(&mut self) -> io::Result<ControlFlow<()>> {
         self.flush().await?;
         let in_content = self.session.is_receiving_content();
-        let size = if in_content {
-            CONTENT_READ_OCTETS
-        } else {
-            COMMAND_READ_OCTETS
-        };
-        if self.buffer.len() != size {
-            self.buffer = vec![0; size];
-        }
+        self.fit_buffer(in_content);
         tokio::select! {
             biased;
             read = self.stream.read(&mut self.buffer) => match read? {
                 0 => return Ok(ControlFlow::Break(())),
-                octets => self.session.receive(&self.buffer[..octets]),
+                octets => {
+                    self.is_outpaced = octets == self.buffer.len();
+                    self.session.receive(&self.buffer[..octets]);
+                }
             },
             () = self.shared.shutdown.announced(), if !in_content => {
                 self.session.shut_down(Reply::new(421, (4, 3, 2), "the relay is shutting down; try again later"));
@@ -161,6 +160,18 @@ impl Connection<'_> {
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Small while commands are expected, so that an idle session costs little; large for large content.
+    fn fit_buffer(&mut self, in_content: bool) {
+        let size = match (in_content, self.is_outpaced) {
+            (true, true) => CONTENT_READ_OCTETS,
+            (true, false) => self.buffer.len().max(COMMAND_READ_OCTETS),
+            (false, _) => COMMAND_READ_OCTETS,
+        };
+        if self.buffer.len() != size {
+            self.buffer = vec![0; size];
+        }
     }
 
     async fn flush(&mut self) -> io::Result<()> {
