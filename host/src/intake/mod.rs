@@ -20,12 +20,13 @@ pub use self::config::Config;
 pub use self::directory::{Directory, Principal};
 pub use self::rejection::Rejection;
 pub use self::spool::Spool;
+use crate::alert::NewAlert;
 use crate::clock::Timestamp;
-use crate::id::QueueIds;
+use crate::id::{QueueId, QueueIds};
 use crate::message::{HeaderEnd, HeaderSection, Stamp, stamp};
 use crate::policy::{PolicySet, Ruling};
 use crate::queue::{Content, MessageMeta, NewMessage, OpenMessage, OpenRecipient, Priority};
-use crate::smtp::{MailParameters, Mailbox, Reply, Transaction};
+use crate::smtp::{Mailbox, Reply, Transaction};
 use crate::store::Store;
 
 /// What a connection is known by: who talks, over what, through which door.
@@ -113,7 +114,6 @@ impl Intake {
         peer: &Peer,
         principal: &Principal,
         sender: Option<&Mailbox>,
-        parameters: &MailParameters,
     ) -> Result<(), Rejection> {
         if !self.shared.store.accepting() {
             return Err(Rejection::store_unavailable());
@@ -129,11 +129,6 @@ impl Intake {
             .policies
             .on_sender(session, envelope, address)
             .await;
-        tracing::debug!(
-            session.id = peer.session_id,
-            size = parameters.size,
-            "reverse-path checked"
-        );
         self.enforce(peer, principal, ruling).await.map(drop)
     }
 
@@ -178,18 +173,15 @@ impl Intake {
         spool: Spool,
     ) -> Result<Accepted, Rejection> {
         let id = spool.id();
-        let received = spool
-            .finish()
-            .await
-            .map_err(|error| Rejection::store(&error));
-        let outcome = match received {
+        let (outcome, may_be_staged) = match spool.finish().await {
             Ok(received) => {
-                self.decide_and_store(peer, principal, transaction, received, id)
-                    .await
+                let is_staged = received.staged_chunks > 0;
+                let decided = self.decide_and_store(peer, principal, transaction, received, id);
+                (decided.await, is_staged)
             }
-            Err(rejection) => Err(rejection),
+            Err(error) => (Err(Rejection::store(&error)), true),
         };
-        if outcome.is_err() {
+        if outcome.is_err() && may_be_staged {
             Spool::discard_staged(&self.shared.store, id).await;
         }
         outcome
@@ -201,7 +193,7 @@ impl Intake {
         principal: &Principal,
         transaction: Transaction,
         received: Content,
-        id: crate::id::QueueId,
+        id: QueueId,
     ) -> Result<Accepted, Rejection> {
         let received_at = Timestamp::now();
         let header =
@@ -247,7 +239,7 @@ impl Intake {
     async fn accept(
         &self,
         message: NewMessage,
-        alerts: Vec<crate::alert::NewAlert>,
+        alerts: Vec<NewAlert>,
     ) -> Result<Accepted, Rejection> {
         let open = open_message(&message);
         let message = Arc::new(message);
@@ -281,7 +273,7 @@ impl Intake {
         transaction: &Transaction,
         header: &HeaderSection<'_>,
         received: &Content,
-        (id, priority, received_at): (crate::id::QueueId, Priority, Timestamp),
+        (id, priority, received_at): (QueueId, Priority, Timestamp),
     ) -> Content {
         let id_text = id.to_string();
         let recipient = match transaction.recipients.as_slice() {
@@ -317,7 +309,7 @@ impl Intake {
         }
     }
 
-    fn made_message_id(&self, id: crate::id::QueueId) -> String {
+    fn made_message_id(&self, id: QueueId) -> String {
         format!("<{id}@{}>", self.shared.hostname)
     }
 }
@@ -353,7 +345,7 @@ fn open_message(message: &NewMessage) -> OpenMessage {
 }
 
 /// What a ruling that lets a message pass leaves behind.
-type Passed = (Priority, String, Vec<crate::alert::NewAlert>);
+type Passed = (Priority, String, Vec<NewAlert>);
 
 impl Intake {
     async fn evaluate(

@@ -13,7 +13,7 @@ use super::stream::Stream;
 use super::{Door, Shared};
 use crate::id;
 use crate::intake::{Peer, Principal, Rejection, Spool};
-use crate::smtp::{MailParameters, Mailbox, Reply, Session, Step, Transaction};
+use crate::smtp::{Mailbox, Reply, Session, Step, Transaction};
 
 /// Octets read at once while commands are expected: a pipelined group fits.
 const COMMAND_READ_OCTETS: usize = 4 * 1024;
@@ -123,7 +123,7 @@ impl Connection<'_> {
                 }
                 self.session.authenticated(login);
             }
-            Step::CheckSender(sender, parameters) => self.check_sender(sender, parameters).await,
+            Step::CheckSender(sender, _) => self.check_sender(sender).await,
             Step::CheckRecipient(recipient) => self.check_recipient(recipient).await,
             Step::BeginContent => self.spool = Some(self.shared.intake.spool()),
             Step::Content(octets) => self.content(&octets).await,
@@ -218,14 +218,14 @@ impl Connection<'_> {
         }
     }
 
-    async fn check_sender(&mut self, sender: Option<Mailbox>, parameters: MailParameters) {
+    async fn check_sender(&mut self, sender: Option<Mailbox>) {
         let Some(principal) = self.principal().await else {
             return;
         };
         let answer = self
             .shared
             .intake
-            .sender(&self.peer, &principal, sender.as_ref(), &parameters)
+            .sender(&self.peer, &principal, sender.as_ref())
             .await;
         self.session
             .sender_answered(answer.map_err(|rejection| self.told(rejection)));
