@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::id::QueueIds;
 use crate::intake::{Directory, Intake};
-use crate::listener::{self, Bound, TlsMode};
+use crate::listener::{self, Bound, Open, TlsMode};
 use crate::policy::PolicySet;
 use crate::scheduler::{Scheduler, Setup};
 use crate::shutdown::Shutdown;
@@ -55,6 +55,7 @@ impl App {
         let lock = store.lock_queue()?;
         store.discard_orphaned_chunks().await?;
         let acceptor = acceptor(config)?;
+        let opened = open(bound)?;
         let shutdown = Shutdown::new();
         let ids = Arc::new(QueueIds::new());
         let scheduler = Scheduler::start(Setup {
@@ -67,14 +68,14 @@ impl App {
         let intake = intake(config, &store, policies, ids);
         let submission = submission(config, intake, &store, &scheduler, &shutdown);
         let mut tasks = JoinSet::new();
-        let addresses = open(
-            config,
-            bound,
-            acceptor.as_ref(),
-            &submission,
-            &shutdown,
-            &mut tasks,
-        )?;
+        let mut addresses = Vec::new();
+        for (listener, ports) in config.listener.iter().zip(opened) {
+            let door = Arc::new(door(config, listener, acceptor.as_ref()));
+            for port in ports {
+                addresses.push(port.address());
+                tasks.spawn(port.run(submission.clone(), Arc::clone(&door), shutdown.clone()));
+            }
+        }
         tasks.spawn(upkeep::run(
             store.clone(),
             config.store.clone(),
@@ -180,26 +181,12 @@ fn intake(config: &Config, store: &Store, policies: Arc<PolicySet>, ids: Arc<Que
     )
 }
 
-fn open(
-    config: &Config,
-    bound: Vec<Vec<Bound>>,
-    acceptor: Option<&TlsAcceptor>,
-    submission: &Submission,
-    shutdown: &Shutdown,
-    tasks: &mut JoinSet<()>,
-) -> Result<Vec<SocketAddr>, StartError> {
-    let mut addresses = Vec::new();
-    for (listener, ports) in config.listener.iter().zip(bound) {
-        let door = Arc::new(door(config, listener, acceptor));
-        for port in ports {
-            addresses.push(port.address());
-            tasks.spawn(
-                port.open()?
-                    .run(submission.clone(), Arc::clone(&door), shutdown.clone()),
-            );
-        }
-    }
-    Ok(addresses)
+/// Lets clients connect; they wait until the sessions are served.
+fn open(bound: Vec<Vec<Bound>>) -> Result<Vec<Vec<Open>>, StartError> {
+    let opened = bound
+        .into_iter()
+        .map(|ports| ports.into_iter().map(Bound::open).collect());
+    Ok(opened.collect::<Result<_, _>>()?)
 }
 
 fn door(config: &Config, listener: &listener::Config, acceptor: Option<&TlsAcceptor>) -> Door {

@@ -132,6 +132,13 @@ fn limits(config: &Config) -> Result<(), Problem> {
             "raise it to at least smtp.max-header-octets",
         );
     }
+    if smtp.max_header_octets < 1000 {
+        return problem(
+            "smtp.max-header-octets",
+            "no header fits into less than 1,000",
+            "leave it out for the default",
+        );
+    }
     if smtp.max_command_octets < 512 {
         return problem(
             "smtp.max-command-octets",

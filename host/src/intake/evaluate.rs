@@ -14,7 +14,8 @@ pub fn alerts(ruling: &Ruling, principal: &Principal, at: Timestamp) -> Vec<NewA
         kind: raised.code.clone(),
         severity: raised.severity,
         user: principal.account.user.username.clone(),
-        key: format!("{}: {}", raised.policy, raised.summary),
+        // Not the summary: a client that varies its address would make a row for each.
+        key: rule(&ruling.steps, &raised.policy),
         summary: raised.summary.clone(),
         at,
     };
@@ -25,6 +26,12 @@ pub fn alerts(ruling: &Ruling, principal: &Principal, at: Timestamp) -> Vec<NewA
 pub fn rules(steps: &[Step]) -> String {
     let names: Vec<&str> = steps.iter().map(|step| step.rule.as_str()).collect();
     names.join(" ")
+}
+
+/// The rule that a policy decided by, for example `sender-rules/unauthorized-block`.
+fn rule(steps: &[Step], policy: &str) -> String {
+    let step = steps.iter().find(|step| step.policy == policy);
+    step.map_or_else(|| policy.to_owned(), |step| step.rule.clone())
 }
 
 /// One line per refusal at `info`; what passed is told with the message that was accepted.

@@ -129,7 +129,9 @@ impl Intake {
             .policies
             .on_sender(session, envelope, address)
             .await;
-        self.enforce(peer, principal, ruling).await.map(drop)
+        let (_, _, alerts) = self.enforce(peer, principal, ruling).await?;
+        self.raise(peer, alerts).await;
+        Ok(())
     }
 
     /// Asks the policies about one forward-path.
@@ -154,7 +156,9 @@ impl Intake {
             .policies
             .on_recipient(session, envelope, address)
             .await;
-        self.enforce(peer, principal, ruling).await.map(drop)
+        let (_, _, alerts) = self.enforce(peer, principal, ruling).await?;
+        self.raise(peer, alerts).await;
+        Ok(())
     }
 
     /// Takes the complete message: parse, policies, stamp, commit. The `250` follows the commit.
@@ -222,8 +226,7 @@ impl Intake {
                 priority,
                 body: transaction.body,
                 subject: header.subject(),
-                message_id: header
-                    .message_id()
+                message_id: request::message_id(&header)
                     .unwrap_or_else(|| self.made_message_id(id)),
                 session_id: peer.session_id.clone(),
                 rule,
@@ -378,11 +381,14 @@ impl Intake {
         let Some(refusal) = ruling.refusal else {
             return Ok((ruling.priority, evaluate::rules(&ruling.steps), alerts));
         };
-        if !alerts.is_empty()
-            && let Err(error) = self.shared.store.raise(alerts).await
-        {
+        self.raise(peer, alerts).await;
+        Err(Rejection::policy(refusal))
+    }
+
+    /// Stores alerts that no message carries with it.
+    async fn raise(&self, peer: &Peer, alerts: Vec<NewAlert>) {
+        if let Err(error) = self.shared.store.raise(alerts).await {
             tracing::error!(session.id = peer.session_id, %error, "an alert could not be stored");
         }
-        Err(Rejection::policy(refusal))
     }
 }

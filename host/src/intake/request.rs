@@ -16,6 +16,9 @@ const MAX_HEADER_VALUE_OCTETS: usize = 8 * 1024;
 /// Octets of all header values handed to a policy.
 const MAX_HEADERS_OCTETS: usize = 128 * 1024;
 
+/// Octets of a Message-ID or Date that are kept: what fits on one line (RFC 5322 §2.1.1).
+const MAX_FACT_OCTETS: usize = 998;
+
 /// The session as a policy sees it now.
 pub fn session(hostname: &str, peer: &Peer, principal: &Principal) -> Arc<types::Session> {
     let facts = vec![
@@ -65,14 +68,18 @@ pub fn message(header: &HeaderSection<'_>, body: BodyType, size: u64) -> types::
     let originators = header.originators();
     let (headers, truncated) = headers(header);
     let mut facts = Vec::with_capacity(3);
-    if let Some(message_id) = header.message_id() {
+    if let Some(message_id) = message_id(header) {
         facts.push(fact("message-id", message_id));
     }
     if let Some(date) = header
         .fields()
         .find(|field| field.name().eq_ignore_ascii_case("date"))
     {
-        facts.push(fact("date", date.decoded()));
+        let date = date.decoded();
+        facts.push(fact(
+            "date",
+            &date[..date.floor_char_boundary(MAX_FACT_OCTETS)],
+        ));
     }
     if body == BodyType::EightBitMime {
         facts.push(fact("body-8bit", "true"));
@@ -120,6 +127,12 @@ fn wit_address(address: &Address) -> types::Address {
         local_part: address.local_part.clone(),
         domain: address.domain.clone(),
     }
+}
+
+/// The Message-ID, when it is one that can be kept and shown.
+pub fn message_id(header: &HeaderSection<'_>) -> Option<String> {
+    let message_id = header.message_id();
+    message_id.filter(|message_id| message_id.len() <= MAX_FACT_OCTETS)
 }
 
 /// The header fields within the limits, and whether something had to be cut.

@@ -1,11 +1,16 @@
 //! Where content waits while it arrives: the beginning in memory, the rest as chunks in the store.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 
 use super::Config;
 use crate::id::QueueId;
 use crate::queue::Content;
 use crate::store::{Store, StoreError};
+
+/// Between two tries to discard chunks.
+const DISCARD_PAUSE: Duration = Duration::from_secs(1);
 
 /// The content of one message on its way in. Holds at most twice `memory-octets`.
 pub struct Spool {
@@ -65,10 +70,22 @@ impl Spool {
         }
     }
 
+    /// Discards at once, or as soon as the store can be written again; the client does not wait for that.
     pub(super) async fn discard_staged(store: &Store, id: QueueId) {
-        if let Err(error) = store.discard_chunks(id).await {
-            tracing::warn!(queue.id = %id, %error, "chunks of a refused message stay until the next start");
-        }
+        let Err(error) = store.discard_chunks(id).await else {
+            return;
+        };
+        tracing::warn!(queue.id = %id, %error, "chunks of a refused message wait to be discarded");
+        let store = store.clone();
+        // Ends with the store at the latest; what is left then is discarded at the next start.
+        tokio::spawn(async move {
+            while store.wait_until_accepting().await.is_ok() {
+                if store.discard_chunks(id).await.is_ok() {
+                    return;
+                }
+                tokio::time::sleep(DISCARD_PAUSE).await;
+            }
+        });
     }
 
     pub(super) async fn finish(mut self) -> Result<Content, StoreError> {
@@ -84,10 +101,9 @@ impl Spool {
 
     async fn stage(&mut self) -> Result<(), StoreError> {
         let chunk: Bytes = self.tail.split().freeze();
-        self.store
-            .stage_chunk(self.id, self.staged_chunks, chunk)
-            .await?;
+        let index = self.staged_chunks;
+        // Counted before it is known to be there: a commit that failed may have happened all the same.
         self.staged_chunks += 1;
-        Ok(())
+        self.store.stage_chunk(self.id, index, chunk).await
     }
 }

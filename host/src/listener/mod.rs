@@ -82,11 +82,6 @@ impl Bound {
             .collect()
     }
 
-    /// The address with the real port, also when port 0 was asked for.
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// Lets clients in.
     ///
     /// # Errors
@@ -128,6 +123,11 @@ pub struct Open {
 }
 
 impl Open {
+    /// The address with the real port, also when port 0 was asked for.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Accepts connections until the shutdown is announced, and serves each in a task of its own.
     pub async fn run(self, submission: Submission, door: Arc<Door>, shutdown: Shutdown) {
         let mut sessions = JoinSet::new();

@@ -4,6 +4,7 @@ use std::mem;
 
 use bytes::BytesMut;
 
+use super::Mailbox;
 use super::auth::{self, MECHANISMS, Progress};
 use super::command::{self, Command, Verb};
 use super::config::AuthPolicy;
@@ -231,7 +232,11 @@ impl<U> Session<U> {
             Ok(recipient) => recipient,
             Err(reply) => return self.refuse(&reply),
         };
-        if envelope.recipients.contains(&recipient) {
+        let is_same = |known: &Mailbox| {
+            let same_domain = known.domain().eq_ignore_ascii_case(recipient.domain());
+            same_domain && known.local_part() == recipient.local_part()
+        };
+        if envelope.recipients.iter().any(is_same) {
             return self.answer(&Self::recipient_ok());
         }
         // RFC 5321 §4.5.3.1.10

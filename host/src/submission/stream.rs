@@ -9,6 +9,11 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+/// How long a client may take to notice that the session is over.
+const LINGER_TIME: Duration = Duration::from_secs(2);
+/// How much it may still send before it does.
+const LINGER_OCTETS: usize = 64 * 1024;
+
 /// The transport of one session.
 pub enum Stream {
     /// Before STARTTLS, or where there is none.
@@ -57,6 +62,21 @@ impl Stream {
         };
         if let Ok(Err(error)) = timeout(limit, close).await {
             tracing::trace!(%error, "the client had gone before the close");
+        }
+        // Its time may run out: then the client is one that goes on sending.
+        let _ = timeout(LINGER_TIME, self.linger()).await;
+    }
+
+    /// Reads away what still comes: octets left unread would make the system reset the connection,
+    /// and the client might never see our last reply.
+    async fn linger(&mut self) {
+        let mut buffer = [0; 4096];
+        let mut left = LINGER_OCTETS;
+        while let Ok(octets @ 1..) = self.read(&mut buffer).await {
+            left = left.saturating_sub(octets);
+            if left == 0 {
+                return;
+            }
         }
     }
 
