@@ -80,6 +80,15 @@ impl QueueIds {
         }
     }
 
+    /// As [`QueueIds::new`], with ids larger than `newest` also when the clock was set back.
+    pub fn after(newest: Option<QueueId>) -> Self {
+        let newest = newest.map_or(0, QueueId::as_i64) >> (NODE_BITS + SEQUENCE_BITS);
+        Self {
+            last: Mutex::new((newest + 1) << SEQUENCE_BITS),
+            ..Self::new()
+        }
+    }
+
     /// The next id; it borrows from the future when more than 4,096 are asked for in one millisecond.
     ///
     /// # Panics
@@ -130,6 +139,13 @@ mod tests {
         for id in made {
             assert_eq!(id.to_string().parse(), Ok(id));
         }
+    }
+
+    #[test]
+    fn ids_grow_when_the_clock_was_set_back() {
+        let ahead = QueueId::from_i64(QueueIds::new().next().as_i64() + (1 << 50));
+        let ids = QueueIds::after(Some(ahead));
+        assert!(ids.next() > ahead);
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl App {
         let acceptor = acceptor(config)?;
         let opened = open(bound)?;
         let shutdown = Shutdown::new();
-        let ids = Arc::new(QueueIds::new());
+        let ids = Arc::new(QueueIds::after(store.newest_message().await?));
         let scheduler = Scheduler::start(Setup {
             config: config.scheduler.clone(),
             store: store.clone(),

@@ -90,10 +90,24 @@ async fn addresses(
         let Ok(name) = fully_qualified(host) else {
             continue;
         };
-        match resolver.lookup_ip(name).await {
-            Ok(found) => targets.extend(found.iter().map(|ip| target(host, ip, port))),
-            Err(error) if error.is_no_records_found() => {}
-            Err(error) => trouble = Some(unresolved(host, &error)),
+        // Each family by itself: of two failures a combined lookup tells only one, and "no IPv6
+        // address" must not hide that the IPv4 address could not be looked up.
+        let (v4, v6) = tokio::join!(
+            resolver.ipv4_lookup(name.clone()),
+            resolver.ipv6_lookup(name)
+        );
+        for found in [v4, v6] {
+            match found {
+                Ok(found) => {
+                    let addresses = found
+                        .answers()
+                        .iter()
+                        .filter_map(|record| record.data.ip_addr());
+                    targets.extend(addresses.map(|ip| target(host, ip, port)));
+                }
+                Err(error) if error.is_no_records_found() => {}
+                Err(error) => trouble = Some(unresolved(host, &error)),
+            }
         }
         if targets.len() >= MAX_TARGETS {
             break;

@@ -14,7 +14,7 @@ use super::recorder::{self, Finished};
 use super::retry::Retry;
 use super::{Config, Setup, Snapshot, keeper, worker};
 use crate::clock::Timestamp;
-use crate::delivery::{Delivery, Reach};
+use crate::delivery::{Delivery, Mode, Reach};
 use crate::id::{QueueId, QueueIds};
 use crate::queue::{Destination, OpenMessage, OpenRecipient, Priority, RemoteReply};
 use crate::store::{Store, StoreError};
@@ -65,12 +65,14 @@ pub(super) fn start(setup: Setup) -> Arc<Shared> {
     let newest = setup.ids.next();
     let (outcomes, finished) = mpsc::channel(setup.config.unrecorded_outcomes.max(1));
     let shared = Arc::new(Shared::new(setup));
-    let tasks = Tasks {
+    // The keeper finds the tasks in place, whenever it begins.
+    let mut state = shared.state.lock();
+    state.tasks = Some(Tasks {
         keeper: tokio::spawn(keeper::keep(shared.clone(), newest)),
         recorder: tokio::spawn(recorder::run(shared.clone(), finished)),
         outcomes,
-    };
-    shared.state.lock().tasks = Some(tasks);
+    });
+    drop(state);
     shared
 }
 
@@ -277,12 +279,20 @@ impl Shared {
     pub fn load(self: &Arc<Self>, page: Vec<OpenMessage>, is_last: bool) {
         let mut state = self.state.lock();
         for message in page {
-            state
-                .plan
-                .insert(message, |mailbox| self.delivery.destination(mailbox));
+            self.insert_loaded(&mut state.plan, message);
         }
         state.is_loading = !is_last;
         self.dispatch(&mut state, None);
+    }
+
+    /// What a smarthost did not take yet is due as soon as it takes anything: it may have been away.
+    fn insert_loaded(&self, plan: &mut Plan, message: OpenMessage) {
+        let was_tried = message.recipients.iter().all(|one| one.attempts > 0);
+        if was_tried && self.delivery.config().mode == Mode::Smarthost {
+            plan.insert_stalled(message, Destination::Smarthost);
+        } else {
+            plan.insert(message, |mailbox| self.delivery.destination(mailbox));
+        }
     }
 
     /// Starts what may start and waits until there may be more, half a minute at most.

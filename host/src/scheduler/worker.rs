@@ -43,6 +43,10 @@ async fn carry(
     mut claim: Claim,
     outcomes: &mpsc::Sender<Finished>,
 ) -> Option<Claim> {
+    // What cannot be recorded is not sent: it would be sent again after a restart.
+    if shared.store.wait_until_accepting().await.is_err() {
+        return shared.abandoned(&claim, Some(Timestamp::now() + UNREADABLE_WAIT));
+    }
     let message = match shared.message(&mut claim).await {
         Ok(Some(message)) => message,
         Ok(None) => return shared.abandoned(&claim, None),

@@ -15,6 +15,7 @@ const SELECT_OPEN_MESSAGES: &str = "SELECT id, list_id, username, reverse_path, 
      subject, message_id, session_id, rule, received_at, expires_at, size, staged_chunks \
      FROM message WHERE open = 1 AND id > $1 ORDER BY id LIMIT $2";
 /// Statuses up to 1 are the open ones.
+const SELECT_NEWEST: &str = "SELECT MAX(id) FROM message";
 const SELECT_OPEN_RECIPIENTS: &str = "SELECT message_id, position, mailbox, attempts, due_at \
      FROM recipient WHERE status <= 1 AND message_id IN \
      (SELECT id FROM message WHERE open = 1 AND id > $1 ORDER BY id LIMIT $2) \
@@ -112,6 +113,15 @@ fn bind_recipient(statement: Statement, recipient: &NewRecipient<'_>) -> Stateme
         .bind(RecipientStatus::Queued.code())
         .bind(0_i64)
         .bind(recipient.message.meta.received_at.as_millis())
+}
+
+/// The id of the newest message.
+pub(super) async fn newest(readers: &SqlitePool) -> Result<Option<QueueId>, StoreError> {
+    let newest: Option<i64> = sqlx::query_scalar(SELECT_NEWEST)
+        .fetch_one(readers)
+        .await
+        .map_err(|error| StoreError::reading("the newest message", error))?;
+    Ok(newest.map(QueueId::from_i64))
 }
 
 /// A page of the messages that are still to be served, without their heads, oldest first.

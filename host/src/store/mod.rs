@@ -375,6 +375,14 @@ impl Store {
         content::head(&self.shared.readers, id).await
     }
 
+    /// The id of the newest message, finished ones included; none in an empty store.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn newest_message(&self) -> Result<Option<QueueId>, StoreError> {
+        messages::newest(&self.shared.readers).await
+    }
+
     /// A staged part of an open message.
     ///
     /// # Errors

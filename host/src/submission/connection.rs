@@ -17,6 +17,8 @@ use crate::smtp::{Mailbox, Reply, Session, Step, Transaction};
 
 /// Octets read at once while commands are expected: a pipelined group fits.
 const COMMAND_READ_OCTETS: usize = 4 * 1024;
+/// Octets read at once when content begins: a usual message fits.
+const FIRST_READ_OCTETS: usize = 16 * 1024;
 /// Octets read at once while content arrives faster than we read.
 const CONTENT_READ_OCTETS: usize = 64 * 1024;
 
@@ -166,7 +168,7 @@ impl Connection<'_> {
     fn fit_buffer(&mut self, in_content: bool) {
         let size = match (in_content, self.is_outpaced) {
             (true, true) => CONTENT_READ_OCTETS,
-            (true, false) => self.buffer.len().max(COMMAND_READ_OCTETS),
+            (true, false) => self.buffer.len().max(FIRST_READ_OCTETS),
             (false, _) => COMMAND_READ_OCTETS,
         };
         if self.buffer.len() != size {

@@ -164,11 +164,18 @@ impl Connection {
             }
             Security::Opportunistic(config) | Security::Required(config) => config,
         };
-        self.greeting_command("STARTTLS\r\n", "STARTTLS").await?;
+        // A peer that offers STARTTLS and then refuses it, or fails right after it, cannot do TLS.
+        let as_tls = |error| ConnectError {
+            is_tls: true,
+            ..error
+        };
+        let started = self.greeting_command("STARTTLS\r\n", "STARTTLS").await;
+        started.map_err(as_tls)?;
         encrypt(&self.wire, config, target, terms).await?;
         // RFC 3207 §4.2: what was said ahead of the handshake is forgotten.
         let hello = format!("EHLO {}\r\n", terms.hello);
-        let response = self.greeting_command(&hello, "EHLO").await?;
+        let response = self.greeting_command(&hello, "EHLO").await;
+        let response = response.map_err(as_tls)?;
         self.extensions = Extensions::parse(response.message());
         Ok(())
     }

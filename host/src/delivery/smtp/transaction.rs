@@ -56,7 +56,8 @@ impl Connection {
         let replies = self.envelope(transaction).await;
         let final_outcome = self.after_envelope(&replies, content).await;
         Transacted {
-            stale: replies.mail.is_none() && self.closing.is_none(),
+            // Nothing was sent: the connection was over before the transaction began.
+            stale: replies.mail.as_ref().is_none_or(Reply::is_closing),
             outcomes: replies.outcomes(transaction.recipients.len(), &final_outcome),
         }
     }

@@ -10,17 +10,21 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use lettre::transport::smtp::client::AsyncTokioStream;
 use parking_lot::Mutex;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+/// Silence after which the system asks whether the peer is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 /// Octets of a reply line. RFC 5321 §4.5.3.1.5 allows 512; peers exceed it.
 const MAX_REPLY_LINE: usize = 996;
 /// Octets of the greeting and the first reply to EHLO that are kept to read the extensions from.
@@ -51,6 +55,9 @@ impl Wire {
     /// Takes over a connected socket.
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
+        // A peer that lost its power is noticed before the reply's own limit of ten minutes.
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
         Ok(Self(Arc::new(Mutex::new(Inner {
             peer: stream.peer_addr()?,
             transport: Transport::Plain(stream),

@@ -33,7 +33,8 @@ pub(super) struct Lane {
     pub stalled: Vec<QueueId>,
     /// Why it could not be reached last.
     pub reason: RemoteReply,
-    /// Entries tried at a time; shrinks when the peer takes fewer connections.
+    /// Entries tried at a time, those of the urgent reserve included; shrinks when the peer takes
+    /// fewer connections.
     window: usize,
     failures: u32,
     successes: u32,
@@ -53,7 +54,7 @@ impl Lane {
                 code: 0,
                 text: String::new(),
             },
-            window: limits.per_destination,
+            window: widest(limits),
             failures: 0,
             successes: 0,
         }
@@ -70,8 +71,8 @@ impl Lane {
             (true, ..) => 0,
             // After a failure one is sent ahead to see.
             (false, 1.., _) => 1,
-            (false, 0, true) => self.window + limits.urgent_reserve,
-            (false, 0, false) => self.window,
+            (false, 0, true) => self.window,
+            (false, 0, false) => self.window.min(limits.per_destination),
         };
         (self.running < slots).then_some(best)
     }
@@ -81,13 +82,12 @@ impl Lane {
         self.successes += 1;
         if self.successes >= SUCCESSES_PER_SLOT {
             self.successes = 0;
-            self.window = (self.window + 1).min(limits.per_destination);
+            self.window = (self.window + 1).min(widest(limits));
         }
-        if self.failures == 0 {
-            return Vec::new();
+        if self.failures > 0 {
+            self.failures = 0;
+            self.window = widest(limits);
         }
-        self.failures = 0;
-        self.window = limits.per_destination;
         std::mem::take(&mut self.stalled)
     }
 
@@ -112,4 +112,9 @@ impl Lane {
         self.held_until = Some(until);
         self.held_until
     }
+}
+
+/// Slots of a destination that takes every connection.
+const fn widest(limits: &Limits) -> usize {
+    limits.per_destination + limits.urgent_reserve
 }
