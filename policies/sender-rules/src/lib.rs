@@ -23,6 +23,9 @@ mod bindings {
 
 mod alerts;
 mod allowed;
+#[cfg(target_arch = "wasm32")]
+#[expect(unsafe_code, reason = "hands out memory")]
+mod arena;
 mod json;
 mod priority;
 mod reply;
