@@ -30,16 +30,32 @@ pub struct Principal {
 /// account from memory if nothing changed; questions asked at the same time share one read.
 pub struct Directory {
     store: Store,
+    /// Questions asked so far.
     asked: AtomicU64,
+    /// Questions that the cache is not older than.
+    answered: AtomicU64,
     // Held across the read of the count on purpose: those who wait for it share its answer.
-    answered: tokio::sync::Mutex<u64>,
+    reading: tokio::sync::Mutex<()>,
     cache: Mutex<Cache>,
 }
+
+/// When a question was asked; commands that arrived together share one.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked(u64);
 
 #[derive(Default)]
 struct Cache {
     generation: i64,
     principals: HashMap<String, Arc<Principal>>,
+}
+
+impl Cache {
+    fn renew(&mut self, generation: i64) {
+        if self.generation != generation {
+            self.principals.clear();
+            self.generation = generation;
+        }
+    }
 }
 
 impl Directory {
@@ -48,17 +64,27 @@ impl Directory {
         Self {
             store,
             asked: AtomicU64::new(0),
-            answered: tokio::sync::Mutex::new(0),
+            answered: AtomicU64::new(0),
+            reading: tokio::sync::Mutex::new(()),
             cache: Mutex::default(),
         }
     }
 
-    /// The account as it is now; none when there is none of that name.
+    /// Marks now as the time of a question that [`Directory::at`] will answer.
+    pub fn ask(&self) -> Asked {
+        Asked(self.asked.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    /// The account as it was when it was asked for, or later; none when there is none of that name.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn current(&self, username: &str) -> Result<Option<Arc<Principal>>, StoreError> {
-        self.refresh().await?;
+    pub async fn at(
+        &self,
+        asked: Asked,
+        username: &str,
+    ) -> Result<Option<Arc<Principal>>, StoreError> {
+        self.refresh(asked).await?;
         let generation = {
             let cache = self.cache.lock();
             if let Some(principal) = cache.principals.get(username) {
@@ -77,21 +103,20 @@ impl Directory {
         Ok(Some(principal))
     }
 
-    /// Makes sure that the cache is no older than this call.
-    async fn refresh(&self) -> Result<(), StoreError> {
-        let ticket = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut answered = self.answered.lock().await;
-        if *answered >= ticket {
+    /// Makes sure that the cache is no older than the question.
+    async fn refresh(&self, Asked(ticket): Asked) -> Result<(), StoreError> {
+        let is_answered = || self.answered.load(Ordering::SeqCst) >= ticket;
+        if is_answered() {
+            return Ok(());
+        }
+        let _reading = self.reading.lock().await;
+        if is_answered() {
             return Ok(());
         }
         let covered = self.asked.load(Ordering::SeqCst);
         let generation = self.store.accounts_generation().await?;
-        *answered = covered;
-        let mut cache = self.cache.lock();
-        if cache.generation != generation {
-            cache.principals.clear();
-            cache.generation = generation;
-        }
+        self.cache.lock().renew(generation);
+        self.answered.store(covered, Ordering::SeqCst);
         Ok(())
     }
 

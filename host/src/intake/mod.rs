@@ -17,7 +17,7 @@ use std::time::Duration;
 use tracing::info;
 
 pub use self::config::Config;
-pub use self::directory::{Directory, Principal};
+pub use self::directory::{Asked, Directory, Principal};
 pub use self::rejection::Rejection;
 pub use self::spool::Spool;
 use crate::alert::NewAlert;

@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 use super::Shared;
 use crate::accounts::VerifierError;
-use crate::intake::Principal;
+use crate::intake::{Asked, Principal};
 use crate::smtp::{Credentials, Reply};
 
 /// Who the client has proved to be.
@@ -23,11 +23,12 @@ impl Shared {
     pub(super) async fn authenticate(
         &self,
         session_id: &str,
+        asked: Asked,
         credentials: Credentials,
     ) -> Result<Login, Reply> {
         let principal = self
             .directory
-            .current(&credentials.username)
+            .at(asked, &credentials.username)
             .await
             .map_err(|error| {
                 warn!(session.id = session_id, %error, "accounts cannot be read");
@@ -87,11 +88,15 @@ impl Shared {
     ///
     /// # Errors
     /// A 421 when the login no longer holds: the account is gone, inactive or has a new password.
-    pub(super) async fn still_valid(&self, login: &Login) -> Result<Arc<Principal>, Reply> {
+    pub(super) async fn still_valid(
+        &self,
+        asked: Asked,
+        login: &Login,
+    ) -> Result<Arc<Principal>, Reply> {
         let known = &login.principal.account.user;
         let current = self
             .directory
-            .current(&known.username)
+            .at(asked, &known.username)
             .await
             .map_err(|error| {
                 warn!(user = known.username, %error, "accounts cannot be read");

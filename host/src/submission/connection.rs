@@ -12,7 +12,7 @@ use super::authenticate::Login;
 use super::stream::Stream;
 use super::{Door, Shared};
 use crate::id;
-use crate::intake::{Peer, Principal, Rejection, Spool};
+use crate::intake::{Asked, Peer, Principal, Rejection, Spool};
 use crate::smtp::{Mailbox, Reply, Session, Step, Transaction};
 
 /// Octets read at once while commands are expected: a pipelined group fits.
@@ -69,6 +69,7 @@ pub async fn serve(
         spool: None,
         buffer: Vec::new(),
         is_outpaced: false,
+        asked: shared.directory.ask(),
     };
     let ended = connection.run().await;
     connection.end(ended).await;
@@ -99,6 +100,8 @@ struct Connection<'a> {
     buffer: Vec<u8>,
     /// The last read filled the buffer: there is more than we asked for.
     is_outpaced: bool,
+    /// When the commands at hand arrived: the account must be no older than that.
+    asked: Asked,
 }
 
 impl Connection<'_> {
@@ -118,7 +121,7 @@ impl Connection<'_> {
             Step::Authenticate(credentials) => {
                 let login = self
                     .shared
-                    .authenticate(&self.peer.session_id, credentials)
+                    .authenticate(&self.peer.session_id, self.asked, credentials)
                     .await;
                 if let Ok(login) = &login {
                     self.peer.mechanism = login.mechanism;
@@ -150,6 +153,7 @@ impl Connection<'_> {
                 0 => return Ok(ControlFlow::Break(())),
                 octets => {
                     self.is_outpaced = octets == self.buffer.len();
+                    self.asked = self.shared.directory.ask();
                     self.session.receive(&self.buffer[..octets]);
                 }
             },
@@ -208,7 +212,7 @@ impl Connection<'_> {
         self.peer.helo = self.session.helo().to_owned();
         self.peer.is_esmtp = self.session.is_esmtp();
         let login = self.session.user_mut()?;
-        match self.shared.still_valid(login).await {
+        match self.shared.still_valid(self.asked, login).await {
             Ok(principal) => {
                 login.principal = Arc::clone(&principal);
                 Some(principal)
