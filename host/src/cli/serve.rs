@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
 use crate::app::App;
@@ -10,13 +10,24 @@ use crate::config::Config;
 
 /// Runs the relay until SIGTERM or SIGINT.
 pub async fn run(config: &Config) -> Result<ExitCode, Failure> {
+    let mut terminate = on(SignalKind::terminate())?;
+    let mut interrupt = on(SignalKind::interrupt())?;
+    let mut hangup = on(SignalKind::hangup())?;
     let app = App::start(config).await?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::new)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::new)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            // A terminal that closes must not end a relay.
+            _ = hangup.recv() => {
+                tracing::warn!("SIGHUP changes nothing: the configuration is read at start");
+            }
+        }
     }
     app.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+fn on(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(Failure::new)
 }
