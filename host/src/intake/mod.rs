@@ -129,9 +129,7 @@ impl Intake {
             .policies
             .on_sender(session, envelope, address)
             .await;
-        let (_, _, alerts) = self.enforce(peer, principal, ruling).await?;
-        self.raise(peer, alerts).await;
-        Ok(())
+        self.enforce_early(peer, principal, ruling).await
     }
 
     /// Asks the policies about one forward-path.
@@ -156,9 +154,7 @@ impl Intake {
             .policies
             .on_recipient(session, envelope, address)
             .await;
-        let (_, _, alerts) = self.enforce(peer, principal, ruling).await?;
-        self.raise(peer, alerts).await;
-        Ok(())
+        self.enforce_early(peer, principal, ruling).await
     }
 
     /// Takes the complete message: parse, policies, stamp, commit. The `250` follows the commit.
@@ -383,6 +379,18 @@ impl Intake {
         };
         self.raise(peer, alerts).await;
         Err(Rejection::policy(refusal))
+    }
+
+    /// [`Intake::enforce`] where no message follows yet that could carry the alerts.
+    async fn enforce_early(
+        &self,
+        peer: &Peer,
+        principal: &Principal,
+        ruling: Ruling,
+    ) -> Result<(), Rejection> {
+        let (_, _, alerts) = self.enforce(peer, principal, ruling).await?;
+        self.raise(peer, alerts).await;
+        Ok(())
     }
 
     /// Stores alerts that no message carries with it.

@@ -45,6 +45,33 @@ pub(super) struct Writer {
     max_batch_octets: usize,
 }
 
+/// Jobs that will be committed together.
+struct Batch {
+    jobs: Vec<Job>,
+    /// Octets of content in all of them.
+    octets: usize,
+    /// True while nobody waits for any of them.
+    is_patient: bool,
+}
+
+impl Batch {
+    fn of(first: Job) -> Self {
+        let mut batch = Self {
+            jobs: Vec::new(),
+            octets: 0,
+            is_patient: true,
+        };
+        batch.push(first);
+        batch
+    }
+
+    fn push(&mut self, job: Job) {
+        self.octets += job.work.octets();
+        self.is_patient &= job.work.is_patient();
+        self.jobs.push(job);
+    }
+}
+
 impl Writer {
     pub(super) fn new(
         connection: SqliteConnection,
@@ -85,29 +112,28 @@ impl Writer {
     /// Nobody waits for an outcome, so a batch of outcomes alone is held for a moment: a client's
     /// message that comes meanwhile shares its commit instead of waiting for it.
     async fn gather(&mut self) -> Option<Vec<Job>> {
-        let mut batch = vec![self.next_job().await?];
+        let mut batch = Batch::of(self.next_job().await?);
         self.take_waiting(&mut batch);
         let held_until = Instant::now() + OUTCOMES_HELD;
-        while batch.iter().all(|job| job.work.is_patient()) && self.has_room(&batch) {
+        while batch.is_patient && self.has_room(&batch) {
             match timeout_at(held_until, self.next_job()).await {
                 Ok(Some(job)) => batch.push(job),
                 Ok(None) | Err(_) => break,
             }
             self.take_waiting(&mut batch);
         }
-        Some(batch)
+        Some(batch.jobs)
     }
 
-    fn take_waiting(&mut self, batch: &mut Vec<Job>) {
+    fn take_waiting(&mut self, batch: &mut Batch) {
         while self.has_room(batch) {
             let Ok(job) = self.jobs.try_recv() else { break };
             batch.push(job);
         }
     }
 
-    fn has_room(&self, batch: &[Job]) -> bool {
-        let octets: usize = batch.iter().map(|job| job.work.octets()).sum();
-        batch.len() < self.max_batch_jobs && octets < self.max_batch_octets
+    const fn has_room(&self, batch: &Batch) -> bool {
+        batch.jobs.len() < self.max_batch_jobs && batch.octets < self.max_batch_octets
     }
 
     async fn next_job(&mut self) -> Option<Job> {

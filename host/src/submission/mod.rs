@@ -93,9 +93,4 @@ impl Submission {
     ) {
         connection::serve(&self.shared, stream, client, server_port, &door).await;
     }
-
-    /// True when no session is left.
-    pub fn is_idle(&self) -> bool {
-        self.shared.places.available_permits() == self.shared.config.max_connections
-    }
 }
