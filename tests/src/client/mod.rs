@@ -4,7 +4,6 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -326,7 +325,7 @@ impl Client {
         };
         let name = ServerName::try_from("relay.example.com").map_err(io::Error::other)?;
         let connection =
-            ClientConnection::new(Arc::new(trusting_config()), name).map_err(io::Error::other)?;
+            ClientConnection::new(trusting_config(), name).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(connection, stream);
         stream.conn.complete_io(&mut stream.sock)?;
         self.stream = Stream::Tls(Box::new(stream));

@@ -8,7 +8,6 @@ mod session;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_rustls::TlsConnector;
@@ -113,7 +112,7 @@ impl Load {
             deadline: begun + self.time,
             latencies_us: RefCell::new(Vec::with_capacity(capacity)),
             failures: RefCell::default(),
-            tls: TlsConnector::from(Arc::new(trusting_config())),
+            tls: TlsConnector::from(trusting_config()),
             load: self,
         });
         let mut connections = tokio::task::JoinSet::new();
