@@ -26,7 +26,7 @@ use crate::id::{QueueId, QueueIds};
 use crate::message::{HeaderEnd, HeaderSection, Stamp, stamp};
 use crate::policy::{PolicySet, Ruling};
 use crate::queue::{Content, MessageMeta, NewMessage, OpenMessage, OpenRecipient, Priority};
-use crate::smtp::{Mailbox, Reply, Transaction};
+use crate::smtp::{Mailbox, Recipient, Reply, Transaction};
 use crate::store::Store;
 
 /// What a connection is known by: who talks, over what, through which door.
@@ -140,7 +140,7 @@ impl Intake {
         &self,
         peer: &Peer,
         principal: &Principal,
-        transaction: (Option<&Mailbox>, &[Mailbox]),
+        transaction: (Option<&Mailbox>, &[Recipient]),
         recipient: &Mailbox,
     ) -> Result<(), Rejection> {
         if !self.shared.policies.checks_recipients() {
@@ -220,7 +220,7 @@ impl Intake {
                 username: principal.account.user.username.clone(),
                 reverse_path: transaction.reverse_path,
                 priority,
-                body: transaction.body,
+                body: transaction.parameters.body,
                 subject: header.subject(),
                 message_id: request::message_id(&header)
                     .unwrap_or_else(|| self.made_message_id(id)),
@@ -229,7 +229,7 @@ impl Intake {
                 received_at,
                 expires_at: received_at + self.shared.lifetime,
             },
-            recipients: transaction.recipients,
+            recipients: mailboxes(transaction.recipients),
             content,
         };
         self.accept(message, alerts).await
@@ -276,7 +276,7 @@ impl Intake {
     ) -> Content {
         let id_text = id.to_string();
         let recipient = match transaction.recipients.as_slice() {
-            [only] => Some(only.as_str()),
+            [only] => Some(only.mailbox.as_str()),
             _ => None,
         };
         let head = stamp(
@@ -322,6 +322,11 @@ fn protocol(peer: &Peer) -> &'static str {
     }
 }
 
+fn mailboxes(recipients: Vec<Recipient>) -> Vec<Mailbox> {
+    let mailboxes = recipients.into_iter().map(|recipient| recipient.mailbox);
+    mailboxes.collect()
+}
+
 fn open_message(message: &NewMessage) -> OpenMessage {
     let recipients = message
         .recipients
@@ -358,7 +363,7 @@ impl Intake {
         let session = request::session(&self.shared.hostname, peer, principal);
         let envelope =
             request::envelope(transaction.reverse_path.as_ref(), &transaction.recipients);
-        let message = request::message(header, transaction.body, size);
+        let message = request::message(header, transaction.parameters.body, size);
         self.shared
             .policies
             .evaluate(session, envelope, message)

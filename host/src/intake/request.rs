@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::message::address::Address;
 use crate::message::{HeaderSection, OriginatorState};
 use crate::policy::types;
-use crate::smtp::{BodyType, Mailbox};
+use crate::smtp::{BodyType, Mailbox, Recipient};
 
 /// Header fields handed to a policy. Default 200; more set `truncated`.
 const MAX_HEADERS: usize = 200;
@@ -43,10 +43,10 @@ pub fn session(hostname: &str, peer: &Peer, principal: &Principal) -> Arc<types:
 }
 
 /// The envelope so far.
-pub fn envelope(sender: Option<&Mailbox>, recipients: &[Mailbox]) -> types::Envelope {
+pub fn envelope(sender: Option<&Mailbox>, recipients: &[Recipient]) -> types::Envelope {
     types::Envelope {
         mail_from: sender.map(address),
-        recipients: recipients.iter().map(address).collect(),
+        recipients: recipients.iter().map(|one| address(&one.mailbox)).collect(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The grammar of commands and their arguments (RFC 5321 §4.1.1).
 
+use super::extensions::{MailParameters, Recipient};
 use super::mailbox::{Mailbox, MailboxProblem, check_domain, quoted_string_octets};
-use super::parameters::{MailParameters, parse_rcpt};
+use super::parameters::parse_rcpt;
 use super::reply::Reply;
 
 /// What a command asks for.
@@ -136,15 +137,16 @@ pub(super) fn mail_argument(argument: &str) -> Result<(Option<Mailbox>, MailPara
 ///
 /// # Errors
 /// The reply that refuses the command.
-pub(super) fn rcpt_argument(argument: &str) -> Result<Mailbox, Reply> {
+pub(super) fn rcpt_argument(argument: &str) -> Result<Recipient, Reply> {
     const SYNTAX: &str = "Syntax: RCPT TO:<address> [parameters]";
     let (path, parameters) = path(argument, "TO:", SYNTAX)?;
     if path.is_empty() {
         return Err(Reply::new(501, (5, 1, 3), SYNTAX));
     }
-    let forward_path = mailbox(path, (5, 1, 3))?;
-    parse_rcpt(parameters)?;
-    Ok(forward_path)
+    Ok(Recipient {
+        mailbox: mailbox(path, (5, 1, 3))?,
+        parameters: parse_rcpt(parameters)?,
+    })
 }
 
 /// Takes `keyword <path> parameters` apart. Spaces before the path are common and harmless;
@@ -347,11 +349,11 @@ mod tests {
     #[test]
     fn forward_paths_are_read_or_refused() {
         assert_eq!(
-            rcpt_argument("TO:<a@example.com>").map(|m| m.to_string()),
+            rcpt_argument("TO:<a@example.com>").map(|m| m.mailbox.to_string()),
             Ok("a@example.com".to_owned())
         );
         assert_eq!(
-            rcpt_argument("to: <a@[192.0.2.1]>").map(|m| m.to_string()),
+            rcpt_argument("to: <a@[192.0.2.1]>").map(|m| m.mailbox.to_string()),
             Ok("a@[192.0.2.1]".to_owned())
         );
         let cases = [

@@ -4,11 +4,11 @@ use std::mem;
 
 use bytes::BytesMut;
 
-use super::Mailbox;
 use super::auth::{self, MECHANISMS, Progress};
 use super::command::{self, Command, Verb};
 use super::config::AuthPolicy;
 use super::content::ContentScanner;
+use super::extensions::Recipient;
 use super::reply::Reply;
 use super::session::{Session, Step};
 use super::state::{Client, Envelope, Stage, State};
@@ -210,7 +210,7 @@ impl<U> Session<U> {
         }
         self.set_stage(Stage::CheckingSender(Envelope {
             reverse_path: reverse_path.clone(),
-            parameters,
+            parameters: parameters.clone(),
             recipients: Vec::new(),
         }));
         Some(Step::CheckSender(reverse_path, parameters))
@@ -232,9 +232,13 @@ impl<U> Session<U> {
             Ok(recipient) => recipient,
             Err(reply) => return self.refuse(&reply),
         };
-        let is_same = |known: &Mailbox| {
-            let same_domain = known.domain().eq_ignore_ascii_case(recipient.domain());
-            same_domain && known.local_part() == recipient.local_part()
+        let mailbox = recipient.mailbox.clone();
+        let is_same = |known: &Recipient| {
+            let same_domain = known
+                .mailbox
+                .domain()
+                .eq_ignore_ascii_case(mailbox.domain());
+            same_domain && known.mailbox.local_part() == mailbox.local_part()
         };
         if envelope.recipients.iter().any(is_same) {
             return self.answer(&Self::recipient_ok());
@@ -248,9 +252,9 @@ impl<U> Session<U> {
             return self.answer(&Reply::new(452, (4, 5, 3), text));
         }
         if let Stage::Open(envelope) = self.take_stage() {
-            self.set_stage(Stage::CheckingRecipient(envelope, recipient.clone()));
+            self.set_stage(Stage::CheckingRecipient(envelope, recipient));
         }
-        Some(Step::CheckRecipient(recipient))
+        Some(Step::CheckRecipient(mailbox))
     }
 
     fn data(&mut self, argument: &str) -> Option<Step> {

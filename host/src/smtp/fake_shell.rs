@@ -184,11 +184,12 @@ fn describe(transaction: &Transaction) -> String {
     let recipients: Vec<&str> = transaction
         .recipients
         .iter()
-        .map(|mailbox| mailbox.as_str())
+        .map(|one| one.mailbox.as_str())
         .collect();
-    let body = match transaction.body {
+    let body = match transaction.parameters.body {
         BodyType::SevenBit => "7bit",
         BodyType::EightBitMime => "8bitmime",
+        BodyType::BinaryMime => "binarymime",
     };
     format!(
         "message {reverse_path} -> {}, {body}, {} octets",

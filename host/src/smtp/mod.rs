@@ -11,6 +11,7 @@ mod command;
 mod config;
 mod content;
 mod dialogue;
+mod extensions;
 #[cfg(test)]
 mod fake_shell;
 mod line;
@@ -24,7 +25,10 @@ mod transcript;
 
 pub use self::auth::Credentials;
 pub use self::config::{AuthPolicy, SessionConfig};
+pub use self::extensions::{
+    BodyType, DeliverBy, DeliverByMode, EnvelopeId, Hold, MailParameters, MtPriority, Notify,
+    OriginalRecipient, RcptParameters, Recipient, Ret,
+};
 pub use self::mailbox::{Mailbox, MailboxError, MailboxProblem};
-pub use self::parameters::{BodyType, MailParameters};
 pub use self::reply::Reply;
 pub use self::session::{Session, Step, Transaction};

@@ -1,25 +1,7 @@
 //! ESMTP parameters of MAIL and RCPT (RFC 5321 §4.1.2 `esmtp-param`).
 
+use super::extensions::{BodyType, MailParameters, RcptParameters};
 use super::reply::Reply;
-
-/// The BODY parameter of MAIL (RFC 6152).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum BodyType {
-    /// Seven-bit content, also when the client says nothing.
-    #[default]
-    SevenBit,
-    /// `BODY=8BITMIME`.
-    EightBitMime,
-}
-
-/// The parameters of MAIL that this server knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct MailParameters {
-    /// The client's estimate of the content in octets (RFC 1870).
-    pub size: Option<u64>,
-    /// What the client says about the content.
-    pub body: BodyType,
-}
 
 impl MailParameters {
     /// Reads what follows the reverse-path.
@@ -52,9 +34,9 @@ impl MailParameters {
 ///
 /// # Errors
 /// The reply that refuses the command.
-pub(super) fn parse_rcpt(text: &str) -> Result<(), Reply> {
+pub(super) fn parse_rcpt(text: &str) -> Result<RcptParameters, Reply> {
     match split(text).next() {
-        None => Ok(()),
+        None => Ok(RcptParameters::default()),
         Some(parameter) => Err(unknown("RCPT", parameter?.0)),
     }
 }
@@ -158,7 +140,11 @@ mod tests {
         for (text, size, body) in cases {
             assert_eq!(
                 MailParameters::parse(text),
-                Ok(MailParameters { size, body }),
+                Ok(MailParameters {
+                    size,
+                    body,
+                    ..MailParameters::default()
+                }),
                 "{text}"
             );
         }
@@ -200,7 +186,7 @@ mod tests {
 
     #[test]
     fn rcpt_has_no_parameters() {
-        assert_eq!(parse_rcpt("  "), Ok(()));
+        assert_eq!(parse_rcpt("  "), Ok(RcptParameters::default()));
         assert_eq!(
             parse_rcpt("NOTIFY=NEVER").map_err(|reply| reply.code()),
             Err(555)

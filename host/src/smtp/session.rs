@@ -9,9 +9,9 @@ use bytes::{Bytes, BytesMut};
 use super::auth::Credentials;
 use super::config::SessionConfig;
 use super::content::ContentEvent;
+use super::extensions::{BodyType, MailParameters, Recipient};
 use super::line::{LineEvent, LineFramer, LineLimits};
 use super::mailbox::Mailbox;
-use super::parameters::{BodyType, MailParameters};
 use super::reply::Reply;
 use super::state::{Envelope, Login, Stage, State};
 
@@ -81,9 +81,9 @@ pub struct Transaction {
     /// None is the null reverse-path `<>`.
     pub reverse_path: Option<Mailbox>,
     /// The accepted forward-paths in the order they came, without duplicates; never empty.
-    pub recipients: Vec<Mailbox>,
-    /// What the content is: eight-bit when the client says so or when it has such octets.
-    pub body: BodyType,
+    pub recipients: Vec<Recipient>,
+    /// What the client said with MAIL; `body` is eight-bit also when the content has such octets.
+    pub parameters: MailParameters,
     /// Octets of content.
     pub size: u64,
 }
@@ -164,7 +164,7 @@ impl<U> Session<U> {
     }
 
     /// The reverse-path and the accepted forward-paths of the transaction so far; empty without one.
-    pub fn envelope(&self) -> (Option<&Mailbox>, &[Mailbox]) {
+    pub fn envelope(&self) -> (Option<&Mailbox>, &[Recipient]) {
         match self.state.envelope() {
             Some(envelope) => (envelope.reverse_path.as_ref(), &envelope.recipients),
             None => (None, &[]),
@@ -418,16 +418,15 @@ impl<U> fmt::Debug for Session<U> {
 }
 
 impl Envelope {
-    fn into_transaction(self, size: u64, has_eight_bit: bool) -> Transaction {
+    fn into_transaction(mut self, size: u64, has_eight_bit: bool) -> Transaction {
+        // Many clients send eight-bit content without saying so; the next hop must be told.
+        if has_eight_bit && self.parameters.body == BodyType::SevenBit {
+            self.parameters.body = BodyType::EightBitMime;
+        }
         Transaction {
             reverse_path: self.reverse_path,
             recipients: self.recipients,
-            // Many clients send eight-bit content without saying so; the next hop must be told.
-            body: if has_eight_bit {
-                BodyType::EightBitMime
-            } else {
-                self.parameters.body
-            },
+            parameters: self.parameters,
             size,
         }
     }

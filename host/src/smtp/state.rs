@@ -3,8 +3,8 @@
 
 use super::auth::Exchange;
 use super::content::ContentScanner;
+use super::extensions::{MailParameters, Recipient};
 use super::mailbox::Mailbox;
-use super::parameters::MailParameters;
 
 /// Where a session stands.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ pub(super) enum Stage {
     /// MAIL was accepted.
     Open(Envelope),
     /// The shell looks at a forward-path.
-    CheckingRecipient(Envelope, Mailbox),
+    CheckingRecipient(Envelope, Recipient),
     /// Content comes in.
     Receiving(Envelope, ContentScanner),
     /// The content is refused; its end is awaited.
@@ -65,7 +65,7 @@ pub(super) enum Stage {
 pub(super) struct Envelope {
     pub reverse_path: Option<Mailbox>,
     pub parameters: MailParameters,
-    pub recipients: Vec<Mailbox>,
+    pub recipients: Vec<Recipient>,
 }
 
 impl<U> State<U> {

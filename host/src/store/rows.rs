@@ -181,6 +181,7 @@ pub(super) const fn body_code(body: BodyType) -> i64 {
     match body {
         BodyType::SevenBit => 0,
         BodyType::EightBitMime => 1,
+        BodyType::BinaryMime => 2,
     }
 }
 
@@ -194,6 +195,7 @@ const fn unauthorized(code: i64) -> Unauthorized {
 const fn body_type(code: i64) -> BodyType {
     match code {
         0 => BodyType::SevenBit,
+        2 => BodyType::BinaryMime,
         _ => BodyType::EightBitMime,
     }
 }

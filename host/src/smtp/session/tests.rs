@@ -210,6 +210,7 @@ fn mail_parameters_reach_the_shell() {
     let parameters = MailParameters {
         size: Some(77),
         body: BodyType::EightBitMime,
+        ..MailParameters::default()
     };
     assert_eq!(step, Step::CheckSender(None, parameters));
 }
