@@ -50,7 +50,7 @@ pub enum MailboxProblem {
     /// The domain is not a sequence of labels.
     #[error("the domain is malformed")]
     Domain,
-    /// The address literal is neither IPv4, IPv6 nor tagged.
+    /// The address literal is neither IPv4 nor IPv6.
     #[error("the address literal is malformed")]
     AddressLiteral,
     /// It has more than 254 octets.
@@ -219,26 +219,10 @@ fn check_literal(domain: &str) -> Result<(), MailboxProblem> {
         Some((tag, address)) if tag.eq_ignore_ascii_case("IPv6") => {
             address.parse::<Ipv6Addr>().is_ok()
         }
-        Some((tag, content)) => is_tag(tag) && is_literal_content(content),
+        // A General-address-literal needs a registered tag, and IPv6 is the only one there is.
+        Some(_) => false,
     };
     is_valid.then_some(()).ok_or(MailboxProblem::AddressLiteral)
-}
-
-/// `Standardized-tag = Ldh-str`
-fn is_tag(tag: &str) -> bool {
-    !tag.is_empty()
-        && !tag.ends_with('-')
-        && tag
-            .bytes()
-            .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
-}
-
-/// `1*dcontent`, `dcontent = %d33-90 / %d94-126`
-fn is_literal_content(content: &str) -> bool {
-    !content.is_empty()
-        && content
-            .bytes()
-            .all(|octet| matches!(octet, 33..=90 | 94..=126))
 }
 
 #[cfg(test)]
@@ -273,7 +257,6 @@ mod tests {
             ("a@[192.0.2.1]", "a", "[192.0.2.1]"),
             ("a@[IPv6:2001:db8::1]", "a", "[IPv6:2001:db8::1]"),
             ("a@[ipv6:::ffff:192.0.2.1]", "a", "[ipv6:::ffff:192.0.2.1]"),
-            ("a@[x400:c=de;a=x]", "a", "[x400:c=de;a=x]"),
         ];
         for (text, local_part, domain) in cases {
             let mailbox: Mailbox = text.parse().expect(text);
@@ -331,9 +314,8 @@ mod tests {
             ("a@[IPv6:192.0.2.1]", AddressLiteral),
             ("a@[2001:db8::1]x", AddressLiteral),
             ("a@[IPv6:fe80::1%eth0]", AddressLiteral),
-            ("a@[tag:]", AddressLiteral),
-            ("a@[tag-:x]", AddressLiteral),
-            ("a@[tag:x]y]", AddressLiteral),
+            ("a@[tag:x]", AddressLiteral),
+            ("a@[tag:<x]", AddressLiteral),
             ("\u{e9}@example.com", NotAscii),
             ("a@b\u{fc}cher.example", NotAscii),
         ];
