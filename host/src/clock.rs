@@ -27,6 +27,36 @@ impl Timestamp {
         self.0
     }
 
+    /// From RFC 3339 text in UTC, with or without a fraction, for example `2026-11-24T06:00:00Z`.
+    ///
+    /// None when it is malformed, in another zone, or no point in time. A leap second is the next one's first.
+    pub fn parse_utc(text: &str) -> Option<Self> {
+        let digits = |range: std::ops::Range<usize>| -> Option<i64> {
+            let digits = text.get(range)?;
+            let is_number = digits.bytes().all(|octet| octet.is_ascii_digit());
+            is_number.then(|| digits.parse().ok()).flatten()
+        };
+        let separators = [(4, '-'), (7, '-'), (10, 'T'), (13, ':'), (16, ':')];
+        let is_shaped = separators.iter().all(|&(at, mark)| {
+            text.get(at..=at)
+                .is_some_and(|c| c.eq_ignore_ascii_case(&mark.to_string()))
+        });
+        let millis = fraction(text.get(19..)?)?;
+        let (year, month, day) = (digits(0..4)?, digits(5..7)?, digits(8..10)?);
+        let (hour, minute, second) = (digits(11..13)?, digits(14..16)?, digits(17..19)?);
+        let days = days_since_epoch(year, month, day)?;
+        (is_shaped && hour < 24 && minute < 60 && second <= 60).then(|| {
+            let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
+            Self(seconds * 1000 + millis)
+        })
+    }
+
+    /// RFC 3339 in UTC without a fraction.
+    pub fn to_whole_seconds(self) -> String {
+        let text = self.to_string();
+        format!("{}Z", &text[..text.len() - ".000Z".len()])
+    }
+
     /// How long after `earlier` this is; zero when it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -90,9 +120,63 @@ pub(crate) fn civil_date(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
+/// Milliseconds of `.5Z`, `.123456Z` or `Z`.
+fn fraction(text: &str) -> Option<i64> {
+    let inside = text.strip_suffix(['Z', 'z'])?;
+    let Some(digits) = inside.strip_prefix('.') else {
+        return inside.is_empty().then_some(0);
+    };
+    let is_number = (1..=9).contains(&digits.len()) && digits.bytes().all(|o| o.is_ascii_digit());
+    let millis = format!("{digits:0<3}");
+    is_number.then(|| millis[..3].parse().ok()).flatten()
+}
+
+/// Days after 1970-01-01 of a date that there is.
+fn days_since_epoch(year: i64, month: i64, day: i64) -> Option<i64> {
+    let shifted_year = if month <= 2 { year - 1 } else { year };
+    let era = shifted_year.div_euclid(400);
+    let year_of_era = shifted_year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = era * 146_097 + day_of_era - 719_468;
+    (civil_date(days) == (year, month, day)).then_some(days)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rfc_3339_in_utc_is_read() {
+        let read = |text: &str| Timestamp::parse_utc(text).map(Timestamp::as_millis);
+        assert_eq!(read("1970-01-01T00:00:00Z"), Some(0));
+        assert_eq!(read("2000-02-29t00:00:00z"), Some(951_782_400_000));
+        assert_eq!(read("2026-11-23T15:59:59.999Z"), Some(1_795_449_599_999));
+        assert_eq!(read("2026-11-23T15:59:59.9Z"), Some(1_795_449_599_900));
+        let malformed = [
+            "",
+            "2026",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-01-00T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:60:00Z",
+            "2026-01-01T00:00:61Z",
+            "2026-01-01 00:00:00Z",
+            "2026-01-01T00:00:00",
+            "2026-01-01T00:00:00+01:00",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00.x1Z",
+            "+026-01-01T00:00:00Z",
+            "2026-01-01T00:00:0\u{e9}Z",
+        ];
+        for text in malformed {
+            assert_eq!(read(text), None, "{text}");
+        }
+        let now = Timestamp::from_millis(1_795_449_599_999);
+        assert_eq!(Timestamp::parse_utc(&now.to_string()), Some(now));
+        assert_eq!(now.to_whole_seconds(), "2026-11-23T15:59:59Z");
+    }
 
     #[test]
     fn a_timestamp_prints_as_rfc_3339() {

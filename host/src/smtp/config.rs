@@ -59,6 +59,9 @@ pub struct SessionConfig {
     pub max_commands_between_messages: usize,
     /// Messages per session. Default 1,000, so that a session cannot outlive every change.
     pub max_transactions: u32,
+    /// Seconds that a message may be held before it is sent (RFC 4865). Default 2,592,000 (30 days);
+    /// 0 does not offer it.
+    pub max_hold_s: u64,
 }
 
 impl Default for SessionConfig {
@@ -78,6 +81,7 @@ impl Default for SessionConfig {
             max_failed_logins: 5,
             max_commands_between_messages: 1000,
             max_transactions: 1000,
+            max_hold_s: 30 * 86_400,
         }
     }
 }

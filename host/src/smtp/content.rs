@@ -90,6 +90,18 @@ pub(super) struct ContentScanner {
     eight_bit: bool,
     discarded: u64,
     refusal: Option<Refusal>,
+    framing: Framing,
+}
+
+/// How the end of the content is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// By a line of a single dot (RFC 5321 §4.5.2).
+    Dot,
+    /// By the size of its chunks (RFC 3030): a dot is a dot.
+    Counted,
+    /// Likewise, and the body may hold any octets (`BODY=BINARYMIME`).
+    CountedBinary,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -143,6 +155,51 @@ impl ContentScanner {
             eight_bit: false,
             discarded: 0,
             refusal: None,
+            framing: Framing::Dot,
+        }
+    }
+
+    /// For content whose chunks say how long they are. A binary body is taken as it is; the header is not.
+    pub(super) fn counted(config: &SessionConfig, is_binary: bool) -> Self {
+        Self {
+            framing: if is_binary {
+                Framing::CountedBinary
+            } else {
+                Framing::Counted
+            },
+            ..Self::new(config)
+        }
+    }
+
+    /// Ends content whose last chunk has come, with `rest` of it not taken: a CR without its LF.
+    /// Returns the line end that is missing, or why the message is refused.
+    pub(super) fn finish(&mut self, rest: &[u8]) -> Result<Option<Bytes>, Refusal> {
+        if !rest.is_empty() {
+            return Err(Refusal::BareCr { line: self.line });
+        }
+        if self.line_octets == 0 {
+            return Ok(None);
+        }
+        let (room, refusal) = self.room_in_message();
+        if room < 2 {
+            return Err(refusal);
+        }
+        self.line_octets = 0;
+        self.size += 2;
+        Ok(Some(Bytes::from_static(b"\r\n")))
+    }
+
+    fn is_binary(&self) -> bool {
+        self.framing == Framing::CountedBinary && !self.in_header
+    }
+
+    fn piece(&self, rest: &[u8]) -> Piece {
+        match self.framing {
+            Framing::Dot => piece(rest, self.at_line_start),
+            Framing::CountedBinary if !self.in_header && !rest.is_empty() => {
+                Piece::Text(rest.len())
+            }
+            Framing::Counted | Framing::CountedBinary => piece(rest, false),
         }
     }
 
@@ -191,7 +248,7 @@ impl ContentScanner {
 
     fn accept(&mut self, input: &mut BytesMut, cursor: &mut Cursor) -> Option<Stop> {
         let line = self.line;
-        match piece(&input[cursor.read..], self.at_line_start) {
+        match self.piece(&input[cursor.read..]) {
             Piece::Text(octets) => self.accept_text(input, cursor, octets),
             Piece::LineEnd => self.accept_line_end(input, cursor),
             // RFC 5321 §4.5.2: the first dot of a longer line is not content.
@@ -220,7 +277,9 @@ impl ContentScanner {
         let accepted = octets.min(usize::try_from(room).unwrap_or(usize::MAX));
         self.eight_bit |= !input[cursor.read..cursor.read + accepted].is_ascii();
         self.keep(input, cursor, accepted);
-        self.line_octets += accepted as u64;
+        if !self.is_binary() {
+            self.line_octets += accepted as u64;
+        }
         self.at_line_start &= accepted == 0;
         (accepted < octets).then_some(Stop::Refused(refusal))
     }
@@ -274,6 +333,9 @@ impl ContentScanner {
     }
 
     fn room_in_line(&self) -> (u64, Refusal) {
+        if self.is_binary() {
+            return self.room_in_message();
+        }
         let max_octets = self.limits.line_octets;
         let in_line = max_octets
             .saturating_sub(2)

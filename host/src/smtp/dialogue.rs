@@ -1,14 +1,15 @@
 //! What each command does in each state (RFC 5321 §4.1.4: the order of commands).
 
 use std::mem;
+use std::time::Duration;
 
 use bytes::BytesMut;
 
 use super::auth::{self, MECHANISMS, Progress};
 use super::command::{self, Command, Verb};
 use super::config::AuthPolicy;
-use super::content::ContentScanner;
 use super::extensions::Recipient;
+use super::parameters::Offer;
 use super::reply::Reply;
 use super::session::{Session, Step};
 use super::state::{Client, Envelope, Stage, State};
@@ -64,6 +65,7 @@ impl<U> Session<U> {
             Verb::Mail => self.mail(argument),
             Verb::Rcpt => self.rcpt(argument),
             Verb::Data => self.data(argument),
+            Verb::Bdat => self.bdat(argument),
             Verb::Rset => self.rset(argument),
             Verb::Quit => self.quit(argument),
             Verb::Noop => self.answer(&Reply::new(250, (2, 0, 0), "Ok")),
@@ -83,11 +85,12 @@ impl<U> Session<U> {
             Ok(helo) => helo,
             Err(reply) => return self.refuse(&reply),
         };
-        self.greeted(Client {
+        let abandoned = self.greeted(Client {
             helo,
             is_esmtp: true,
         });
-        self.answer(&self.capabilities())
+        self.reply(&self.capabilities());
+        abandoned
     }
 
     fn helo_command(&mut self, argument: &str) -> Option<Step> {
@@ -95,29 +98,59 @@ impl<U> Session<U> {
             Ok(helo) => helo,
             Err(reply) => return self.refuse(&reply),
         };
-        self.greeted(Client {
+        let abandoned = self.greeted(Client {
             helo,
             is_esmtp: false,
         });
-        self.answer(&Reply::bare(250, self.config.hostname.clone()))
+        self.reply(&Reply::bare(250, self.config.hostname.clone()));
+        abandoned
     }
 
-    fn greeted(&mut self, client: Client) {
+    fn greeted(&mut self, client: Client) -> Option<Step> {
+        let abandoned = self.abandon_chunks();
         self.state = mem::take(&mut self.state).greeted(client);
+        abandoned
     }
 
     fn capabilities(&self) -> Reply {
         let mut reply = Reply::bare(250, self.config.hostname.clone())
             .and("PIPELINING")
             .and(format!("SIZE {}", self.config.max_message_octets))
-            .and("8BITMIME");
+            .and("8BITMIME")
+            .and("SMTPUTF8")
+            .and("CHUNKING")
+            .and("BINARYMIME")
+            .and("DSN")
+            .and("DELIVERBY")
+            .and("MT-PRIORITY");
+        if let Some((max_s, max_until)) = self.offer().hold {
+            let until = max_until.to_whole_seconds();
+            reply = reply.and(format!("FUTURERELEASE {max_s} {until}"));
+        }
+        if self.encrypted {
+            reply = reply.and("REQUIRETLS");
+        }
         if self.config.starttls && !self.encrypted {
             reply = reply.and("STARTTLS");
         }
         if self.is_auth_permitted() && self.user().is_none() {
             reply = reply.and(format!("AUTH {MECHANISMS}"));
         }
-        reply.and("ENHANCEDSTATUSCODES")
+        // RFC 9422 §4
+        let (messages, recipients) = (self.config.max_transactions, self.config.max_recipients);
+        reply
+            .and(format!("LIMITS MAILMAX={messages} RCPTMAX={recipients}"))
+            .and("ENHANCEDSTATUSCODES")
+    }
+
+    /// What parameters may be used now.
+    fn offer(&self) -> Offer {
+        let max_s = self.config.max_hold_s;
+        let until = self.began_at + Duration::from_secs(max_s);
+        Offer {
+            encrypted: self.encrypted,
+            hold: (max_s > 0).then_some((max_s, until)),
+        }
     }
 
     fn is_auth_permitted(&self) -> bool {
@@ -198,7 +231,7 @@ impl<U> Session<U> {
             let text = "Too many messages in one session; connect again";
             return self.hang_up(&Reply::new(421, (4, 7, 0), text));
         }
-        let (reverse_path, parameters) = match command::mail_argument(argument) {
+        let (reverse_path, parameters) = match command::mail_argument(argument, self.offer()) {
             Ok(mail) => mail,
             Err(reply) => return self.refuse(&reply),
         };
@@ -228,7 +261,7 @@ impl<U> Session<U> {
         let State::Submitting(_, Stage::Open(envelope)) = &self.state else {
             return self.out_of_sequence("Send MAIL first");
         };
-        let recipient = match command::rcpt_argument(argument) {
+        let recipient = match command::rcpt_argument(argument, envelope.parameters.smtputf8) {
             Ok(recipient) => recipient,
             Err(reply) => return self.refuse(&reply),
         };
@@ -257,35 +290,14 @@ impl<U> Session<U> {
         Some(Step::CheckRecipient(mailbox))
     }
 
-    fn data(&mut self, argument: &str) -> Option<Step> {
-        if let Err(reply) = command::no_argument("DATA", argument) {
-            return self.refuse(&reply);
-        }
-        match self.take_stage() {
-            Stage::Open(envelope) if !envelope.recipients.is_empty() => {
-                let content = ContentScanner::new(&self.config);
-                self.set_stage(Stage::Receiving(envelope, content));
-                self.reply(&Reply::bare(354, "End data with <CR><LF>.<CR><LF>"));
-                Some(Step::BeginContent)
-            }
-            Stage::Open(envelope) => {
-                self.set_stage(Stage::Open(envelope));
-                // RFC 2920 §3.1: pipelined behind RCPT commands that were all refused.
-                self.answer(&Reply::new(554, (5, 5, 1), "No valid recipients"))
-            }
-            other => {
-                self.set_stage(other);
-                self.out_of_sequence("Send MAIL and RCPT first")
-            }
-        }
-    }
-
     fn rset(&mut self, argument: &str) -> Option<Step> {
         if let Err(reply) = command::no_argument("RSET", argument) {
             return self.refuse(&reply);
         }
+        let abandoned = self.abandon_chunks();
         self.set_stage(Stage::Idle);
-        self.answer(&Reply::new(250, (2, 0, 0), "Ok"))
+        self.reply(&Reply::new(250, (2, 0, 0), "Ok"));
+        abandoned
     }
 
     fn quit(&mut self, argument: &str) -> Option<Step> {
@@ -304,22 +316,22 @@ impl<U> Session<U> {
         self.answer(&Reply::new(252, (2, 5, 2), text))
     }
 
-    fn answer(&mut self, reply: &Reply) -> Option<Step> {
+    pub(super) fn answer(&mut self, reply: &Reply) -> Option<Step> {
         self.reply(reply);
         None
     }
 
-    fn hang_up(&mut self, reply: &Reply) -> Option<Step> {
+    pub(super) fn hang_up(&mut self, reply: &Reply) -> Option<Step> {
         self.close(reply);
         None
     }
 
-    fn out_of_sequence(&mut self, text: &'static str) -> Option<Step> {
+    pub(super) fn out_of_sequence(&mut self, text: &'static str) -> Option<Step> {
         self.refuse(&Reply::new(503, (5, 5, 1), text))
     }
 
     /// Refuses a command that no correct client sends; the one too many ends the session.
-    fn refuse(&mut self, reply: &Reply) -> Option<Step> {
+    pub(super) fn refuse(&mut self, reply: &Reply) -> Option<Step> {
         self.counters.bad_commands += 1;
         if self.counters.bad_commands > self.config.max_bad_commands {
             return self.hang_up(&Reply::new(421, (4, 7, 0), "Too many bad commands"));
@@ -328,11 +340,11 @@ impl<U> Session<U> {
     }
 }
 
-/// RFC 3207 §4: the commands that need no TLS where all others do.
+/// RFC 3207 §4: the commands that need no TLS where all others do. BDAT is refused later, when its octets are gone.
 fn is_allowed_before_tls(verb: Verb) -> bool {
     matches!(
         verb,
-        Verb::Ehlo | Verb::Noop | Verb::StartTls | Verb::Quit | Verb::Http
+        Verb::Ehlo | Verb::Noop | Verb::StartTls | Verb::Quit | Verb::Http | Verb::Bdat
     )
 }
 
@@ -340,7 +352,7 @@ fn help() -> Reply {
     Reply::new(
         214,
         (2, 0, 0),
-        "EHLO HELO STARTTLS AUTH MAIL RCPT DATA RSET NOOP VRFY HELP QUIT",
+        "EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT",
     )
     .and("Log in with AUTH, then MAIL FROM:<you>, RCPT TO:<them>, DATA (RFC 6409)")
 }

@@ -2,9 +2,20 @@
 //! them again with [`std::fmt::Display`].
 
 use std::fmt;
+use std::str::FromStr;
 
 use super::Mailbox;
 use crate::clock::Timestamp;
+
+/// RFC 3461 §4.4: octets of ENVID.
+const MAX_ENVID_OCTETS: usize = 100;
+/// RFC 3461 §4.2: octets of ORCPT.
+const MAX_ORCPT_OCTETS: usize = 500;
+
+/// A text is not the value of the parameter; says what would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ParseParameterError(pub(super) &'static str);
 
 /// The BODY parameter of MAIL (RFC 6152, RFC 3030).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -134,12 +145,176 @@ impl EnvelopeId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// As the sender wrote it; printable US-ASCII.
+    pub fn decoded(&self) -> String {
+        decode_xtext(&self.0)
+    }
 }
 
 impl OriginalRecipient {
     /// As it stands in a parameter.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What kind of address it is, for example `rfc822` or `utf-8`.
+    pub fn address_type(&self) -> &str {
+        self.0.split_once(';').map_or("", |(kind, _)| kind)
+    }
+
+    /// The address as the sender wrote it; printable US-ASCII.
+    pub fn decoded(&self) -> String {
+        decode_xtext(self.0.split_once(';').map_or("", |(_, address)| address))
+    }
+}
+
+/// RFC 3461 §4: `+` and two hexadecimal digits stand for an octet. What is not printable becomes `?`,
+/// because it goes into the fields of a notice.
+fn decode_xtext(text: &str) -> String {
+    let mut parts = text.split('+');
+    let mut decoded = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (code, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        let octet = u8::from_str_radix(code, 16).unwrap_or(b'?');
+        decoded.push(if matches!(octet, b' '..=b'~') {
+            octet.into()
+        } else {
+            '?'
+        });
+        decoded.push_str(rest);
+    }
+    decoded
+}
+
+/// RFC 3461 §4: `xtext = *( xchar / hexchar )`, `hexchar` in upper case.
+fn is_xtext(text: &str) -> bool {
+    let is_xchar = |octet: u8| matches!(octet, b'!'..=b'~') && octet != b'=';
+    let is_hex = |octet: u8| octet.is_ascii_digit() || matches!(octet, b'A'..=b'F');
+    let mut parts = text.split('+');
+    let is_plain = parts.next().unwrap_or_default().bytes().all(is_xchar);
+    is_plain
+        && parts.all(|part| {
+            part.len() >= 2 && part.bytes().take(2).all(is_hex) && part.bytes().all(is_xchar)
+        })
+}
+
+impl FromStr for EnvelopeId {
+    type Err = ParseParameterError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_valid = (1..=MAX_ENVID_OCTETS).contains(&text.len()) && is_xtext(text);
+        let malformed = ParseParameterError("ENVID must be xtext of at most 100 characters");
+        is_valid.then(|| Self(text.into())).ok_or(malformed)
+    }
+}
+
+impl FromStr for OriginalRecipient {
+    type Err = ParseParameterError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_valid = text.len() <= MAX_ORCPT_OCTETS
+            && text.split_once(';').is_some_and(|(kind, address)| {
+                is_atom(kind) && !address.is_empty() && is_xtext(address)
+            });
+        let malformed =
+            ParseParameterError("ORCPT must be type;address in xtext, at most 500 characters");
+        is_valid.then(|| Self(text.into())).ok_or(malformed)
+    }
+}
+
+/// RFC 3461 §4.2: `addr-type = atom`
+fn is_atom(text: &str) -> bool {
+    let is_atext =
+        |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*-/?^_`{|}~".contains(&octet);
+    !text.is_empty() && text.bytes().all(is_atext)
+}
+
+impl FromStr for Ret {
+    type Err = ParseParameterError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_uppercase().as_str() {
+            "FULL" => Ok(Self::Full),
+            "HDRS" => Ok(Self::Headers),
+            _ => Err(ParseParameterError("RET must be FULL or HDRS")),
+        }
+    }
+}
+
+impl FromStr for Notify {
+    type Err = ParseParameterError;
+
+    /// RFC 3461 §4.1: NEVER stands alone.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.eq_ignore_ascii_case("NEVER") {
+            return Ok(Self::NEVER);
+        }
+        let mut notify = Self::NEVER;
+        for word in text.split(',') {
+            let wanted = match word.to_ascii_uppercase().as_str() {
+                "SUCCESS" => &mut notify.success,
+                "FAILURE" => &mut notify.failure,
+                "DELAY" => &mut notify.delay,
+                _ => {
+                    let text = "NOTIFY must be NEVER, or some of SUCCESS,FAILURE,DELAY";
+                    return Err(ParseParameterError(text));
+                }
+            };
+            *wanted = true;
+        }
+        Ok(notify)
+    }
+}
+
+impl FromStr for DeliverBy {
+    type Err = ParseParameterError;
+
+    /// RFC 2852 §4: `by-value = by-time ";" by-mode [by-trace]`
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let malformed = ParseParameterError("BY must be seconds;N or seconds;R, with T to trace");
+        let (seconds, mode) = text.split_once(';').ok_or(malformed)?;
+        let digits = seconds.strip_prefix(['+', '-']).unwrap_or(seconds);
+        let is_number =
+            (1..=9).contains(&digits.len()) && digits.bytes().all(|octet| octet.is_ascii_digit());
+        let seconds = seconds
+            .parse()
+            .ok()
+            .filter(|_| is_number)
+            .ok_or(malformed)?;
+        let (mode, trace) = match mode.to_ascii_uppercase().as_str() {
+            "N" => (DeliverByMode::Notify, false),
+            "NT" => (DeliverByMode::Notify, true),
+            "R" => (DeliverByMode::Return, false),
+            "RT" => (DeliverByMode::Return, true),
+            _ => return Err(malformed),
+        };
+        if mode == DeliverByMode::Return && seconds <= 0 {
+            return Err(ParseParameterError(
+                "BY with R must leave time: at least 1 second",
+            ));
+        }
+        Ok(Self {
+            seconds,
+            mode,
+            trace,
+        })
+    }
+}
+
+impl FromStr for MtPriority {
+    type Err = ParseParameterError;
+
+    /// RFC 6710 §6: `priority-value = (["-"] NZDIGIT) / "0"`
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let malformed = ParseParameterError("MT-PRIORITY must be a number from -9 to 9");
+        let digit = text.strip_prefix('-').unwrap_or(text);
+        let is_digit = matches!(digit.as_bytes(), [b'1'..=b'9']) || text == "0";
+        text.parse()
+            .ok()
+            .filter(|_| is_digit)
+            .and_then(Self::new)
+            .ok_or(malformed)
     }
 }
 
@@ -200,5 +375,111 @@ impl fmt::Display for DeliverBy {
         };
         let trace = if self.trace { "T" } else { "" };
         write!(f, "{};{mode}{trace}", self.seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xtext_is_read_and_decoded() {
+        let id: EnvelopeId = "QQ+2B314+3D".parse().expect("xtext");
+        assert_eq!(
+            (id.as_str(), id.decoded().as_str()),
+            ("QQ+2B314+3D", "QQ+314=")
+        );
+        for text in [
+            "",
+            "a=b",
+            "a+2b",
+            "a+2",
+            "a+",
+            "a b",
+            "a+GG",
+            "\u{e9}",
+            &"x".repeat(101),
+        ] {
+            assert!(text.parse::<EnvelopeId>().is_err(), "{text}");
+        }
+        let control: EnvelopeId = "a+0D+0Ab".parse().expect("xtext");
+        assert_eq!(control.decoded(), "a??b");
+    }
+
+    #[test]
+    fn original_recipients_have_a_type_and_an_address() {
+        let known: OriginalRecipient = "rfc822;a+2Bb@example.com".parse().expect("an address");
+        assert_eq!(known.address_type(), "rfc822");
+        assert_eq!(known.decoded(), "a+b@example.com");
+        assert!(
+            "utf-8;j\\x{F6}rg@example.com"
+                .parse::<OriginalRecipient>()
+                .is_ok()
+        );
+        for text in [
+            "",
+            "rfc822",
+            "rfc822;",
+            ";a@b",
+            "rfc 822;a",
+            &format!("x;{}", "y".repeat(499)),
+        ] {
+            assert!(text.parse::<OriginalRecipient>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn values_are_written_as_they_are_read() {
+        for text in ["NEVER", "SUCCESS", "FAILURE,DELAY", "SUCCESS,FAILURE,DELAY"] {
+            assert_eq!(
+                text.parse::<Notify>().map(|n| n.to_string()),
+                Ok(text.to_owned())
+            );
+        }
+        for text in ["120;R", "-5;N", "999999999;NT", "1;RT"] {
+            assert_eq!(
+                text.parse::<DeliverBy>().map(|by| by.to_string()),
+                Ok(text.to_owned())
+            );
+        }
+        for text in ["FULL", "HDRS"] {
+            assert_eq!(
+                text.parse::<Ret>().map(|ret| ret.to_string()),
+                Ok(text.to_owned())
+            );
+        }
+        for value in -9..=9 {
+            assert_eq!(
+                value
+                    .to_string()
+                    .parse::<MtPriority>()
+                    .map(MtPriority::value),
+                Ok(value)
+            );
+        }
+    }
+
+    #[test]
+    fn values_outside_the_grammar_are_refused() {
+        for text in ["", "NEVER,DELAY", "SUCCESS,", "ALWAYS", "SUCCESS FAILURE"] {
+            assert!(text.parse::<Notify>().is_err(), "{text}");
+        }
+        for text in [
+            "",
+            "120",
+            "120;",
+            "120;X",
+            "x;R",
+            "1234567890;N",
+            "+-1;N",
+            "0;R",
+            "-1;R",
+            "1;RTT",
+        ] {
+            assert!(text.parse::<DeliverBy>().is_err(), "{text}");
+        }
+        for text in ["", "10", "-10", "+1", "-0", "01", "1.0"] {
+            assert!(text.parse::<MtPriority>().is_err(), "{text}");
+        }
     }
 }

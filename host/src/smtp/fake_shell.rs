@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{AuthPolicy, BodyType, Reply, Session, SessionConfig, Step, Transaction};
+use crate::clock::Timestamp;
 
 /// The surroundings of a session and the answers the shell gives.
 #[derive(Clone, Debug)]
@@ -55,7 +56,11 @@ impl Event {
 pub(super) fn replay(script: &Script, flights: &[Vec<&[u8]>]) -> Vec<Event> {
     let mut shell = Shell {
         script,
-        session: Session::new(Arc::new(script.config.clone()), script.encrypted),
+        session: Session::new(
+            Arc::new(script.config.clone()),
+            script.encrypted,
+            Timestamp::default(),
+        ),
         events: Vec::new(),
     };
     let mut outcome = shell.run();

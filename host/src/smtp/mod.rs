@@ -4,9 +4,12 @@
 //! The shell in `submission` reads, writes, waits and answers the questions that a step asks.
 //!
 //! Standards: RFC 5321 and 6409 (submission), 4954 (AUTH), 3207 (STARTTLS), 2920 (PIPELINING),
-//! 1870 (SIZE), 6152 (8BITMIME), 2034 and 3463 (enhanced status codes).
+//! 1870 (SIZE), 6152 (8BITMIME), 3030 (CHUNKING, BINARYMIME), 6531 (SMTPUTF8), 3461 (DSN), 2852 (DELIVERBY),
+//! 4865 (FUTURERELEASE), 6710 (MT-PRIORITY), 8689 (REQUIRETLS), 9422 (LIMITS), 2034 and 3463 (enhanced
+//! status codes).
 
 mod auth;
+mod chunk;
 mod command;
 mod config;
 mod content;
@@ -22,12 +25,13 @@ mod session;
 mod state;
 #[cfg(test)]
 mod transcript;
+mod transfer;
 
 pub use self::auth::Credentials;
 pub use self::config::{AuthPolicy, SessionConfig};
 pub use self::extensions::{
     BodyType, DeliverBy, DeliverByMode, EnvelopeId, Hold, MailParameters, MtPriority, Notify,
-    OriginalRecipient, RcptParameters, Recipient, Ret,
+    OriginalRecipient, ParseParameterError, RcptParameters, Recipient, Ret,
 };
 pub use self::mailbox::{Mailbox, MailboxError, MailboxProblem};
 pub use self::reply::Reply;

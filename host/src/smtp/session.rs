@@ -8,12 +8,13 @@ use bytes::{Bytes, BytesMut};
 
 use super::auth::Credentials;
 use super::config::SessionConfig;
-use super::content::ContentEvent;
 use super::extensions::{BodyType, MailParameters, Recipient};
 use super::line::{LineEvent, LineFramer, LineLimits};
 use super::mailbox::Mailbox;
 use super::reply::Reply;
 use super::state::{Envelope, Login, Stage, State};
+use super::transfer::Skip;
+use crate::clock::Timestamp;
 
 /// The first octet of a TLS handshake record (RFC 8446 §5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -34,6 +35,9 @@ pub struct Session<U> {
     pub(super) counters: Counters,
     pub(super) input: BytesMut,
     pub(super) framer: LineFramer,
+    /// When the session began: how far ahead a message may be held is counted from here.
+    pub(super) began_at: Timestamp,
+    pub(super) skipping: Option<Skip>,
     output: Vec<u8>,
     closing: Option<Reply>,
 }
@@ -89,8 +93,8 @@ pub struct Transaction {
 }
 
 impl<U> Session<U> {
-    /// A session whose first step writes the greeting. `encrypted` tells of implicit TLS.
-    pub fn new(config: Arc<SessionConfig>, encrypted: bool) -> Self {
+    /// A session that begins `now`, whose first step writes the greeting. `encrypted` tells of implicit TLS.
+    pub fn new(config: Arc<SessionConfig>, encrypted: bool, now: Timestamp) -> Self {
         Self {
             config,
             encrypted,
@@ -98,6 +102,8 @@ impl<U> Session<U> {
             counters: Counters::default(),
             input: BytesMut::new(),
             framer: LineFramer::default(),
+            began_at: now,
+            skipping: None,
             output: Vec::new(),
             closing: None,
         }
@@ -118,6 +124,7 @@ impl<U> Session<U> {
             let step = match &self.state {
                 State::Closed => Some(Step::Close),
                 State::Connected => self.greet(),
+                _ if self.skipping.is_some() => self.skip_step(),
                 state if state.is_receiving_content() => self.content_step(),
                 state if state.awaits_answer() => self.misused(),
                 _ => self.line_step(),
@@ -173,7 +180,7 @@ impl<U> Session<U> {
 
     /// Whether content is coming in, wanted or not: another timeout applies (RFC 5321 §4.5.3.2.5).
     pub fn is_receiving_content(&self) -> bool {
-        self.state.is_receiving_content()
+        self.state.is_receiving_content() || self.skipping.is_some()
     }
 
     /// Answers [`Step::StartTls`]: what the client said before is forgotten (RFC 3207 §4.2).
@@ -282,6 +289,7 @@ impl<U> Session<U> {
     pub(super) fn close(&mut self, reply: &Reply) {
         self.reply(reply);
         self.state = State::Closed;
+        self.skipping = None;
         self.input = BytesMut::new();
     }
 
@@ -351,51 +359,6 @@ impl<U> Session<U> {
             && self.input.first() == Some(&TLS_HANDSHAKE)
     }
 
-    fn content_step(&mut self) -> Option<Step> {
-        let content = self.state.content_mut()?;
-        match content.next(&mut self.input) {
-            ContentEvent::NeedInput => Some(Step::NeedInput),
-            ContentEvent::Chunk(octets) => Some(Step::Content(octets)),
-            ContentEvent::Refused => {
-                if let Stage::Receiving(_, content) = self.take_stage() {
-                    self.set_stage(Stage::Discarding(content));
-                }
-                Some(Step::AbortContent)
-            }
-            ContentEvent::End => self.end_content(),
-            ContentEvent::Endless => {
-                self.close(&Reply::new(
-                    421,
-                    (4, 3, 4),
-                    "The refused message does not end",
-                ));
-                None
-            }
-        }
-    }
-
-    fn end_content(&mut self) -> Option<Step> {
-        match self.take_stage() {
-            Stage::Receiving(envelope, content) => {
-                self.set_stage(Stage::Deciding);
-                Some(Step::EndOfContent(
-                    envelope.into_transaction(content.size(), content.is_eight_bit()),
-                ))
-            }
-            Stage::Discarding(content) => {
-                self.counters.transactions += 1;
-                if let Some(refusal) = content.refusal() {
-                    self.reply(&refusal.reply());
-                }
-                None
-            }
-            other => {
-                self.set_stage(other);
-                None
-            }
-        }
-    }
-
     fn misused(&mut self) -> Option<Step> {
         self.misplaced("next_step");
         Some(Step::Close)
@@ -418,7 +381,7 @@ impl<U> fmt::Debug for Session<U> {
 }
 
 impl Envelope {
-    fn into_transaction(mut self, size: u64, has_eight_bit: bool) -> Transaction {
+    pub(super) fn into_transaction(mut self, size: u64, has_eight_bit: bool) -> Transaction {
         // Many clients send eight-bit content without saying so; the next hop must be told.
         if has_eight_bit && self.parameters.body == BodyType::SevenBit {
             self.parameters.body = BodyType::EightBitMime;

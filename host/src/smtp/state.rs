@@ -2,6 +2,7 @@
 //! without an authenticated user cannot be written down.
 
 use super::auth::Exchange;
+use super::chunk::Chunked;
 use super::content::ContentScanner;
 use super::extensions::{MailParameters, Recipient};
 use super::mailbox::Mailbox;
@@ -54,6 +55,10 @@ pub(super) enum Stage {
     CheckingRecipient(Envelope, Recipient),
     /// Content comes in.
     Receiving(Envelope, ContentScanner),
+    /// A chunk of content comes in.
+    ReceivingChunk(Box<Chunked>),
+    /// The next chunk is awaited.
+    BetweenChunks(Box<Chunked>),
     /// The content is refused; its end is awaited.
     Discarding(ContentScanner),
     /// The shell has the message and decides.
@@ -102,6 +107,9 @@ impl<U> State<U> {
                 | Stage::CheckingRecipient(envelope, _)
                 | Stage::Receiving(envelope, _),
             ) => Some(envelope),
+            Self::Submitting(_, Stage::ReceivingChunk(chunked) | Stage::BetweenChunks(chunked)) => {
+                Some(&chunked.envelope)
+            }
             _ => None,
         }
     }
@@ -124,7 +132,10 @@ impl<U> State<U> {
     pub(super) fn is_receiving_content(&self) -> bool {
         matches!(
             self,
-            Self::Submitting(_, Stage::Receiving(..) | Stage::Discarding(_))
+            Self::Submitting(
+                _,
+                Stage::Receiving(..) | Stage::Discarding(_) | Stage::ReceivingChunk(_)
+            )
         )
     }
 

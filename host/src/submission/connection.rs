@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 use super::authenticate::Login;
 use super::stream::Stream;
 use super::{Door, Shared};
+use crate::clock::Timestamp;
 use crate::id;
 use crate::intake::{Asked, Peer, Principal, Rejection, Spool};
 use crate::smtp::{Mailbox, Reply, Session, Step, Transaction};
@@ -59,7 +60,11 @@ pub async fn serve(
         messages: 0,
     };
     debug!(session.id = peer.session_id, client = %client, port = server_port, "session opened");
-    let session = Session::new(Arc::clone(&door.session), peer.tls.is_some());
+    let session = Session::new(
+        Arc::clone(&door.session),
+        peer.tls.is_some(),
+        Timestamp::now(),
+    );
     let mut connection = Connection {
         shared,
         door,

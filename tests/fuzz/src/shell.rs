@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::clock::Timestamp;
 use crate::smtp::{
     AuthPolicy, BodyType, Mailbox, Reply, Session, SessionConfig, Step, Transaction,
 };
@@ -109,7 +110,11 @@ pub fn replay_whole_and_cut(shell: Shell, octets: &[u8], seed: u8) {
 
 /// Feeds the pieces and returns what happened until the end, the close or the handshake.
 pub fn replay(shell: Shell, pieces: &[&[u8]]) -> Vec<Event> {
-    let session = Session::new(Arc::new(shell.config()), shell.encrypted);
+    let session = Session::new(
+        Arc::new(shell.config()),
+        shell.encrypted,
+        Timestamp::default(),
+    );
     let mut run = Run {
         shell,
         session,

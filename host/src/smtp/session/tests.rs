@@ -5,7 +5,11 @@ use super::super::transcript::cuts;
 use super::*;
 
 /// What hostile and honest clients are made of.
-const WORDS: [&[u8]; 34] = [
+const WORDS: [&[u8]; 38] = [
+    b"BDAT 5\r\n",
+    b"BDAT 2 LAST\r\n",
+    b"BDAT 0 LAST\r\n",
+    b"MAIL FROM:<a@b.example> BODY=BINARYMIME\r\n",
     b"\r\n",
     b"\r\n",
     b"\r\n",
@@ -136,7 +140,11 @@ fn count_messages(events: &[Event]) -> usize {
 }
 
 fn session() -> Session<&'static str> {
-    let mut session = Session::new(Arc::new(Script::default().config), false);
+    let mut session = Session::new(
+        Arc::new(Script::default().config),
+        false,
+        Timestamp::default(),
+    );
     assert_eq!(session.next_step(), Step::NeedInput);
     session.take_output();
     session
