@@ -133,9 +133,10 @@ impl Pace {
             Awaited::Login => self.before_login += waited,
             Awaited::Command => {}
         }
-        let whole_lines = memchr::memrchr(b'\n', octets).map(|end| end + 1);
-        self.in_line = match whole_lines {
-            Some(end) if end == octets.len() => None,
+        self.in_line = match memchr::memrchr(b'\n', octets) {
+            // A command may begin behind content, or not; it counts from its next octets.
+            _ if awaited == Awaited::Content => None,
+            Some(end) if end + 1 == octets.len() => None,
             Some(_) => Some(Duration::ZERO),
             None => Some(
                 self.in_line
@@ -258,17 +259,16 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_content_in_one_piece_is_a_line_that_begins_now() {
+    fn a_command_behind_content_counts_from_its_next_octets() {
         let mut pace = pace();
-        pace.received(Awaited::Content, 50 * SECOND, b"x\r\n.\r\nQUI");
-        assert_eq!(
-            pace.patience(Awaited::Command),
-            (60 * SECOND, Overdue::Line)
-        );
+        pace.received(Awaited::Content, 50 * SECOND, b"x\r\n.\r\nQU");
+        let patience = pace.patience(Awaited::Command);
+        assert_eq!(patience, (300 * SECOND, Overdue::Silence));
+        pace.received(Awaited::Command, SECOND, b"I");
+        let patience = pace.patience(Awaited::Command);
+        assert_eq!(patience, (60 * SECOND, Overdue::Line));
         pace.received(Awaited::Command, SECOND, b"T\r\n");
-        assert_eq!(
-            pace.patience(Awaited::Command),
-            (300 * SECOND, Overdue::Silence)
-        );
+        let patience = pace.patience(Awaited::Command);
+        assert_eq!(patience, (300 * SECOND, Overdue::Silence));
     }
 }

@@ -136,7 +136,10 @@ async fn all_messages_together_stay_within_the_memory_they_share() {
 #[tokio::test]
 async fn a_long_header_without_memory_is_not_cut_in_two() {
     let bench = Bench::with_memory(0).await;
-    let header = format!("Subject: x\r\n{}", "X-Long: header\r\n".repeat(2000));
+    let header = format!(
+        "Subject: x\r\nX-Long: {}",
+        "a folded line\r\n ".repeat(2000)
+    );
     let mut spool = bench.spool();
     let refused = spool.push(header.as_bytes()).await;
     assert!(matches!(refused, Err(SpoolError::Memory)), "{refused:?}");
