@@ -11,10 +11,16 @@ const FROM: &str = "orders@example.com";
 const TO: &str = "customer@example.net";
 /// A session that is cut must end within this time: far below every usual limit.
 const SOON: Duration = Duration::from_secs(20);
+/// What the next hop keeps of a message: all of the largest one here.
+const KEPT_OCTETS: usize = 1024 * 1024;
 
 /// A relay with these tables in its config, a user of it, and its next hop.
 fn relay(tables: &str) -> (Sink, Relay, User) {
-    let sink = Sink::start(Script::reading()).expect("a port");
+    let script = Script {
+        keep: KEPT_OCTETS,
+        ..Script::reading()
+    };
+    let sink = Sink::start(script).expect("a port");
     let relay = Relay::start(&Setup::smarthost(sink.port()).with(tables));
     let user = relay.add_shop_user(&[]);
     (sink, relay, user)
@@ -76,7 +82,7 @@ fn guessing_is_slowed_alike_for_users_that_exist_and_that_do_not() {
          [submission.logins]\nfree-failures = 2\nfirst-delay-ms = 300\nmax-user-delay-s = 1\n\
          max-delay-s = 0\n",
     );
-    let mut guess = |name: &str| {
+    let guess = |name: &str| {
         let mut client = relay.connect();
         client.ehlo();
         (0..5)
