@@ -114,7 +114,7 @@ fn guessing_is_slowed_alike_for_users_that_exist_and_that_do_not() {
 }
 
 #[test]
-fn many_failures_raise_one_alert_and_block_the_address_but_no_remembered_login() {
+fn many_failures_raise_one_alert_and_block_the_address_but_end_no_session() {
     let (_sink, relay, user) = relay(
         "\n[smtp]\nmax-failed-logins = 100\n\
          [submission.logins]\nfirst-delay-ms = 0\nalert-after = 3\nblock-after = 6\n",
