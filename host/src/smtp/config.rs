@@ -62,6 +62,9 @@ pub struct SessionConfig {
     /// Seconds that a message may be held before it is sent (RFC 4865). Default 2,592,000 (30 days);
     /// 0 does not offer it.
     pub max_hold_s: u64,
+    /// Recipients per session: a session that has had so many begins no further message. Default
+    /// 10,000: a newsletter connects again now and then.
+    pub max_session_recipients: usize,
 }
 
 impl Default for SessionConfig {
@@ -82,6 +85,7 @@ impl Default for SessionConfig {
             max_commands_between_messages: 1000,
             max_transactions: 1000,
             max_hold_s: 30 * 86_400,
+            max_session_recipients: 10_000,
         }
     }
 }
