@@ -1,0 +1,61 @@
+//! The server side: the certificate that clients are shown.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::{TlsError, certificates, provider};
+
+/// The server side: shows the certificate chain of `certificate`.
+///
+/// # Errors
+/// When a file cannot be read, or the key does not belong to the certificate.
+pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = certificates(certificate)?;
+    let private_key = PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::Pem {
+        what: "a private key",
+        path: key.to_owned(),
+        source,
+    })?;
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Setup)?
+        .with_no_client_auth()
+        .with_single_cert(chain, private_key)
+        .map_err(|source| TlsError::Mismatch {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+            source,
+        })?;
+    Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::tls::{scratch, self_signed};
+
+    #[test]
+    fn a_key_of_another_certificate_is_refused() {
+        let (one, other) = (scratch(), scratch());
+        let mine = self_signed(&one, "a.example").expect("a plain name");
+        let theirs = self_signed(&other, "b.example").expect("a plain name");
+        let refused = server_config(&mine.certificate, &theirs.key);
+        assert!(matches!(refused, Err(TlsError::Mismatch { .. })));
+    }
+
+    #[test]
+    fn a_file_without_a_certificate_is_named() {
+        let dir = scratch();
+        let empty = dir.join("empty.pem");
+        fs::write(&empty, "").expect("the temporary folder is writable");
+        let error = server_config(&empty, &empty).expect_err("it is empty");
+        assert!(error.to_string().contains("empty.pem"), "{error}");
+        assert!(!error.hint().is_empty());
+    }
+}
