@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use rustls::pki_types::pem;
 
+use crate::clock::Timestamp;
+
 /// Why TLS could not be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -33,6 +35,14 @@ pub enum TlsError {
         key: PathBuf,
         /// The cause.
         source: rustls::Error,
+    },
+    /// The certificate is not valid any more.
+    #[error("the certificate {} has expired: it was valid until {since}", path.display())]
+    Expired {
+        /// The certificate file.
+        path: PathBuf,
+        /// When it ended.
+        since: Timestamp,
     },
     /// The system has no certificate authorities installed.
     #[error("no trusted certificate authority was found on this system")]
@@ -68,6 +78,7 @@ impl TlsError {
             Self::Mismatch { .. } => {
                 "the key must belong to the first certificate of the file; the chain follows it"
             }
+            Self::Expired { .. } => "renew it, and put the new chain and key in its place",
             Self::NoRoots => "install the package ca-certificates, or set delivery.ca-file",
             Self::SelfSigned { .. } => {
                 "set `hostname` to a plain domain name, or configure a certificate"

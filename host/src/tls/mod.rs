@@ -3,9 +3,11 @@
 //! Every configuration names its cryptography provider (aws-lc-rs), so that no process-wide default
 //! can surprise it. TLS 1.2 and 1.3 alone are spoken (RFC 8996).
 
+mod certificates;
 mod client;
 mod config;
 mod error;
+mod loaded;
 mod self_signed;
 mod server;
 
@@ -16,9 +18,11 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+pub use self::certificates::Certificates;
 pub use self::client::{Roots, Verification, client_config};
-pub use self::config::Config;
+pub use self::config::{Config, MinVersion, Pair};
 pub use self::error::TlsError;
+pub use self::loaded::{Facts, Loaded};
 pub use self::self_signed::{SelfSigned, self_signed};
 pub use self::server::server_config;
 

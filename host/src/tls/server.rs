@@ -1,36 +1,19 @@
-//! The server side: the certificate that clients are shown.
+//! The server side for one certificate that never changes.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
 
-use super::{TlsError, certificates, provider};
+use super::{Certificates, Loaded, MinVersion, TlsError};
 
-/// The server side: shows the certificate chain of `certificate`.
+/// Shows the certificate chain of `certificate`.
 ///
 /// # Errors
 /// When a file cannot be read, or the key does not belong to the certificate.
 pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain = certificates(certificate)?;
-    let private_key = PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::Pem {
-        what: "a private key",
-        path: key.to_owned(),
-        source,
-    })?;
-    let config = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(TlsError::Setup)?
-        .with_no_client_auth()
-        .with_single_cert(chain, private_key)
-        .map_err(|source| TlsError::Mismatch {
-            certificate: certificate.to_owned(),
-            key: key.to_owned(),
-            source,
-        })?;
-    Ok(Arc::new(config))
+    let loaded = Loaded::read(certificate, key)?;
+    Certificates::new(loaded.key).server_config(MinVersion::Tls12)
 }
 
 #[cfg(test)]
