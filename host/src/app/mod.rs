@@ -24,7 +24,7 @@ use crate::shutdown::Shutdown;
 use crate::smtp::{AuthPolicy, SessionConfig};
 use crate::store::{QueueLock, Store};
 use crate::submission::{Door, Rooms, Submission};
-use crate::tls;
+use crate::tls::{self, Certificates, Loaded, MinVersion};
 
 /// How long sessions and deliveries may take to end after the shutdown is announced.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
@@ -37,6 +37,8 @@ pub struct App {
     pub scheduler: Scheduler,
     /// For looking at what is kept.
     pub store: Store,
+    /// What clients are shown, to be replaced at any time; none when no listener encrypts.
+    pub certificates: Option<Certificates>,
     shutdown: Shutdown,
     tasks: JoinSet<()>,
     _lock: QueueLock,
@@ -54,7 +56,8 @@ impl App {
         let store = Store::open(&config.store).await?;
         let lock = store.lock_queue()?;
         store.discard_orphaned_chunks().await?;
-        let acceptor = acceptor(config)?;
+        let certificates = certificates(config)?;
+        let acceptor = acceptor(certificates.as_ref())?;
         let opened = open(bound)?;
         let shutdown = Shutdown::new();
         let ids = Arc::new(QueueIds::after(store.newest_message().await?));
@@ -86,6 +89,7 @@ impl App {
             addresses,
             scheduler,
             store,
+            certificates,
             shutdown,
             tasks,
             _lock: lock,
@@ -131,26 +135,35 @@ fn raise_descriptor_limit() {
     }
 }
 
-fn acceptor(config: &Config) -> Result<Option<TlsAcceptor>, StartError> {
-    if config
-        .listener
-        .iter()
-        .all(|listener| listener.tls == TlsMode::None)
-    {
+/// What clients are shown; none when no listener encrypts.
+fn certificates(config: &Config) -> Result<Option<Certificates>, StartError> {
+    let listeners = &config.listener;
+    if listeners.iter().all(|one| one.tls == TlsMode::None) {
         return Ok(None);
     }
-    let server = match (&config.tls.certificate, &config.tls.key) {
-        (Some(certificate), Some(key)) => tls::server_config(certificate, key)?,
-        _ => self_signed(config)?,
+    let default = match config.tls.default_pair() {
+        Some(pair) => Loaded::read(&pair.certificate, &pair.key)?,
+        None => self_signed(config)?,
     };
-    Ok(Some(TlsAcceptor::from(server)))
+    let additional = config.tls.additional.iter();
+    let additional = additional
+        .map(|pair| Loaded::read(&pair.certificate, &pair.key))
+        .collect::<Result<Vec<_>, _>>()?;
+    let certificates = Certificates::new(default.key);
+    certificates.replace_additional(additional);
+    Ok(Some(certificates))
 }
 
-fn self_signed(config: &Config) -> Result<Arc<rustls::ServerConfig>, StartError> {
+fn self_signed(config: &Config) -> Result<Loaded, StartError> {
     let made = tls::self_signed(&config.data_folder(), &config.hostname)?;
     let certificate = made.certificate.display();
     warn!(%certificate, "clients are shown a self-signed certificate; set tls.certificate and tls.key");
-    Ok(tls::server_config(&made.certificate, &made.key)?)
+    Ok(Loaded::read(&made.certificate, &made.key)?)
+}
+
+fn acceptor(certificates: Option<&Certificates>) -> Result<Option<TlsAcceptor>, StartError> {
+    let config = certificates.map(|shown| shown.server_config(MinVersion::default()));
+    Ok(config.transpose()?.map(TlsAcceptor::from))
 }
 
 fn submission(

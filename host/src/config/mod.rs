@@ -153,14 +153,7 @@ impl Config {
         let folder = self.folder.clone();
         self.store.url = store_url(&folder, &self.store.url);
         self.delivery.maildir = folder.join(&self.delivery.maildir);
-        for path in [
-            &mut self.tls.certificate,
-            &mut self.tls.key,
-            &mut self.delivery.ca_file,
-        ]
-        .into_iter()
-        .flatten()
-        {
+        for path in self.tls.paths_mut().chain(&mut self.delivery.ca_file) {
             *path = folder.join(&*path);
         }
     }
