@@ -1,0 +1,76 @@
+// Runs inside Thunderbird: writes a message in a compose window, presses Send, and answers with what was shown.
+const [mail, done] = arguments;
+const { MailServices } = ChromeUtils.importESModule('resource:///modules/MailServices.sys.mjs');
+const dialogs = [];
+
+// A dialog is read as a person reads it, and then closed by its last choice: Cancel, or OK when it is alone.
+function watchDialogs() {
+  Services.obs.addObserver((dialog) => {
+    const text = dialog.document.getElementById('infoBody').textContent;
+    const box = dialog.document.querySelector('dialog');
+    dialogs.push(`${dialog.document.title}: ${text}`.trim());
+    const cancel = box.getButton('cancel');
+    (cancel && !cancel.hidden ? cancel : box.getButton('accept')).click();
+  }, 'common-dialog-loaded');
+}
+
+async function rememberPassword() {
+  const login = Cc['@mozilla.org/login-manager/loginInfo;1'].createInstance(Ci.nsILoginInfo);
+  login.init(mail.server, null, mail.server, mail.username, mail.password, '', '');
+  await Services.logins.addLoginAsync(login);
+}
+
+function fields() {
+  const fields = Cc['@mozilla.org/messengercompose/composefields;1'].createInstance(Ci.nsIMsgCompFields);
+  fields.to = mail.to;
+  fields.subject = mail.subject;
+  fields.body = mail.text;
+  fields.priority = mail.priority;
+  if (mail.attachment) {
+    const file = Cc['@mozilla.org/file/local;1'].createInstance(Ci.nsIFile);
+    file.initWithPath(mail.attachment);
+    const attachment = Cc['@mozilla.org/messengercompose/attachment;1'].createInstance(Ci.nsIMsgAttachment);
+    attachment.url = Services.io.newFileURI(file).spec;
+    attachment.name = file.leafName;
+    attachment.size = file.fileSize;
+    fields.addAttachment(attachment);
+  }
+  return fields;
+}
+
+async function composeWindow() {
+  const params = Cc['@mozilla.org/messengercompose/composeparams;1'].createInstance(Ci.nsIMsgComposeParams);
+  params.identity = MailServices.accounts.allIdentities[0];
+  params.format = Ci.nsIMsgCompFormat.PlainText;
+  params.composeFields = fields();
+  const opened = new Promise((resolve) => {
+    Services.ww.registerNotification(function watch(window, topic) {
+      if (topic !== 'domwindowopened') return;
+      window.addEventListener('compose-editor-ready', () => {
+        Services.ww.unregisterNotification(watch);
+        resolve(window);
+      }, { once: true });
+    });
+  });
+  MailServices.compose.OpenComposeWindowWithParams(null, params);
+  return opened;
+}
+
+// A sent message closes its window; one that was not sent stays open behind its dialog.
+async function send(window) {
+  const closed = new Promise((resolve) => window.addEventListener('unload', () => resolve(true), { once: true }));
+  const failed = new Promise((resolve) => window.addEventListener('aftersend', (event) => {
+    if (!Components.isSuccessCode(event.detail)) resolve(false);
+  }, { once: true }));
+  window.goDoCommand('cmd_sendNow');
+  return Promise.race([closed, failed]);
+}
+
+async function run() {
+  watchDialogs();
+  await rememberPassword();
+  const window = await composeWindow();
+  return { sent: await send(window), dialogs };
+}
+
+run().then(done, (error) => done({ sent: false, dialogs: [...dialogs, `${error}\n${error.stack}`] }));
