@@ -16,4 +16,5 @@ mod phpmailer;
 mod python;
 mod swaks;
 mod symfony_mailer;
+mod thunderbird;
 mod wordpress;

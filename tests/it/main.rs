@@ -1,7 +1,6 @@
 //! The system tests: the built binary over real sockets. One module for each room of the host.
 
 mod cli;
-mod clients;
 mod config;
 mod delivery;
 mod durability;

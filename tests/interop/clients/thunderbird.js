@@ -63,7 +63,11 @@ async function send(window) {
     if (!Components.isSuccessCode(event.detail)) resolve(false);
   }, { once: true }));
   window.goDoCommand('cmd_sendNow');
-  return Promise.race([closed, failed]);
+  const late = new Promise((resolve) => window.setTimeout(() => {
+    for (const w of Services.wm.getEnumerator(null)) dialogs.push('WINDOW ' + w.location.href + ' ' + w.document.title + ' ' + (w.document.querySelector('#infoBody')?.textContent) + ' ' + [...(w.gDialogBox?._dialog ? [w.gDialogBox._dialog._frame.contentDocument.getElementById('infoBody')?.textContent] : [])]);
+    resolve(false);
+  }, 15000));
+  return Promise.race([closed, failed, late]);
 }
 
 async function run() {
