@@ -115,10 +115,7 @@ pub fn the_user_sees_why_a_sender_is_refused(client: &Client) {
          set the MAIL FROM address to one of these",
         desk.user.username
     );
-    fails_with(
-        &shown,
-        &[&["550", reason.as_str()], client.refused].concat(),
-    );
+    fails_with(&shown, &[&[reason.as_str()], client.refused].concat());
     assert!(desk.is_empty());
 }
 

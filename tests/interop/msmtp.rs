@@ -6,7 +6,10 @@ const MSMTP: Client = Client {
     name: "msmtp",
     needs: &["bash", "msmtp"],
     command: || recipe("bash", "msmtp.sh"),
-    refused: &["envelope from address boss@example.net not accepted"],
+    refused: &[
+        "envelope from address boss@example.net not accepted",
+        "550 5.7.1",
+    ],
     wrong_password: &["535 5.7.8", "authentication failed"],
 };
 

@@ -10,7 +10,10 @@ const PHPMAILER: Client = Client {
     name: "PHPMailer",
     needs: &["php", AUTOLOAD],
     command,
-    refused: &["The following From address failed: boss@example.net"],
+    refused: &[
+        "The following From address failed: boss@example.net",
+        ",550,5.7.1",
+    ],
     // It keeps the server's reply for its debug output.
     wrong_password: &["not sent: SMTP Error: Could not authenticate."],
 };

@@ -6,7 +6,7 @@ const SWAKS: Client = Client {
     name: "swaks",
     needs: &["bash", "swaks"],
     command: || recipe("bash", "swaks.sh"),
-    refused: &["5.7.1"],
+    refused: &["550 5.7.1"],
     wrong_password: &["535 5.7.8", "No authentication type succeeded"],
 };
 

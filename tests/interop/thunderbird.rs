@@ -8,8 +8,13 @@ const THUNDERBIRD: Client = Client {
     name: "Thunderbird",
     needs: &["thunderbird", "python3"],
     command,
-    refused: &["An error occurred while sending mail"],
-    wrong_password: &["failed"],
+    refused: &[
+        "Send Message Error: Sending of the message failed. An error occurred while sending mail. The mail server responded: boss@",
+    ],
+    wrong_password: &[
+        "Login to server localhost with username s",
+        "Please check the password",
+    ],
 };
 
 fn command() -> Command {

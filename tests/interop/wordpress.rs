@@ -14,7 +14,10 @@ const WORDPRESS: Client = Client {
         ),
     ],
     command,
-    refused: &["mail not sent: The following From address failed: boss@example.net"],
+    refused: &[
+        "mail not sent: The following From address failed: boss@example.net",
+        ",550,5.7.1",
+    ],
     wrong_password: &["mail not sent: SMTP Error: Could not authenticate."],
 };
 

@@ -4,14 +4,16 @@ const { MailServices } = ChromeUtils.importESModule('resource:///modules/MailSer
 const dialogs = [];
 
 // A dialog is read as a person reads it, and then closed by its last choice: Cancel, or OK when it is alone.
+// The one that says that sending failed is the last.
 function watchDialogs() {
-  Services.obs.addObserver((dialog) => {
-    const text = dialog.document.getElementById('infoBody').textContent;
+  return new Promise((failed) => Services.obs.addObserver((dialog) => {
+    const { title } = dialog.document;
+    dialogs.push(`${title}: ${dialog.document.getElementById('infoBody').textContent}`);
     const box = dialog.document.querySelector('dialog');
-    dialogs.push(`${dialog.document.title}: ${text}`.trim());
     const cancel = box.getButton('cancel');
     (cancel && !cancel.hidden ? cancel : box.getButton('accept')).click();
-  }, 'common-dialog-loaded');
+    if (title === 'Send Message Error') failed(false);
+  }, 'common-dialog-loaded'));
 }
 
 async function rememberPassword() {
@@ -57,24 +59,13 @@ async function composeWindow() {
 }
 
 // A sent message closes its window; one that was not sent stays open behind its dialog.
-async function send(window) {
-  const closed = new Promise((resolve) => window.addEventListener('unload', () => resolve(true), { once: true }));
-  const failed = new Promise((resolve) => window.addEventListener('aftersend', (event) => {
-    if (!Components.isSuccessCode(event.detail)) resolve(false);
-  }, { once: true }));
-  window.goDoCommand('cmd_sendNow');
-  const late = new Promise((resolve) => window.setTimeout(() => {
-    for (const w of Services.wm.getEnumerator(null)) dialogs.push('WINDOW ' + w.location.href + ' ' + w.document.title + ' ' + (w.document.querySelector('#infoBody')?.textContent) + ' ' + [...(w.gDialogBox?._dialog ? [w.gDialogBox._dialog._frame.contentDocument.getElementById('infoBody')?.textContent] : [])]);
-    resolve(false);
-  }, 15000));
-  return Promise.race([closed, failed, late]);
-}
-
 async function run() {
-  watchDialogs();
+  const failed = watchDialogs();
   await rememberPassword();
   const window = await composeWindow();
-  return { sent: await send(window), dialogs };
+  const closed = new Promise((resolve) => window.addEventListener('unload', () => resolve(true), { once: true }));
+  window.goDoCommand('cmd_sendNow');
+  return { sent: await Promise.race([closed, failed]), dialogs };
 }
 
 run().then(done, (error) => done({ sent: false, dialogs: [...dialogs, `${error}\n${error.stack}`] }));
