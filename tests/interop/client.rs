@@ -38,7 +38,7 @@ pub struct Mail {
 }
 
 /// How a client is asked to connect.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Login<'a> {
     pub security: Security,
     /// `plain` or `login`; empty leaves it to the client. Some cannot be asked.
@@ -101,8 +101,8 @@ impl Client {
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.push_str(&String::from_utf8_lossy(&output.stderr));
         println!(
-            "--- {}, {login:?}, from {} ---\n{text}",
-            self.name, mail.from
+            "--- {}, {:?} {}, from {} ---\n{text}",
+            self.name, login.security, login.mechanism, mail.from
         );
         Shown {
             code: output.status.code(),

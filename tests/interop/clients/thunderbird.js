@@ -1,7 +1,16 @@
 // Runs inside Thunderbird: writes a message in a compose window, presses Send, and answers with what was shown.
 const [mail, done] = arguments;
 const { MailServices } = ChromeUtils.importESModule('resource:///modules/MailServices.sys.mjs');
+const { setTimeout } = ChromeUtils.importESModule('resource://gre/modules/Timer.sys.mjs');
 const dialogs = [];
+let step = 'the start';
+
+// Answers with what was being waited for, before the remote control gives up without a word.
+const LIMIT_MS = 40_000;
+const limit = new Promise((_, reject) => setTimeout(() => {
+  const windows = [...Services.wm.getEnumerator(null)].map((it) => `${it.location.href} (${it.document.readyState})`);
+  reject(new Error(`waited in vain for ${step}; windows: ${windows.join(', ')}`));
+}, LIMIT_MS));
 
 // A dialog is read as a person reads it, and then closed by its last choice: Cancel, or OK when it is alone.
 // The one that says that sending failed is the last.
@@ -58,14 +67,30 @@ async function composeWindow() {
   return opened;
 }
 
+// Send is grey until the window has taken in its recipients.
+async function sendable(window) {
+  for (let tries = 0; tries < 600; tries++) {
+    const controller = window.document.commandDispatcher.getControllerForCommand('cmd_sendNow');
+    if (controller?.isCommandEnabled('cmd_sendNow')) return;
+    await new Promise((resolve) => window.setTimeout(resolve, 50));
+  }
+  throw new Error('the Send button stayed grey');
+}
+
 // A sent message closes its window; one that was not sent stays open behind its dialog.
 async function run() {
   const failed = watchDialogs();
+  step = 'the password store';
   await rememberPassword();
+  step = 'the compose window';
   const window = await composeWindow();
+  step = 'the Send button, which is grey';
+  await sendable(window);
+  step = 'the end of sending';
   const closed = new Promise((resolve) => window.addEventListener('unload', () => resolve(true), { once: true }));
   window.goDoCommand('cmd_sendNow');
   return { sent: await Promise.race([closed, failed]), dialogs };
 }
 
-run().then(done, (error) => done({ sent: false, dialogs: [...dialogs, `${error}\n${error.stack}`] }));
+Promise.race([run(), limit])
+  .then(done, (error) => done({ sent: false, dialogs: [...dialogs, `${error}\n${error.stack}`] }));

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -130,6 +131,8 @@ def drive(marionette):
     return marionette.call("WebDriver:ExecuteAsyncScript", script=script, args=[mail], sandbox="system")["value"]
 
 
+# Whoever ends this script ends Thunderbird with it.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
 profile = Path(tempfile.mkdtemp(prefix="thunderbird-"))
 port = free_port()
 process = start(profile, port)
