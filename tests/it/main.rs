@@ -2,7 +2,6 @@
 
 mod abuse;
 mod cli;
-mod clients;
 mod config;
 mod delivery;
 mod durability;
