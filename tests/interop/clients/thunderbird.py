@@ -92,10 +92,12 @@ def free_port():
 def start(profile, port):
     (profile / "user.js").write_text(preferences(port))
     command = ["thunderbird", "--headless", "--marionette", "--remote-allow-system-access", "--no-remote"]
+    # Messages on their way out have names of their own only within one folder for temporary files.
+    environment = {**setting, "MOZ_HEADLESS": "1", "HOME": str(profile), "TMPDIR": str(profile)}
     with open(profile / "output", "wb") as output:
         return subprocess.Popen(
             [*command, "--profile", str(profile)],
-            env={**setting, "MOZ_HEADLESS": "1", "HOME": str(profile)},
+            env=environment,
             stdout=output,
             stderr=output,
         )
