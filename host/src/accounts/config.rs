@@ -12,6 +12,9 @@ pub struct Config {
     pub iterations: u32,
     /// Lanes of one hash. Default 1: passwords are verified beside one another instead.
     pub parallelism: u32,
+    /// Iterations of a SCRAM verifier (RFC 7677). Default 10,000, at least 4,096: generated passwords have
+    /// 130 random bits, and a client computes all of them at each login.
+    pub scram_iterations: u32,
     /// Hashes computed at the same time. Default 2: enough for logins, and guessing cannot take every
     /// processor or more than 2 times `memory-kib`.
     pub concurrent_hashes: usize,
@@ -31,6 +34,7 @@ impl Default for Config {
             memory_kib: 19_456,
             iterations: 2,
             parallelism: 1,
+            scram_iterations: 10_000,
             concurrent_hashes: 2,
             wait_s: 10,
             cache_ttl_s: 300,

@@ -4,6 +4,7 @@ mod config;
 pub mod entries;
 mod explain;
 pub mod password;
+pub mod scram;
 pub mod verifier;
 
 pub use self::config::Config;
@@ -65,6 +66,8 @@ pub struct User {
     pub credential_version: i64,
     /// The argon2id hash in PHC form.
     pub password_hash: Secret<String>,
+    /// What SCRAM judges proofs by (RFC 5803); none when the password is older than SCRAM here.
+    pub scram_verifier: Option<Secret<String>>,
     /// When it was made.
     pub created_at: Timestamp,
 }

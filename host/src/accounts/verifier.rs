@@ -115,6 +115,11 @@ impl Verifier {
         Ok(false)
     }
 
+    /// What credentials may cost.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Forgets what was verified for a user, so that the next login is computed again.
     pub fn forget(&self, user_id: i64) {
         self.verified.entries.lock().remove(&user_id);

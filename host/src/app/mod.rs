@@ -69,7 +69,7 @@ impl App {
             hostname: config.hostname.clone(),
         });
         let intake = intake(config, &store, policies, ids);
-        let submission = submission(config, intake, &store, &scheduler, &shutdown);
+        let submission = submission(config, intake, &store, &scheduler, &shutdown).await?;
         let mut tasks = JoinSet::new();
         let mut addresses = Vec::new();
         for (listener, ports) in config.listener.iter().zip(opened) {
@@ -166,21 +166,23 @@ fn acceptor(certificates: Option<&Certificates>) -> Result<Option<TlsAcceptor>, 
     Ok(config.transpose()?.map(TlsAcceptor::from))
 }
 
-fn submission(
+async fn submission(
     config: &Config,
     intake: Intake,
     store: &Store,
     scheduler: &Scheduler,
     shutdown: &Shutdown,
-) -> Submission {
+) -> Result<Submission, StartError> {
     let rooms = Rooms {
         intake,
         directory: Directory::new(store.clone()),
         verifier: Verifier::new(config.accounts.clone()),
         scheduler: scheduler.clone(),
         store: store.clone(),
+        salt_key: store.salt_key().await?,
     };
-    Submission::new(config.submission.clone(), rooms, shutdown.clone())
+    let config = config.submission.clone();
+    Ok(Submission::new(config, rooms, shutdown.clone()))
 }
 
 fn intake(config: &Config, store: &Store, policies: Arc<PolicySet>, ids: Arc<QueueIds>) -> Intake {

@@ -1,13 +1,18 @@
-//! AUTH PLAIN (RFC 4616) and AUTH LOGIN as SASL exchanges over SMTP (RFC 4954).
+//! AUTH PLAIN (RFC 4616), LOGIN and SCRAM (RFC 7677) as SASL exchanges over SMTP (RFC 4954).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::reply::Reply;
+use super::scram::{Challenge, ClientFirst, Defect, ScramVerifier};
 use crate::secret::Secret;
 
-/// The mechanisms, as EHLO lists them.
-pub(super) const MECHANISMS: &str = "PLAIN LOGIN";
+/// The mechanisms, as EHLO lists them, the best first: clients that know it show no password.
+pub(super) const MECHANISMS: &str = "SCRAM-SHA-256 PLAIN LOGIN";
+/// Likewise, where the channel can be bound to (RFC 5802 §6).
+pub(super) const MECHANISMS_WITH_BINDING: &str = "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN";
+const SCRAM: &str = "SCRAM-SHA-256";
+const SCRAM_PLUS: &str = "SCRAM-SHA-256-PLUS";
 /// `Username:` in base64.
 const USERNAME_CHALLENGE: &str = "VXNlcm5hbWU6";
 /// `Password:` in base64.
@@ -16,35 +21,81 @@ const PASSWORD_CHALLENGE: &str = "UGFzc3dvcmQ6";
 /// What a client gave to log in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// `PLAIN` or `LOGIN`.
+    /// `PLAIN`, `LOGIN`, `SCRAM-SHA-256` or `SCRAM-SHA-256-PLUS`.
     pub mechanism: &'static str,
     /// The authentication identity; not empty, and without NUL.
     pub username: String,
-    /// The password.
-    pub password: Secret<String>,
+    /// What shall show that it is true.
+    pub evidence: Evidence,
+}
+
+/// What a client shows for its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// The password itself, to be compared.
+    Password(Secret<String>),
+    /// A proof, judged by the verifier that the shell gave for this version of the user's credential.
+    Proof {
+        /// Whether it holds.
+        is_right: bool,
+        /// What [`VerifierFound::version`] said.
+        version: i64,
+    },
+}
+
+/// The shell's answer about a user name: a verifier, also where there is no such user.
+#[derive(Clone, Debug)]
+pub struct VerifierFound {
+    /// What its proof is judged by.
+    pub verifier: ScramVerifier,
+    /// The version of the user's credential; 0 without one.
+    pub version: i64,
+    /// Random printable characters without a comma.
+    pub nonce: String,
 }
 
 /// What the client is to say next.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Exchange {
     Plain,
     LoginUsername,
-    LoginPassword { username: String },
+    LoginPassword {
+        username: String,
+    },
+    ScramFirst {
+        is_plus: bool,
+    },
+    ScramFinal {
+        mechanism: &'static str,
+        challenge: Box<Challenge>,
+        version: i64,
+    },
+    /// The client is to acknowledge the server's signature (RFC 4954 §4: with an empty response).
+    ScramEnd(Credentials),
 }
 
 /// What an AUTH command or a response came to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Progress {
     /// The client is to answer a challenge.
     Challenge(Exchange, Reply),
+    /// The verifier of this user is needed.
+    LookUp(LookedUp),
     /// All is said.
     Complete(Credentials),
     /// The exchange is over.
     Failed(Reply),
 }
 
-/// Begins an exchange with what follows AUTH.
-pub(super) fn begin(argument: &str) -> Progress {
+/// A SCRAM exchange that waits for the verifier of its user.
+#[derive(Debug)]
+pub(super) struct LookedUp {
+    mechanism: &'static str,
+    first: ClientFirst,
+}
+
+/// Begins an exchange with what follows AUTH. `binding` is the channel's, when there is one to bind to.
+pub(super) fn begin(argument: &str, binding: Option<&[u8]>) -> Progress {
     let (mechanism, initial_response) = match argument.split_once(' ') {
         Some((mechanism, response)) => (mechanism, Some(response.trim_start_matches(' '))),
         None => (argument, None),
@@ -53,13 +104,15 @@ pub(super) fn begin(argument: &str) -> Progress {
         "" => return Progress::Failed(Reply::new(501, (5, 5, 4), "Syntax: AUTH mechanism")),
         "PLAIN" => Exchange::Plain,
         "LOGIN" => Exchange::LoginUsername,
+        SCRAM => Exchange::ScramFirst { is_plus: false },
+        SCRAM_PLUS if binding.is_some() => Exchange::ScramFirst { is_plus: true },
         _ => return Progress::Failed(unknown_mechanism()),
     };
     match initial_response {
         None => exchange.challenge(),
         // RFC 4954 §4: a single equals sign is an empty initial response.
-        Some("=") => exchange.respond(b""),
-        Some(response) => exchange.respond(response.as_bytes()),
+        Some("=") => exchange.respond(b"", binding),
+        Some(response) => exchange.respond(response.as_bytes(), binding),
     }
 }
 
@@ -71,16 +124,16 @@ fn unknown_mechanism() -> Reply {
 impl Exchange {
     fn challenge(self) -> Progress {
         let text = match self {
-            // RFC 4954 §4: PLAIN has no challenge; the reply is `334` and a space.
-            Self::Plain => "",
             Self::LoginUsername => USERNAME_CHALLENGE,
             Self::LoginPassword { .. } => PASSWORD_CHALLENGE,
+            // RFC 4954 §4: the client speaks first; the reply is `334` and a space.
+            _ => "",
         };
         Progress::Challenge(self, Reply::bare(334, text))
     }
 
     /// Takes the client's next response, in base64.
-    pub(super) fn respond(self, response: &[u8]) -> Progress {
+    pub(super) fn respond(self, response: &[u8], binding: Option<&[u8]>) -> Progress {
         // RFC 4954 §4: a single asterisk cancels the exchange.
         if response == b"*" {
             return Progress::Failed(Reply::new(501, (5, 7, 0), "Authentication cancelled"));
@@ -95,6 +148,14 @@ impl Exchange {
             Self::Plain => plain(&text),
             Self::LoginUsername => login_username(text),
             Self::LoginPassword { username } => login_password(username, text),
+            Self::ScramFirst { is_plus } => scram_first(&text, is_plus, binding),
+            Self::ScramFinal {
+                mechanism,
+                challenge,
+                version,
+            } => scram_final(&text, mechanism, &challenge, version),
+            Self::ScramEnd(credentials) if text.is_empty() => Progress::Complete(credentials),
+            Self::ScramEnd(_) => Progress::Failed(malformed("The last response must be empty")),
         }
     }
 }
@@ -120,7 +181,7 @@ fn plain(message: &str) -> Progress {
     Progress::Complete(Credentials {
         mechanism: "PLAIN",
         username: username.to_owned(),
-        password: Secret::new(password.to_owned()),
+        evidence: Evidence::Password(Secret::new(password.to_owned())),
     })
 }
 
@@ -138,8 +199,78 @@ fn login_password(username: String, password: String) -> Progress {
     Progress::Complete(Credentials {
         mechanism: "LOGIN",
         username,
-        password: Secret::new(password),
+        evidence: Evidence::Password(Secret::new(password)),
     })
+}
+
+fn scram_first(message: &str, is_plus: bool, binding: Option<&[u8]>) -> Progress {
+    let mechanism = if is_plus { SCRAM_PLUS } else { SCRAM };
+    match ClientFirst::parse(message, is_plus, binding) {
+        Ok(first) => Progress::LookUp(LookedUp { mechanism, first }),
+        Err(defect) => Progress::Failed(defect.reply()),
+    }
+}
+
+impl LookedUp {
+    /// Whose verifier is needed.
+    pub(super) fn username(&self) -> &str {
+        &self.first.username
+    }
+
+    /// Goes on with the server's first message.
+    pub(super) fn found(self, found: VerifierFound) -> Progress {
+        let VerifierFound {
+            verifier,
+            version,
+            nonce,
+        } = found;
+        let (challenge, message) = self.first.challenge(verifier, &nonce);
+        let exchange = Exchange::ScramFinal {
+            mechanism: self.mechanism,
+            challenge: Box::new(challenge),
+            version,
+        };
+        Progress::Challenge(exchange, Reply::bare(334, STANDARD.encode(message)))
+    }
+}
+
+fn scram_final(
+    message: &str,
+    mechanism: &'static str,
+    challenge: &Challenge,
+    version: i64,
+) -> Progress {
+    let signature = match challenge.judge(message) {
+        Ok(signature) => signature,
+        Err(defect) => return Progress::Failed(defect.reply()),
+    };
+    let credentials = Credentials {
+        mechanism,
+        username: challenge.username.clone(),
+        evidence: Evidence::Proof {
+            is_right: signature.is_some(),
+            version,
+        },
+    };
+    match signature {
+        Some(signature) => {
+            let reply = Reply::bare(334, STANDARD.encode(signature));
+            Progress::Challenge(Exchange::ScramEnd(credentials), reply)
+        }
+        None => Progress::Complete(credentials),
+    }
+}
+
+impl Defect {
+    fn reply(self) -> Reply {
+        match self {
+            Self::Malformed(text) => malformed(text),
+            Self::Downgrade => {
+                let text = "Channel binding is offered here; somebody between us hid it";
+                Reply::new(535, (5, 7, 8), text)
+            }
+        }
+    }
 }
 
 /// RFC 4954 §4: what cannot be decoded is a 501.
@@ -153,20 +284,21 @@ mod tests {
 
     /// What an exchange comes to when `lines` are the AUTH argument and the responses.
     fn run(lines: &[&str]) -> String {
-        let mut progress = begin(lines[0]);
+        let mut progress = begin(lines[0], None);
         let mut said = String::new();
         for response in &lines[1..] {
             let Progress::Challenge(exchange, reply) = progress else {
                 panic!("over before `{response}`");
             };
             said.push_str(&format!("{reply}; "));
-            progress = exchange.respond(response.as_bytes());
+            progress = exchange.respond(response.as_bytes(), None);
         }
         said + &match progress {
             Progress::Challenge(_, reply) => reply.to_string(),
             Progress::Failed(reply) => reply.to_string().chars().take(9).collect(),
+            Progress::LookUp(looked_up) => format!("look up {}", looked_up.username()),
             Progress::Complete(credentials) => {
-                let password = credentials.password.expose();
+                let password = password(&credentials);
                 format!(
                     "{} {} {password}",
                     credentials.mechanism, credentials.username
@@ -175,9 +307,23 @@ mod tests {
         }
     }
 
+    fn password(credentials: &Credentials) -> &str {
+        match &credentials.evidence {
+            Evidence::Password(password) => password.expose(),
+            Evidence::Proof { .. } => panic!("not a password"),
+        }
+    }
+
     #[test]
     fn exchanges_follow_rfc_4954() {
-        let cases: [(&[&str], &str); 33] = [
+        let cases: [(&[&str], &str); 37] = [
+            (&["SCRAM-SHA-256 biwsbj11c2VyLHI9eA=="], "look up user"),
+            (
+                &["scram-sha-256", "biwsbj11c2VyLHI9eA=="],
+                "334 ; look up user",
+            ),
+            (&["SCRAM-SHA-256 bm9ib2R5"], "501 5.5.2"),
+            (&["SCRAM-SHA-256-PLUS biwsbj11c2VyLHI9eA=="], "504 5.5.4"),
             (&["PLAIN AHUAcA=="], "PLAIN u p"),
             (&["plain AHUAcA=="], "PLAIN u p"),
             (&["PLAIN  AHUAcA=="], "PLAIN u p"),
@@ -222,10 +368,10 @@ mod tests {
 
     #[test]
     fn credentials_do_not_print_the_password() {
-        let Progress::Complete(credentials) = begin("PLAIN AHUAc2VzYW1l") else {
+        let Progress::Complete(credentials) = begin("PLAIN AHUAc2VzYW1l", None) else {
             panic!("not complete");
         };
-        assert_eq!(credentials.password.expose(), "sesame");
+        assert_eq!(password(&credentials), "sesame");
         assert!(!format!("{credentials:?}").contains("sesame"));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::auth::{self, MECHANISMS, Progress};
+use super::auth::{self, MECHANISMS, MECHANISMS_WITH_BINDING, Progress};
 use super::command::{self, Command, Verb};
 use super::config::AuthPolicy;
 use super::extensions::Recipient;
@@ -18,7 +18,10 @@ impl<U> Session<U> {
     /// Takes a line: a command or a response to a challenge.
     pub(super) fn line(&mut self, line: &[u8]) -> Option<Step> {
         match mem::take(&mut self.state) {
-            State::Exchanging(client, exchange) => self.progress(client, exchange.respond(line)),
+            State::Exchanging(client, exchange) => {
+                let progress = exchange.respond(line, self.channel_binding.as_deref());
+                self.progress(client, progress)
+            }
             other => {
                 self.state = other;
                 self.command(Command::parse(line))
@@ -134,7 +137,11 @@ impl<U> Session<U> {
             reply = reply.and("STARTTLS");
         }
         if self.is_auth_permitted() && self.user().is_none() {
-            reply = reply.and(format!("AUTH {MECHANISMS}"));
+            let mechanisms = match self.channel_binding {
+                Some(_) => MECHANISMS_WITH_BINDING,
+                None => MECHANISMS,
+            };
+            reply = reply.and(format!("AUTH {mechanisms}"));
         }
         // RFC 9422 §4
         let (messages, recipients) = (self.config.max_transactions, self.config.max_recipients);
@@ -179,7 +186,8 @@ impl<U> Session<U> {
     fn auth(&mut self, argument: &str) -> Option<Step> {
         match mem::take(&mut self.state) {
             State::Anonymous(Some(client)) if self.is_auth_permitted() => {
-                self.progress(client, auth::begin(argument))
+                let progress = auth::begin(argument, self.channel_binding.as_deref());
+                self.progress(client, progress)
             }
             other => {
                 self.state = other;
@@ -204,11 +212,16 @@ impl<U> Session<U> {
         self.refuse(&Reply::new(538, (5, 7, 11), text))
     }
 
-    fn progress(&mut self, client: Client, progress: Progress) -> Option<Step> {
+    pub(super) fn progress(&mut self, client: Client, progress: Progress) -> Option<Step> {
         match progress {
             Progress::Challenge(exchange, challenge) => {
                 self.state = State::Exchanging(client, exchange);
                 self.answer(&challenge)
+            }
+            Progress::LookUp(looked_up) => {
+                let username = looked_up.username().to_owned();
+                self.state = State::LookingUp(client, looked_up);
+                Some(Step::LookUpVerifier(username))
             }
             Progress::Complete(credentials) => {
                 self.state = State::Authenticating(client);

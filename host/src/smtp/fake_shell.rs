@@ -4,8 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{AuthPolicy, BodyType, Reply, Session, SessionConfig, Step, Transaction};
+use super::scram::ScramVerifier;
+use super::{
+    AuthPolicy, BodyType, Evidence, Reply, Session, SessionConfig, Step, Transaction, VerifierFound,
+};
 use crate::clock::Timestamp;
+use crate::secret::Secret;
 
 /// The surroundings of a session and the answers the shell gives.
 #[derive(Clone, Debug)]
@@ -119,10 +123,23 @@ impl Shell<'_> {
     fn answer(&mut self, step: Step) {
         match step {
             Step::Authenticate(credentials) => {
-                let (name, password) = (credentials.username, credentials.password.expose());
+                let name = credentials.username;
+                let password = match &credentials.evidence {
+                    Evidence::Password(password) => password.expose().as_str(),
+                    Evidence::Proof { is_right: true, .. } => "(proved)",
+                    Evidence::Proof { .. } => "(not proved)",
+                };
                 self.note(format!("login {} {name} {password}", credentials.mechanism));
                 let result = self.decide(&format!("login {name}")).map(|()| name);
-                self.session.authenticated(result);
+                self.session.authenticated(match password {
+                    "(not proved)" => Err(Reply::new(535, (5, 7, 8), "Authentication failed")),
+                    _ => result,
+                });
+            }
+            Step::LookUpVerifier(username) => {
+                self.note(format!("look-up {username}"));
+                let found = self.decide(&format!("look-up {username}"));
+                self.session.verifier_found(found.map(|()| pencil()));
             }
             Step::CheckSender(mailbox, _) => {
                 let mailbox = mailbox.map_or("<>".to_owned(), |mailbox| mailbox.to_string());
@@ -178,6 +195,16 @@ impl Shell<'_> {
             );
             self.events.push(Event::Reply(line.to_owned()));
         }
+    }
+}
+
+/// What RFC 7677 §3 has for its example: the password is `pencil`.
+fn pencil() -> VerifierFound {
+    let salt = *b"\x5b\x6d\x99\x68\x9d\x12\x35\x8e\xec\xa0\x4b\x14\x12\x36\xfa\x81";
+    VerifierFound {
+        verifier: ScramVerifier::derive(&Secret::new("pencil".to_owned()), salt, 4096),
+        version: 1,
+        nonce: "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0".to_owned(),
     }
 }
 

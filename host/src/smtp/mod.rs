@@ -3,7 +3,7 @@
 //! A [`Session`] is fed octets and asked for [`Step`]s; it knows no socket, clock or database.
 //! The shell in `submission` reads, writes, waits and answers the questions that a step asks.
 //!
-//! Standards: RFC 5321 and 6409 (submission), 4954 (AUTH), 3207 (STARTTLS), 2920 (PIPELINING),
+//! Standards: RFC 5321 and 6409 (submission), 4954 (AUTH), 7677 (SCRAM), 3207 (STARTTLS), 2920 (PIPELINING),
 //! 1870 (SIZE), 6152 (8BITMIME), 3030 (CHUNKING, BINARYMIME), 6531 (SMTPUTF8), 3461 (DSN), 2852 (DELIVERBY),
 //! 4865 (FUTURERELEASE), 6710 (MT-PRIORITY), 8689 (REQUIRETLS), 9422 (LIMITS), 2034 and 3463 (enhanced
 //! status codes).
@@ -21,13 +21,14 @@ mod line;
 mod mailbox;
 mod parameters;
 mod reply;
+pub mod scram;
 mod session;
 mod state;
 #[cfg(test)]
 mod transcript;
 mod transfer;
 
-pub use self::auth::Credentials;
+pub use self::auth::{Credentials, Evidence, VerifierFound};
 pub use self::config::{AuthPolicy, SessionConfig};
 pub use self::extensions::{
     BodyType, DeliverBy, DeliverByMode, EnvelopeId, Hold, MailParameters, MtPriority, Notify,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::auth::Credentials;
+use super::auth::{Credentials, VerifierFound};
 use super::config::SessionConfig;
 use super::extensions::{BodyType, MailParameters, Recipient};
 use super::line::{LineEvent, LineFramer, LineLimits};
@@ -38,6 +38,8 @@ pub struct Session<U> {
     /// When the session began: how far ahead a message may be held is counted from here.
     pub(super) began_at: Timestamp,
     pub(super) skipping: Option<Skip>,
+    /// What a login can be bound to: the `tls-exporter` of RFC 9266.
+    pub(super) channel_binding: Option<Vec<u8>>,
     output: Vec<u8>,
     closing: Option<Reply>,
 }
@@ -63,6 +65,8 @@ pub enum Step {
     StartTls,
     /// Write the output and close the connection.
     Close,
+    /// Find what a proof of this user is judged by; answer with [`verifier_found`](Session::verifier_found).
+    LookUpVerifier(String),
     /// Check them; answer with [`authenticated`](Session::authenticated).
     Authenticate(Credentials),
     /// Look at the reverse-path (none is `<>`); answer with [`sender_answered`](Session::sender_answered).
@@ -105,6 +109,7 @@ impl<U> Session<U> {
             framer: LineFramer::default(),
             began_at: now,
             skipping: None,
+            channel_binding: None,
             output: Vec::new(),
             closing: None,
         }
@@ -182,6 +187,33 @@ impl<U> Session<U> {
     /// Whether content is coming in, wanted or not: another timeout applies (RFC 5321 §4.5.3.2.5).
     pub fn is_receiving_content(&self) -> bool {
         self.state.is_receiving_content() || self.skipping.is_some()
+    }
+
+    /// Offers logins that are bound to this channel; `octets` are its `tls-exporter` (RFC 9266 §2). To be
+    /// called when the handshake is made, before the next step.
+    pub fn bind_channel(&mut self, octets: Vec<u8>) {
+        self.channel_binding = Some(octets);
+    }
+
+    /// Answers [`Step::LookUpVerifier`]; also a user there is not has a verifier, so that nobody learns that.
+    /// A refusal is the reply to AUTH.
+    pub fn verifier_found(&mut self, result: Result<VerifierFound, Reply>) {
+        match mem::take(&mut self.state) {
+            State::LookingUp(client, looked_up) => match result {
+                Ok(found) => {
+                    // A challenge is a reply and no step.
+                    let _ = self.progress(client, looked_up.found(found));
+                }
+                Err(reply) => {
+                    self.state = State::Anonymous(Some(client));
+                    self.login_failed(&reply);
+                }
+            },
+            other => {
+                self.state = other;
+                self.misplaced("verifier_found");
+            }
+        }
     }
 
     /// Answers [`Step::StartTls`]: what the client said before is forgotten (RFC 3207 §4.2).

@@ -1,7 +1,7 @@
 //! The states of a session. Each owns what is known in it and nothing else, so a transaction
 //! without an authenticated user cannot be written down.
 
-use super::auth::Exchange;
+use super::auth::{Exchange, LookedUp};
 use super::chunk::Chunked;
 use super::content::ContentScanner;
 use super::extensions::{MailParameters, Recipient};
@@ -16,6 +16,8 @@ pub(super) enum State<U> {
     Anonymous(Option<Client>),
     /// AUTH has sent a challenge.
     Exchanging(Client, Exchange),
+    /// The shell looks up what a proof is judged by.
+    LookingUp(Client, LookedUp),
     /// The shell checks credentials.
     Authenticating(Client),
     /// A user has logged in.
@@ -77,7 +79,9 @@ impl<U> State<U> {
     pub(super) fn client(&self) -> Option<&Client> {
         match self {
             Self::Anonymous(client) => client.as_ref(),
-            Self::Exchanging(client, _) | Self::Authenticating(client) => Some(client),
+            Self::Exchanging(client, _)
+            | Self::LookingUp(client, _)
+            | Self::Authenticating(client) => Some(client),
             Self::Submitting(login, _) => Some(&login.client),
             Self::Connected | Self::Handshaking | Self::Closed => None,
         }
@@ -142,7 +146,7 @@ impl<U> State<U> {
     /// Whether the shell owes an answer, so that no step can follow.
     pub(super) fn awaits_answer(&self) -> bool {
         match self {
-            Self::Authenticating(_) | Self::Handshaking => true,
+            Self::LookingUp(..) | Self::Authenticating(_) | Self::Handshaking => true,
             Self::Submitting(_, stage) => matches!(
                 stage,
                 Stage::CheckingSender(_) | Stage::CheckingRecipient(..) | Stage::Deciding

@@ -121,7 +121,7 @@ impl Transcript {
 }
 
 fn is_subject(text: &str) -> bool {
-    ["login ", "sender ", "recipient "]
+    ["login ", "look-up ", "sender ", "recipient "]
         .iter()
         .any(|kind| text.starts_with(kind))
 }

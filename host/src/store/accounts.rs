@@ -6,6 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::bulk::Statement;
 use super::{StoreError, rows};
+use crate::accounts::scram::SaltKey;
 use crate::accounts::{Account, List, User};
 use crate::clock::Timestamp;
 use crate::queue::Priority;
@@ -21,14 +22,15 @@ const COUNT_OPEN_MESSAGES: &str = "SELECT COUNT(*) FROM message WHERE open = 1 A
 const NEXT_USER: &str =
     "UPDATE list SET last_user = last_user + 1 WHERE id = $1 RETURNING last_user";
 const INSERT_USER: &str = "INSERT INTO account (list_id, username, active, priority, note, \
-     authorized_domains, authorized_senders, credential_version, password_hash, created_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9) RETURNING id";
+     authorized_domains, authorized_senders, credential_version, password_hash, created_at, scram_verifier) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10) RETURNING id";
 const UPDATE_USER: &str = "UPDATE account SET active = $1, priority = $2, note = $3, \
      authorized_domains = $4, authorized_senders = $5 WHERE id = $6";
-const SET_PASSWORD_HASH: &str = "UPDATE account SET password_hash = $1, \
-     credential_version = credential_version + 1 WHERE id = $2";
+const SET_PASSWORD_HASH: &str = "UPDATE account SET password_hash = $1, scram_verifier = $2, \
+     credential_version = credential_version + 1 WHERE id = $3";
 const DELETE_USER: &str = "DELETE FROM account WHERE id = $1";
 
+const SELECT_SALT_KEY: &str = "SELECT octets FROM salt_key";
 const SELECT_GENERATION: &str = "SELECT generation FROM accounts_generation";
 const SELECT_LISTS: &str = "SELECT id AS list_id, name AS list_name, \
      unauthorized AS list_unauthorized, sender_check AS list_check, \
@@ -59,6 +61,8 @@ pub struct NewUser {
     pub list_id: i64,
     /// The argon2id hash in PHC form.
     pub password_hash: Secret<String>,
+    /// What SCRAM judges proofs by (RFC 5803).
+    pub scram_verifier: Option<Secret<String>>,
     /// Its default priority.
     pub priority: Priority,
     /// A note for administrators.
@@ -81,7 +85,7 @@ pub(super) enum Edit {
     CreateUser(NewUser),
     UpdateUser(User),
     DeleteUser(i64),
-    SetPasswordHash(i64, Secret<String>),
+    SetPasswordHash(i64, Secret<String>, Option<Secret<String>>),
 }
 
 impl Edit {
@@ -97,9 +101,10 @@ impl Edit {
                 let statement = sqlx::query(DELETE_USER).bind(*id);
                 change(connection, statement, || user_number(*id)).await
             }
-            Self::SetPasswordHash(id, hash) => {
+            Self::SetPasswordHash(id, hash, scram) => {
                 let statement = sqlx::query(SET_PASSWORD_HASH)
                     .bind(hash.expose().as_str())
+                    .bind(scram.as_ref().map(|verifier| verifier.expose().as_str()))
                     .bind(*id);
                 change(connection, statement, || user_number(*id)).await
             }
@@ -153,6 +158,10 @@ async fn create_user(connection: &mut SqliteConnection, user: &NewUser) -> Resul
             what: list_number(user.list_id),
         })?;
     let username = format!("s{}_{place}", user.list_id);
+    let scram_verifier = user
+        .scram_verifier
+        .as_ref()
+        .map(|one| one.expose().as_str());
     let statement = sqlx::query(INSERT_USER)
         .bind(user.list_id)
         .bind(username.as_str())
@@ -162,7 +171,8 @@ async fn create_user(connection: &mut SqliteConnection, user: &NewUser) -> Resul
         .bind(user.authorized_domains.as_str())
         .bind(user.authorized_senders.as_str())
         .bind(user.password_hash.expose().as_str())
-        .bind(Timestamp::now().as_millis());
+        .bind(Timestamp::now().as_millis())
+        .bind(scram_verifier);
     insert(connection, statement, || format!("user `{username}`")).await
 }
 
@@ -252,6 +262,17 @@ fn plural(count: i64, noun: &str) -> String {
 pub(super) async fn generation(readers: &SqlitePool) -> Result<i64, StoreError> {
     let row = one(readers, sqlx::query(SELECT_GENERATION)).await?;
     row.map_or(Ok(0), |row| rows::get(&row, "generation"))
+}
+
+/// Keys the salts of user names that are nobody's.
+pub(super) async fn salt_key(readers: &SqlitePool) -> Result<SaltKey, StoreError> {
+    let damaged = || StoreError::Damaged {
+        what: "salt key",
+        value: "(not 32 octets)".to_owned(),
+    };
+    let row = one(readers, sqlx::query(SELECT_SALT_KEY)).await?;
+    let octets: Vec<u8> = rows::get(&row.ok_or_else(damaged)?, "octets")?;
+    octets.try_into().map(Secret::new).map_err(|_| damaged())
 }
 
 /// All lists, in the order they were made.

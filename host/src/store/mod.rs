@@ -45,6 +45,7 @@ use self::accounts::Edit;
 use self::jobs::{Chunk, Job, Work};
 use self::upkeep::PURGE_STEP;
 use self::writer::Writer;
+use crate::accounts::scram::SaltKey;
 use crate::accounts::{Account, List, User};
 use crate::alert::{Alert, NewAlert};
 use crate::clock::Timestamp;
@@ -276,15 +277,27 @@ impl Store {
         self.edit(Edit::DeleteUser(id)).await.map(drop)
     }
 
-    /// Replaces a user's credential and raises its version.
+    /// Replaces a user's credential, the password's hash and what SCRAM needs of it, and raises its version.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
-    pub async fn set_password_hash(&self, user_id: i64, hash: &str) -> Result<(), StoreError> {
-        let hash = Secret::new(hash.to_owned());
-        self.edit(Edit::SetPasswordHash(user_id, hash))
+    pub async fn set_password(
+        &self,
+        user_id: i64,
+        hash: Secret<String>,
+        scram_verifier: Option<Secret<String>>,
+    ) -> Result<(), StoreError> {
+        self.edit(Edit::SetPasswordHash(user_id, hash, scram_verifier))
             .await
             .map(drop)
+    }
+
+    /// Keys the salts of user names that are nobody's; made with the store.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the key is not 32 octets.
+    pub async fn salt_key(&self) -> Result<SaltKey, StoreError> {
+        accounts::salt_key(&self.shared.readers).await
     }
 
     /// A number that grows with every change of a list or user, also one made by another process.

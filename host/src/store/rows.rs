@@ -52,6 +52,7 @@ pub(super) fn user(row: &SqliteRow) -> Result<User, StoreError> {
         authorized_senders: get(row, "authorized_senders")?,
         credential_version: get(row, "credential_version")?,
         password_hash: Secret::new(get(row, "password_hash")?),
+        scram_verifier: get::<Option<String>>(row, "scram_verifier")?.map(Secret::new),
         created_at: timestamp(row, "created_at")?,
     })
 }

@@ -8,7 +8,8 @@ use super::Shared;
 use super::admission::{Origin, Place};
 use crate::accounts::VerifierError;
 use crate::intake::{Asked, Peer, Principal};
-use crate::smtp::{Credentials, Reply};
+use crate::secret::Secret;
+use crate::smtp::{Credentials, Evidence, Reply};
 
 /// Who the client has proved to be.
 #[derive(Debug)]
@@ -38,7 +39,9 @@ impl Shared {
                 warn!(session.id = session_id, %error, "accounts cannot be read");
                 unavailable()
             })?;
-        if !self.is_remembered(principal.as_deref(), &credentials) {
+        if let Evidence::Password(password) = &credentials.evidence
+            && !self.is_remembered(principal.as_deref(), password)
+        {
             self.hold_back(peer, &credentials.username).await?;
         }
         let verified = self
@@ -55,13 +58,16 @@ impl Shared {
             // Only who knows the password learns that the account exists.
             Some(principal) if verified => Err(inactive(&principal.account.user.username)),
             principal => {
-                let (name, secret) = (&credentials.username, credentials.password.expose());
-                self.login_failed(peer, principal.as_deref(), name, Some(secret))
+                let shown = match &credentials.evidence {
+                    Evidence::Password(password) => Some(password.expose().as_str()),
+                    Evidence::Proof { .. } => None,
+                };
+                self.login_failed(peer, principal.as_deref(), &credentials.username, shown)
                     .await;
                 Err(Reply::new(
                     535,
                     (5, 7, 8),
-                    "authentication credentials invalid",
+                    "the user name or the password is wrong; a new password can be had from your administrator",
                 ))
             }
         }
@@ -94,16 +100,12 @@ impl Shared {
     }
 
     /// Whether the same was verified a short while ago: such a login is never held back.
-    fn is_remembered(&self, principal: Option<&Principal>, credentials: &Credentials) -> bool {
+    fn is_remembered(&self, principal: Option<&Principal>, password: &Secret<String>) -> bool {
         principal.is_some_and(|principal| {
             let user = &principal.account.user;
             let hash = user.password_hash.expose();
-            self.verifier.remembers(
-                user.id,
-                user.credential_version,
-                hash,
-                &credentials.password,
-            )
+            self.verifier
+                .remembers(user.id, user.credential_version, hash, password)
         })
     }
 
@@ -112,19 +114,22 @@ impl Shared {
         principal: Option<&Principal>,
         credentials: &Credentials,
     ) -> Result<bool, VerifierError> {
+        let password = match &credentials.evidence {
+            Evidence::Password(password) => password,
+            // The password must not have been changed since the proof was asked for.
+            Evidence::Proof { is_right, version } => {
+                let current = principal.map(|known| known.account.user.credential_version);
+                return Ok(*is_right && current == Some(*version));
+            }
+        };
         let Some(principal) = principal else {
-            self.verifier.verify_nobody(&credentials.password).await?;
+            self.verifier.verify_nobody(password).await?;
             return Ok(false);
         };
         let user = &principal.account.user;
         let hash = user.password_hash.expose();
         self.verifier
-            .verify(
-                user.id,
-                user.credential_version,
-                hash,
-                &credentials.password,
-            )
+            .verify(user.id, user.credential_version, hash, password)
             .await
     }
 
@@ -169,7 +174,7 @@ impl Shared {
     }
 }
 
-fn unavailable() -> Reply {
+pub(super) fn unavailable() -> Reply {
     Reply::new(
         454,
         (4, 7, 0),

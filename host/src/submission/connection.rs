@@ -13,6 +13,7 @@ use super::admission::{Origin, Ticket};
 use super::authenticate::Login;
 use super::logins;
 use super::pace::{Awaited, Overdue, Pace};
+use super::scram;
 use super::stream::Stream;
 use super::{Door, Shared};
 use crate::clock::Timestamp;
@@ -85,6 +86,7 @@ pub async fn serve(
         pace: Pace::new(&shared.config),
         asked: shared.directory.ask(),
     };
+    connection.bind_channel();
     let ended = connection.run().await;
     connection.end(ended).await;
     drop(ticket);
@@ -142,6 +144,13 @@ impl Connection<'_> {
         match step {
             Step::NeedInput => return self.read().await,
             Step::StartTls => self.start_tls().await?,
+            Step::LookUpVerifier(username) => {
+                let found = self
+                    .shared
+                    .look_up_verifier(&self.peer, self.asked, &username)
+                    .await;
+                self.session.verifier_found(found);
+            }
             Step::Authenticate(credentials) => {
                 let login = self
                     .shared
@@ -250,6 +259,12 @@ impl Connection<'_> {
         }
     }
 
+    fn bind_channel(&mut self) {
+        if let Some(octets) = scram::channel_binding(&self.stream) {
+            self.session.bind_channel(octets);
+        }
+    }
+
     async fn start_tls(&mut self) -> io::Result<()> {
         self.flush().await?;
         let acceptor = self
@@ -263,6 +278,7 @@ impl Connection<'_> {
             .await?;
         self.peer.tls = self.stream.tls_parameters();
         self.session.tls_established();
+        self.bind_channel();
         Ok(())
     }
 

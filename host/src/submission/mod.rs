@@ -10,6 +10,7 @@ mod connection;
 mod guard;
 mod logins;
 mod pace;
+mod scram;
 mod stream;
 
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use self::admission::Admission;
 pub use self::config::{Config, Logins};
 use self::guard::Guard;
 use crate::accounts::Verifier;
+use crate::accounts::scram::SaltKey;
 use crate::intake::{Directory, Intake};
 use crate::scheduler::Scheduler;
 use crate::shutdown::Shutdown;
@@ -42,6 +44,7 @@ struct Shared {
     verifier: Verifier,
     scheduler: Scheduler,
     store: Store,
+    salt_key: SaltKey,
     admission: Admission,
     guard: Guard,
     refusals: Semaphore,
@@ -70,6 +73,8 @@ pub struct Rooms {
     pub scheduler: Scheduler,
     /// Keeps alerts.
     pub store: Store,
+    /// Keys the salts of user names that are nobody's.
+    pub salt_key: SaltKey,
 }
 
 impl Submission {
@@ -81,6 +86,7 @@ impl Submission {
             verifier,
             scheduler,
             store,
+            salt_key,
         } = rooms;
         Self {
             shared: Arc::new(Shared {
@@ -93,6 +99,7 @@ impl Submission {
                 verifier,
                 scheduler,
                 store,
+                salt_key,
                 shutdown,
             }),
         }

@@ -124,10 +124,11 @@ async fn add(
 ) -> Result<(User, Option<Secret<String>>), Failure> {
     settings.check()?;
     let list = find_list(store, list).await?;
-    let (password, hash) = new_password(config)?;
+    let password = accounts::password::generate();
     let user = NewUser {
         list_id: list.id,
-        password_hash: hash,
+        password_hash: hash(&password, config)?,
+        scram_verifier: Some(accounts::scram::new_verifier(&password, &config.accounts)),
         active: settings.active.unwrap_or(true),
         priority: settings.priority.unwrap_or_default(),
         note: settings.note.unwrap_or_default(),
@@ -162,15 +163,18 @@ async fn reset_password(
     username: &str,
 ) -> Result<(User, Option<Secret<String>>), Failure> {
     let user = find_user(store, username).await?;
-    let (password, hash) = new_password(config)?;
-    store.set_password_hash(user.id, hash.expose()).await?;
+    let password = accounts::password::generate();
+    let scram_verifier = accounts::scram::new_verifier(&password, &config.accounts);
+    let hash = hash(&password, config)?;
+    store
+        .set_password(user.id, hash, Some(scram_verifier))
+        .await?;
     Ok((user, Some(password)))
 }
 
-fn new_password(config: &Config) -> Result<(Secret<String>, Secret<String>), Failure> {
-    let password = accounts::password::generate();
-    let hash = accounts::password::hash(&password, &config.accounts).map_err(Failure::new)?;
-    Ok((password, Secret::new(hash)))
+fn hash(password: &Secret<String>, config: &Config) -> Result<Secret<String>, Failure> {
+    let hash = accounts::password::hash(password, &config.accounts).map_err(Failure::new)?;
+    Ok(Secret::new(hash))
 }
 
 async fn find_user(store: &Store, username: &str) -> Result<User, Failure> {

@@ -100,6 +100,7 @@ async fn set(folder: &Path) -> Result<Stage, Failure> {
             password_hash: Secret::new(
                 accounts::password::hash(&password, &config.accounts).map_err(Failure::new)?,
             ),
+            scram_verifier: Some(accounts::scram::new_verifier(&password, &config.accounts)),
             active: true,
             priority: Priority::Normal,
             note: "made by gatepost demo".to_owned(),

@@ -3,6 +3,7 @@
 use super::{Bench, contract, new_user};
 use crate::accounts::Unauthorized;
 use crate::queue::Priority;
+use crate::secret::Secret;
 use crate::store::StoreError;
 
 contract!(
@@ -127,7 +128,7 @@ async fn a_password_reset_raises_the_version(bench: Bench) {
     let list = bench.list("Shop").await;
     let user = bench.create_user(new_user(list)).await.expect("a user");
     bench
-        .set_password_hash(user.id, "$argon2id$new")
+        .set_password(user.id, Secret::new("$argon2id$new".to_owned()), None)
         .await
         .expect("reset");
     let found = bench.user_by_name(&user.username).await.expect("readable");
@@ -146,7 +147,9 @@ async fn what_does_not_exist_is_not_found(bench: Bench) {
         bench.delete_list(list.id).await,
         bench.update_user(&user).await,
         bench.delete_user(user.id).await,
-        bench.set_password_hash(user.id, "x").await,
+        bench
+            .set_password(user.id, Secret::new("x".to_owned()), None)
+            .await,
         bench.create_user(new_user(list.id)).await.map(drop),
     ];
     for answer in answers {
@@ -177,7 +180,10 @@ async fn every_edit_is_noticed_also_from_another_process(bench: Bench) {
     user.active = false;
     other.update_user(&user).await.expect("updated");
     noticed("update user").await;
-    other.set_password_hash(user.id, "x").await.expect("reset");
+    other
+        .set_password(user.id, Secret::new("x".to_owned()), None)
+        .await
+        .expect("reset");
     noticed("reset password").await;
     other.delete_user(user.id).await.expect("deleted");
     noticed("delete user").await;

@@ -176,6 +176,7 @@ fn new_user(list_id: i64) -> NewUser {
     NewUser {
         list_id,
         password_hash: Secret::new("$argon2id$hunter2".to_owned()),
+        scram_verifier: Some(Secret::new("SCRAM-SHA-256$hunter2".to_owned())),
         priority: Priority::Normal,
         note: "the shop".to_owned(),
         active: true,
