@@ -23,6 +23,7 @@ mod parameters;
 mod reply;
 mod session;
 mod state;
+mod stored;
 #[cfg(test)]
 mod transcript;
 mod transfer;

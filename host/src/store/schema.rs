@@ -8,7 +8,10 @@ use sqlx::{Executor, Row};
 use super::StoreError;
 
 /// Each is applied once, in order; its version is its place, from 1.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_parameters.sql"),
+];
 
 const COUNT_TABLES: &str = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'";
 const HAS_VERSION_TABLE: &str =

@@ -18,6 +18,7 @@ fn sample() -> Stamp<'static> {
         received_at: Timestamp::from_millis(951_782_400_000),
         message_id_domain: "relay.example",
         mark_important: false,
+        priority: None,
         tls: None,
     }
 }
