@@ -90,7 +90,10 @@ impl Told {
 
     /// True when its fields go beyond US-ASCII.
     pub(super) fn is_international(&self) -> bool {
-        let original = self.orcpt.as_ref().map(|one| original_recipient(one.as_str()));
+        let original = self
+            .orcpt
+            .as_ref()
+            .map(|one| original_recipient(one.as_str()));
         !self.mailbox.as_str().is_ascii() || original.is_some_and(|text| !text.is_ascii())
     }
 

@@ -48,9 +48,7 @@ pub(super) fn returned<'a>(notice: &Notice<'a>) -> Returned<'a> {
 /// RFC 3461 §4.3: RET is about failures. RFC 8689 §5: `REQUIRETLS` counts as `RET=HDRS`.
 fn wants_whole(notice: &Notice<'_>) -> bool {
     let parameters = &notice.original.parameters;
-    notice.kind == Kind::Failure
-        && parameters.ret == Some(Ret::Full)
-        && !parameters.require_tls
+    notice.kind == Kind::Failure && parameters.ret == Some(Ret::Full) && !parameters.require_tls
 }
 
 /// Only what lies in one piece and can stand in a message of lines.

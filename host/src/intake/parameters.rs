@@ -144,9 +144,7 @@ mod tests {
 
     #[test]
     fn the_nineteen_values_stand_on_the_scale_of_five() {
-        let expected = [
-            5, 5, 5, 5, 5, 5, 4, 4, 4, 3, 2, 2, 2, 1, 1, 1, 1, 1, 1,
-        ];
+        let expected = [5, 5, 5, 5, 5, 5, 4, 4, 4, 3, 2, 2, 2, 1, 1, 1, 1, 1, 1];
         for (value, number) in (-9..=9).zip(expected) {
             let asked = MtPriority::new(value).expect("in range");
             assert_eq!(priority(asked).number(), number, "{value}");

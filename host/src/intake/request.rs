@@ -120,7 +120,10 @@ fn parameter_facts(said: Said<'_>) -> Vec<types::Fact> {
         ("body-binary", is_true(said.body == BodyType::BinaryMime)),
         ("smtputf8", is_true(asked.smtputf8.is_some())),
         ("require-tls", is_true(asked.require_tls)),
-        ("mt-priority", asked.mt_priority.map(|one| one.value().to_string())),
+        (
+            "mt-priority",
+            asked.mt_priority.map(|one| one.value().to_string()),
+        ),
         ("deliver-by", asked.deliver_by.map(|one| one.at.to_string())),
         ("held-until", asked.held_until.map(|at| at.to_string())),
     ];

@@ -93,11 +93,7 @@ impl MessageMeta {
     ///
     /// `NOTIFY=DELAY` asks for one notice, `after` the first attempt was due. A deadline of mode `N`
     /// (RFC 2852 §4) asks for one when it has passed. Who says nothing is told nothing.
-    pub fn delay_notice_at(
-        &self,
-        recipient: &OpenRecipient,
-        after: Duration,
-    ) -> Option<Timestamp> {
+    pub fn delay_notice_at(&self, recipient: &OpenRecipient, after: Duration) -> Option<Timestamp> {
         self.reverse_path.as_ref()?;
         let told_at = recipient.delay_told_at;
         let asked = recipient.parameters.notify.is_some_and(|one| one.delay) && told_at.is_none();

@@ -279,7 +279,11 @@ impl Plan {
     pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let waiting = self.waiting.first().map(|&(due_at, ..)| due_at);
         let held = self.held.first().map(|&(until, _)| until);
-        waiting.into_iter().chain(held).chain(self.next_look(now)).min()
+        waiting
+            .into_iter()
+            .chain(held)
+            .chain(self.next_look(now))
+            .min()
     }
 
     /// The next time that something may be overlooked; nothing is where everything can be tried.

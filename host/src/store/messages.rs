@@ -120,7 +120,11 @@ fn bind_parameters(statement: Statement, parameters: &MessageParameters) -> Stat
         .bind(parameters.envid.as_ref().map(EnvelopeId::as_str))
         .bind(deadline.map(|deadline| deadline.at.as_millis()))
         .bind(deadline.map(columns::deadline_code))
-        .bind(parameters.mt_priority.map(|priority| i64::from(priority.value())))
+        .bind(
+            parameters
+                .mt_priority
+                .map(|priority| i64::from(priority.value())),
+        )
         .bind(parameters.held_until.map(Timestamp::as_millis))
 }
 
@@ -134,7 +138,13 @@ fn bind_recipient(statement: Statement, recipient: &NewRecipient<'_>) -> Stateme
         .bind(0_i64)
         .bind(recipient.message.meta.first_due_at().as_millis())
         .bind(asked.parameters.notify.map(columns::notify_code))
-        .bind(asked.parameters.orcpt.as_ref().map(OriginalRecipient::as_str))
+        .bind(
+            asked
+                .parameters
+                .orcpt
+                .as_ref()
+                .map(OriginalRecipient::as_str),
+        )
 }
 
 /// The id of the newest message.

@@ -113,7 +113,10 @@ impl Connection {
         let mut connection = Self::greet(wire, target, terms).await?;
         connection.starttls(target, terms).await?;
         // These two alone ask for a valid certificate.
-        let is_strict = matches!(terms.security, Security::Required(_) | Security::Implicit(_));
+        let is_strict = matches!(
+            terms.security,
+            Security::Required(_) | Security::Implicit(_)
+        );
         connection.verified = is_strict && connection.wire.is_encrypted();
         if let Some(credentials) = &terms.credentials {
             connection.may_log_in(terms)?;

@@ -211,13 +211,20 @@ fn mail_parameters(meta: &MessageMeta, offered: &Extensions, now: Timestamp, lin
     if let Some(envid) = parameters.envid.as_ref().filter(|_| offered.dsn) {
         let _ = write!(line, " ENVID={}", envid.as_str());
     }
-    if let Some(deadline) = parameters.deliver_by.filter(|_| offered.deliver_by.is_some()) {
+    if let Some(deadline) = parameters
+        .deliver_by
+        .filter(|_| offered.deliver_by.is_some())
+    {
         let left = deadline.remaining(now);
         debug_assert!(left.seconds > 0 || left.mode == DeliverByMode::Notify);
         let _ = write!(line, " BY={left}");
     }
     if let Some(asked) = parameters.mt_priority.filter(|_| offered.mt_priority) {
-        let _ = write!(line, " MT-PRIORITY={}", granted(asked, meta.priority).value());
+        let _ = write!(
+            line,
+            " MT-PRIORITY={}",
+            granted(asked, meta.priority).value()
+        );
     }
 }
 

@@ -78,11 +78,7 @@ impl Connection {
     }
 
     /// RFC 2920: all commands in one write, then all replies.
-    async fn pipelined(
-        &mut self,
-        envelope: &Envelope,
-        replies: &mut Replies,
-    ) -> Result<(), Lost> {
+    async fn pipelined(&mut self, envelope: &Envelope, replies: &mut Replies) -> Result<(), Lost> {
         let mut lines = if self.needs_rset {
             "RSET\r\n".to_owned()
         } else {
@@ -111,11 +107,7 @@ impl Connection {
     }
 
     /// A reply for each command, and no command that makes no sense after it.
-    async fn stepwise(
-        &mut self,
-        envelope: &Envelope,
-        replies: &mut Replies,
-    ) -> Result<(), Lost> {
+    async fn stepwise(&mut self, envelope: &Envelope, replies: &mut Replies) -> Result<(), Lost> {
         if self.needs_rset {
             self.ask("RSET\r\n", "RSET").await?;
             self.needs_rset = false;
@@ -200,11 +192,7 @@ impl Connection {
     }
 
     /// Writes the content as it is; on error the connection is broken, and the chunk never complete.
-    async fn octets(
-        &mut self,
-        content: &mut ContentReader<'_>,
-        size: u64,
-    ) -> Result<(), Outcome> {
+    async fn octets(&mut self, content: &mut ContentReader<'_>, size: u64) -> Result<(), Outcome> {
         let command = format!("BDAT {size} LAST\r\n");
         self.block(command.as_bytes()).await?;
         let mut left = size;

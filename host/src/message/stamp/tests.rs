@@ -80,6 +80,13 @@ fn received_tells_what_is_known() {
         ),
         (
             Stamp {
+                priority: Some(-3),
+                ..sample()
+            },
+            RECEIVED.replace("net>;", "net>\r\n\tpriority -3;"),
+        ),
+        (
+            Stamp {
                 recipient: Some("a\r\nb@example.net"),
                 ..sample()
             },

@@ -90,7 +90,12 @@ fn delays_are_told_once_to_who_asked() {
         (late(), None, Some(60), None),
         (late(), Some(Notify::NEVER), None, None),
         (late(), delay, None, Some(60)),
-        (until(200, DeliverByMode::Notify), delay, Some(101), Some(200)),
+        (
+            until(200, DeliverByMode::Notify),
+            delay,
+            Some(101),
+            Some(200),
+        ),
         (until(60, DeliverByMode::Return), None, None, None),
         (held, delay, None, Some(500)),
     ];
@@ -98,7 +103,11 @@ fn delays_are_told_once_to_who_asked() {
         let meta = meta(parameters);
         let found = meta.delay_notice_at(&recipient(notify, told), AFTER);
         let found_s = found.map(|at| at.as_millis() / SECOND);
-        assert_eq!(found_s, expected, "{:?} {notify:?} {told:?}", meta.parameters);
+        assert_eq!(
+            found_s, expected,
+            "{:?} {notify:?} {told:?}",
+            meta.parameters
+        );
     }
 }
 

@@ -283,7 +283,10 @@ fn what_expires_behind_an_unreachable_destination_is_given_up() {
     plan.next(NOW).expect("ready");
     let late = NOW + Duration::from_secs(3600);
     plan.insert(message(2, 3, 0, &["a"]), route);
-    assert!(plan.take_overlooked(late).is_none(), "it can still be tried");
+    assert!(
+        plan.take_overlooked(late).is_none(),
+        "it can still be tried"
+    );
     plan.next(NOW).expect("ready");
     plan.unreachable(&domain("a"), Priority::Normal, late, &refused());
     plan.unreachable(&domain("a"), Priority::Normal, late, &refused());
