@@ -64,7 +64,13 @@ fn a_next_hop_that_offers_it_is_told_what_the_client_said() {
         &content,
     );
     let delivery = sink.delivery(&id);
-    for part in [" RET=HDRS", " ENVID=QQ+2B1", ";N", " BY=3", " MT-PRIORITY=4"] {
+    for part in [
+        " RET=HDRS",
+        " ENVID=QQ+2B1",
+        ";N",
+        " BY=3",
+        " MT-PRIORITY=4",
+    ] {
         assert!(delivery.from.contains(part), "{part}: {}", delivery.from);
     }
     assert_eq!(
@@ -135,7 +141,11 @@ fn a_refusal_returns_the_whole_message_to_who_asked_for_it_and_nothing_to_who_di
     assert_eq!(sink.count(), 0);
     submit(&mut client, " RET=FULL", "nobody@example.net", "", &content);
     let notice = notification(&sink);
-    assert!(notice.text().contains("message/rfc822"), "{}", notice.text());
+    assert!(
+        notice.text().contains("message/rfc822"),
+        "{}",
+        notice.text()
+    );
     assert!(notice.text().contains("Hello.\r\n"), "{}", notice.text());
 }
 

@@ -117,6 +117,10 @@ impl Notice<'_> {
         self.write_status(&mut report);
         report.open_part(&boundary, returned.content_type);
         report.verbatim(&returned.octets);
+        if returned.is_whole {
+            // RFC 2046 §5.1.1: the line end ahead of a boundary is not part of what it ends.
+            report.line("");
+        }
         report.line(&format!("--{boundary}--"));
         let is_utf8 = match (has_ascii_header, is_global) {
             (false, _) => Some(SmtpUtf8::Utf8Header),

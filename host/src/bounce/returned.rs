@@ -14,6 +14,8 @@ const MAX_WHOLE: usize = 1024 * 1024;
 pub(super) struct Returned<'a> {
     pub content_type: &'static str,
     pub octets: Cow<'a, [u8]>,
+    /// It is the message and not its header alone.
+    pub is_whole: bool,
     /// What was asked for is not what is returned.
     pub is_cut: bool,
 }
@@ -30,6 +32,7 @@ pub(super) fn returned<'a>(notice: &Notice<'a>) -> Returned<'a> {
                 "message/rfc822"
             },
             octets: Cow::Borrowed(notice.head),
+            is_whole: true,
             is_cut: false,
         };
     }
@@ -41,6 +44,7 @@ pub(super) fn returned<'a>(notice: &Notice<'a>) -> Returned<'a> {
             "text/rfc822-headers; charset=utf-8"
         },
         octets: Cow::Owned(header_section(notice.head).into_bytes()),
+        is_whole: false,
         is_cut: is_wanted,
     }
 }

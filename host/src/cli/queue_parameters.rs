@@ -26,7 +26,11 @@ pub(super) fn lines(message: &MessageDetails) -> Vec<String> {
     for recipient in &message.recipients {
         let asked = recipient_pairs(&recipient.parameters);
         if !asked.is_empty() {
-            lines.push(format!("            {}: {}", recipient.mailbox, words(&asked)));
+            lines.push(format!(
+                "            {}: {}",
+                recipient.mailbox,
+                words(&asked)
+            ));
         }
     }
     if let Some(held_until) = meta.parameters.held_until {
@@ -53,9 +57,15 @@ fn message_pairs(meta: &MessageMeta) -> Vec<Pair> {
     let valued = [
         ("BODY", body.map(str::to_owned)),
         ("RET", asked.ret.map(|ret| ret.to_string())),
-        ("ENVID", asked.envid.as_ref().map(|id| id.as_str().to_owned())),
+        (
+            "ENVID",
+            asked.envid.as_ref().map(|id| id.as_str().to_owned()),
+        ),
         ("BY", deadline),
-        ("MT-PRIORITY", asked.mt_priority.map(|one| one.value().to_string())),
+        (
+            "MT-PRIORITY",
+            asked.mt_priority.map(|one| one.value().to_string()),
+        ),
     ];
     let flags = [
         ("SMTPUTF8", asked.smtputf8.is_some()),

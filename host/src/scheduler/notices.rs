@@ -15,19 +15,27 @@ use crate::queue::{MessageMeta, OpenMessage, OpenRecipient, RecipientStatus, Rec
 /// Raises an alert for every recipient given up, and queues the notifications the sender asked for.
 ///
 /// It returns when they are in the store: a status that is recorded after that is never without them.
-pub(super) async fn tell(shared: &Arc<Shared>, finished: &Finished, recorded: &[RecordedAttempt]) {
-    let alerts = alerts(&finished.message, recorded);
+/// They are to be submitted after what they tell of, which would else miss that its next hop is back.
+pub(super) async fn tell(
+    shared: &Arc<Shared>,
+    finished: &Finished,
+    recorded: &[RecordedAttempt],
+) -> Vec<OpenMessage> {
+    let about = &finished.message;
+    let mut alerts = alerts(about, recorded);
     let (failures, delays, successes) = told(finished, recorded);
-    if failures.is_empty() {
-        raise(shared, &finished.message, alerts).await;
-    } else {
-        notify(shared, &finished.message, Kind::Failure, &failures, alerts).await;
-    }
-    for (kind, told) in [(Kind::Delay, delays), (Kind::Success, successes)] {
+    let mut queued = Vec::new();
+    for (kind, told) in [
+        (Kind::Failure, failures),
+        (Kind::Delay, delays),
+        (Kind::Success, successes),
+    ] {
         if !told.is_empty() {
-            notify(shared, &finished.message, kind, &told, Vec::new()).await;
+            queued.extend(notify(shared, about, kind, &told, std::mem::take(&mut alerts)).await);
         }
     }
+    raise(shared, about, alerts).await;
+    queued
 }
 
 type ToldByKind = (Vec<Told>, Vec<Told>, Vec<Told>);
@@ -95,7 +103,7 @@ async fn notify(
     kind: Kind,
     told: &[Told],
     alerts: Vec<NewAlert>,
-) {
+) -> Option<OpenMessage> {
     let head = head(shared, about).await;
     let notice = Notice {
         id: shared.ids.next(),
@@ -110,13 +118,15 @@ async fn notify(
         expire_after: shared.config.expire_after(),
     };
     let Some(message) = notice.message().map(Arc::new) else {
-        return raise(shared, about, alerts).await;
+        raise(shared, about, alerts).await;
+        return None;
     };
     let accept = || shared.store.accept(message.clone(), alerts.clone());
     match insist("queue a notification", accept).await {
-        Ok(()) => shared.submit(message.to_open()),
+        Ok(()) => Some(message.to_open()),
         Err(error) => {
             tracing::error!(queue.id = %about.id, error = %chain(&error), "a sender is not notified");
+            None
         }
     }
 }

@@ -101,7 +101,15 @@ pub(super) async fn run(shared: Arc<Shared>, mut finished: mpsc::Receiver<Finish
 async fn record(shared: &Arc<Shared>, finished: Finished) {
     let recorded = judge(shared, &finished);
     // A notification is queued before what it tells is final: it may be sent twice, never lost.
-    notices::tell(shared, &finished, &recorded).await;
+    let notices = notices::tell(shared, &finished, &recorded).await;
+    settle(shared, finished, recorded).await;
+    for notice in notices {
+        shared.submit(notice);
+    }
+}
+
+/// Commits the attempts and puts back what is to be tried again.
+async fn settle(shared: &Arc<Shared>, finished: Finished, recorded: Vec<RecordedAttempt>) {
     let record = AttemptRecord {
         id: finished.message.id,
         attempts: recorded.clone(),

@@ -1,7 +1,6 @@
 //! From rows to types: whatever a row holds that cannot be is an error, never a panic.
 
 use std::fmt::Display;
-use std::str::FromStr;
 
 use sqlx::sqlite::{Sqlite, SqliteRow};
 use sqlx::{Decode, Row, Type};
@@ -70,7 +69,7 @@ pub(super) fn message_meta(row: &SqliteRow) -> Result<MessageMeta, StoreError> {
         list_id: get(row, "list_id")?,
         username: get(row, "username")?,
         reverse_path: get::<Option<String>>(row, "reverse_path")?
-            .map(|text| parse("reverse-path", &text))
+            .map(|text| path("reverse-path", &text))
             .transpose()?,
         priority: priority(row)?,
         body: body_type(get(row, "body")?),
@@ -210,11 +209,12 @@ fn priority(row: &SqliteRow) -> Result<Priority, StoreError> {
 }
 
 fn mailbox(row: &SqliteRow) -> Result<Mailbox, StoreError> {
-    parse("mailbox", get(row, "mailbox")?)
+    path("mailbox", get(row, "mailbox")?)
 }
 
-fn parse<T: FromStr>(what: &'static str, text: &str) -> Result<T, StoreError> {
-    text.parse().map_err(|_| damaged(what, text))
+/// RFC 6531: with SMTPUTF8 a path goes beyond US-ASCII.
+fn path(what: &'static str, text: &str) -> Result<Mailbox, StoreError> {
+    Mailbox::parse_utf8(text).map_err(|_| damaged(what, text))
 }
 
 pub(super) fn damaged(what: &'static str, value: impl Display) -> StoreError {

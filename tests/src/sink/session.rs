@@ -12,7 +12,8 @@ use crate::message::ID_FIELD;
 
 const GREETING: &[u8] = b"220 sink.example.net ESMTP\r\n";
 const HELLO: &[u8] = b"250-sink.example.net\r\n";
-const KEYWORDS: &[u8] = b"250-PIPELINING\r\n250-SIZE 104857600\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n";
+const KEYWORDS: &[u8] =
+    b"250-PIPELINING\r\n250-SIZE 104857600\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n";
 const OK: &[u8] = b"250 2.0.0 Ok\r\n";
 const NO_TRANSACTION: &[u8] = b"503 5.5.1 no valid recipients\r\n";
 const END: &[u8] = b"\r\n.\r\n";

@@ -28,7 +28,7 @@ fn meta(parameters: MessageParameters) -> MessageMeta {
 fn recipient(mailbox: &str, parameters: RcptParameters) -> OpenRecipient {
     OpenRecipient {
         index: 0,
-        mailbox: mailbox.parse().expect("a mailbox"),
+        mailbox: Mailbox::parse_utf8(mailbox).expect("a mailbox"),
         parameters,
         attempts: 0,
         due_at: NOW,

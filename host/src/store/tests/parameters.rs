@@ -10,12 +10,13 @@ use crate::queue::{
     Deadline, MessageParameters, NewMessage, OpenMessage, RecipientStatus::Deferred, SmtpUtf8,
 };
 use crate::smtp::{
-    DeliverByMode, EnvelopeId, MtPriority, Notify, OriginalRecipient, RcptParameters, Ret,
+    DeliverByMode, EnvelopeId, Mailbox, MtPriority, Notify, OriginalRecipient, RcptParameters, Ret,
 };
 use crate::store::Store;
 
 contract!(
     parameters_come_back_as_they_went_in,
+    paths_beyond_ascii_are_read_back,
     a_held_message_is_due_at_its_release,
     a_notice_of_delay_is_remembered,
     a_store_of_the_first_schema_is_read,
@@ -90,6 +91,16 @@ async fn parameters_come_back_as_they_went_in(bench: Bench) {
             assert_eq!(details.recipients[place].parameters, recipient.parameters);
         }
     }
+}
+
+async fn paths_beyond_ascii_are_read_back(bench: Bench) {
+    let path = |text| Mailbox::parse_utf8(text).expect("a mailbox");
+    let mut message = bench.new_message(&["a@b.example"]);
+    message.meta.reverse_path = Some(path("jürgen@a.example"));
+    message.recipients[0].mailbox = path("kundin@bücher.example");
+    let open = accept(&bench, message.clone()).await;
+    assert_eq!(*open.meta, message.meta);
+    assert_eq!(open.recipients[0].mailbox, message.recipients[0].mailbox);
 }
 
 async fn a_held_message_is_due_at_its_release(bench: Bench) {
