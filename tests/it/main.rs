@@ -6,6 +6,7 @@ mod config;
 mod delivery;
 mod durability;
 mod examples;
+mod extensions;
 mod layers;
 mod limits;
 mod policies;

@@ -13,13 +13,13 @@ const MAX_HEADER: usize = 64 * 1024;
 
 /// A report in the making.
 #[derive(Default)]
-pub(super) struct Report(String);
+pub(super) struct Report(Vec<u8>);
 
 impl Report {
     /// A line as it is.
     pub fn line(&mut self, text: &str) {
-        self.0.push_str(text);
-        self.0.push_str("\r\n");
+        self.verbatim(text.as_bytes());
+        self.verbatim(b"\r\n");
     }
 
     /// A header or status field, folded at spaces.
@@ -43,11 +43,16 @@ impl Report {
     }
 
     /// Lines that have their ends already.
-    pub fn verbatim(&mut self, text: &str) {
-        self.0.push_str(text);
+    pub fn verbatim(&mut self, octets: &[u8]) {
+        self.0.extend_from_slice(octets);
     }
 
-    pub fn into_text(self) -> String {
+    /// True while nothing in it goes beyond US-ASCII.
+    pub fn is_ascii(&self) -> bool {
+        self.0.is_ascii()
+    }
+
+    pub fn into_octets(self) -> Vec<u8> {
         self.0
     }
 
@@ -57,26 +62,24 @@ impl Report {
             let length = word.chars().count();
             let fits = place == 0 || width + 1 + length <= FOLD_AT || width <= continuation.len();
             if place > 0 && fits {
-                self.0.push(' ');
+                self.verbatim(b" ");
                 width += 1;
             } else if place > 0 {
-                self.0.push_str("\r\n");
-                self.0.push_str(continuation);
+                self.verbatim(b"\r\n");
+                self.verbatim(continuation.as_bytes());
                 width = continuation.len();
             }
             self.word(word);
             width += length;
         }
-        self.0.push_str("\r\n");
+        self.verbatim(b"\r\n");
     }
 
     /// A word without control characters, cut where a line would be too long for any reader.
     fn word(&mut self, word: &str) {
-        let shown = word
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(MAX_LINE / 4 - FOLD_AT);
-        self.0.extend(shown);
+        let shown: String = word.chars().filter(|c| !c.is_control()).collect();
+        let end = shown.floor_char_boundary(MAX_LINE - FOLD_AT);
+        self.verbatim(&shown.as_bytes()[..end]);
     }
 }
 
@@ -114,7 +117,7 @@ mod tests {
             "Diagnostic-Code",
             &format!("smtp; 550 {}\r\nBcc: x", "word ".repeat(40)),
         );
-        let text = report.into_text();
+        let text = String::from_utf8(report.into_octets()).expect("it is UTF-8");
         assert!(text.lines().count() > 2);
         assert!(
             text.lines().skip(1).all(|line| line.starts_with(' ')),

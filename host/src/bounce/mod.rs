@@ -1,33 +1,35 @@
-//! Tells a sender what could not be delivered, as a delivery status notification (RFC 3464). Pure.
+//! Tells a sender what became of a message, as a delivery status notification (RFC 3464). Pure.
 //!
 //! It never answers a null reverse-path, so that no notification is ever about a notification
 //! (RFC 5321 §4.5.5). `scheduler` decides when one is due and hands it to `store`.
 
 mod advice;
 mod lines;
+mod recipient;
+mod returned;
+mod xtext;
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use self::lines::{Report, date, header_section};
+use self::lines::{Report, date};
+pub use self::recipient::{Action, Told};
+use self::returned::{Returned, returned};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
-use crate::queue::{Content, MessageMeta, NewMessage, RecipientStatus, RemoteReply};
-use crate::smtp::{BodyType, Mailbox};
+use crate::queue::{Content, MessageMeta, MessageParameters, NewMessage, Priority, SmtpUtf8};
+use crate::smtp::{BodyType, Mailbox, Notify, RcptParameters, Recipient};
 
-/// A recipient that was given up.
-#[derive(Debug, Clone)]
-pub struct Failure {
-    /// The forward-path.
-    pub mailbox: Mailbox,
-    /// Failed, or expired.
-    pub status: RecipientStatus,
-    /// Who was asked last, for example `mx.example.net:25`.
-    pub next_hop: String,
-    /// What was said last.
-    pub reply: RemoteReply,
+/// What a notification is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Recipients were given up.
+    Failure,
+    /// Recipients are late.
+    Delay,
+    /// Recipients were served, or are in the care of a system that tells nothing.
+    Success,
 }
 
 /// What a notification is made of.
@@ -35,14 +37,18 @@ pub struct Failure {
 pub struct Notice<'a> {
     /// The notification's own identifier.
     pub id: QueueId,
-    /// The message that could not be delivered.
+    /// What it is about.
+    pub kind: Kind,
+    /// The message it is about.
     pub original_id: QueueId,
     /// What is known about that message.
     pub original: &'a MessageMeta,
+    /// Octets of that message in all.
+    pub original_size: u64,
     /// The beginning of that message, its header section at least; empty when it is not at hand.
     pub head: &'a [u8],
-    /// Who was given up; never empty.
-    pub failures: &'a [Failure],
+    /// Whom it tells of; never empty.
+    pub told: &'a [Told],
     /// This relay's domain name.
     pub hostname: &'a str,
     /// When it is written.
@@ -56,29 +62,31 @@ impl Notice<'_> {
     pub fn message(&self) -> Option<NewMessage> {
         let sender = self.original.reverse_path.clone()?;
         let message_id = format!("<{}@{}>", self.id, self.hostname);
-        let text = self.text(&sender, &message_id);
-        let body = if text.is_ascii() {
-            BodyType::SevenBit
-        } else {
-            BodyType::EightBitMime
-        };
-        let head = Bytes::from(text);
+        let (head, is_utf8) = self.content(&sender, &message_id);
         Some(NewMessage {
             id: self.id,
             meta: MessageMeta {
                 list_id: self.original.list_id,
                 username: String::new(),
                 reverse_path: None,
-                priority: crate::queue::Priority::Normal,
-                body,
-                subject: SUBJECT.to_owned(),
+                priority: Priority::Normal,
+                body: if head.is_ascii() {
+                    BodyType::SevenBit
+                } else {
+                    BodyType::EightBitMime
+                },
+                parameters: MessageParameters {
+                    smtputf8: is_utf8,
+                    ..MessageParameters::default()
+                },
+                subject: self.subject().to_owned(),
                 message_id,
                 session_id: self.original.session_id.clone(),
                 rule: String::new(),
                 received_at: self.now,
                 expires_at: self.now + self.expire_after,
             },
-            recipients: vec![sender],
+            recipients: vec![answered(sender)],
             content: Content {
                 size: head.len() as u64,
                 head,
@@ -87,27 +95,55 @@ impl Notice<'_> {
         })
     }
 
-    fn text(&self, sender: &Mailbox, message_id: &str) -> String {
-        let header = header_section(self.head);
-        let boundary = self.boundary(&header);
+    /// The octets, and what of them goes beyond US-ASCII.
+    fn content(&self, sender: &Mailbox, message_id: &str) -> (Bytes, Option<SmtpUtf8>) {
+        let returned = returned(self);
+        let boundary = self.boundary(&returned.octets);
         let mut report = Report::default();
         self.write_header(&mut report, sender, message_id, &boundary);
+        let has_ascii_header = report.is_ascii();
         report.open_part(&boundary, "text/plain; charset=utf-8");
-        self.write_explanation(&mut report);
-        report.open_part(&boundary, "message/delivery-status");
+        self.write_explanation(&mut report, &returned);
+        // RFC 6533 §4: addresses beyond ASCII stand in a report of their own type.
+        let is_global = self.told.iter().any(Told::is_international);
+        report.open_part(
+            &boundary,
+            if is_global {
+                "message/global-delivery-status"
+            } else {
+                "message/delivery-status"
+            },
+        );
         self.write_status(&mut report);
-        report.open_part(&boundary, "text/rfc822-headers; charset=utf-8");
-        report.verbatim(&header);
+        report.open_part(&boundary, returned.content_type);
+        report.verbatim(&returned.octets);
+        if returned.is_whole {
+            // RFC 2046 §5.1.1: the line end ahead of a boundary is not part of what it ends.
+            report.line("");
+        }
         report.line(&format!("--{boundary}--"));
-        report.into_text()
+        let is_utf8 = match (has_ascii_header, is_global) {
+            (false, _) => Some(SmtpUtf8::Utf8Header),
+            (true, true) => Some(SmtpUtf8::AsciiHeader),
+            (true, false) => None,
+        };
+        (report.into_octets().into(), is_utf8)
     }
 
-    /// Depends on the whole header, so that no header can contain it.
-    fn boundary(&self, header: &str) -> String {
+    /// Depends on all that is returned, so that nothing returned can contain it.
+    fn boundary(&self, returned: &[u8]) -> String {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.id.as_i64().to_be_bytes());
-        hasher.update(header.as_bytes());
+        hasher.update(returned);
         format!("=_{}", &hasher.finalize().to_hex().as_str()[..32])
+    }
+
+    const fn subject(&self) -> &'static str {
+        match self.kind {
+            Kind::Failure => "Undelivered mail returned to sender",
+            Kind::Delay => "Delayed mail, still being tried",
+            Kind::Success => "Mail delivery report",
+        }
     }
 
     fn write_header(&self, report: &mut Report, sender: &Mailbox, id: &str, boundary: &str) {
@@ -116,8 +152,8 @@ impl Notice<'_> {
             "From",
             &format!("Mail Delivery System <MAILER-DAEMON@{host}>"),
         );
-        report.field("To", &format!("<{sender}>"));
-        report.field("Subject", SUBJECT);
+        report.field("To", &format!("<{}>", in_ascii(sender)));
+        report.field("Subject", self.subject());
         report.field("Date", &date(self.now));
         report.field("Message-ID", id);
         // RFC 3834 §5: whoever answers mail by machine does not answer this.
@@ -130,101 +166,87 @@ impl Notice<'_> {
         report.line("");
     }
 
-    fn write_explanation(&self, report: &mut Report) {
+    fn write_explanation(&self, report: &mut Report, returned: &Returned<'_>) {
         report.text(&format!(
-            "This is the mail relay {}. A message of yours could not be delivered to the \
-             recipients below. It will not be tried again; the other recipients, if there were \
-             any, are not concerned.",
-            self.hostname
+            "This is the mail relay {}. {}",
+            self.hostname,
+            self.introduction()
         ));
+        if returned.is_cut {
+            report.text(
+                "The message is too large, or of a kind, to be returned whole; its header follows.",
+            );
+        }
         report.line("");
         report.text(&format!("Subject: {}", self.original.subject));
         report.text(&format!("Message-ID: {}", self.original.message_id));
         report.text(&format!("Queue id: {}", self.original_id));
-        for failure in self.failures {
+        for told in self.told {
             report.line("");
-            report.text(&failure.mailbox.to_string());
-            report.text(&format!("  what happened: {}", failure.story(self)));
-            report.text(&format!("  what to do: {}", advice::for_failure(failure)));
+            report.text(&told.mailbox.to_string());
+            report.text(&format!("  what happened: {}", told.story(self)));
+            if self.kind == Kind::Failure {
+                report.text(&format!("  what to do: {}", advice::for_failure(told)));
+            }
         }
     }
 
+    fn introduction(&self) -> String {
+        match self.kind {
+            Kind::Failure => "A message of yours could not be delivered to the recipients below. \
+                 It will not be tried again; the other recipients, if there were any, are not \
+                 concerned."
+                .to_owned(),
+            Kind::Delay => format!(
+                "A message of yours could not be delivered to the recipients below yet. It is \
+                 tried again until {}; you need not send it again.",
+                date(self.original.expires_at)
+            ),
+            Kind::Success => "You asked to be told about the message below. It was delivered, or \
+                 passed on to a system that may tell you nothing more about it."
+                .to_owned(),
+        }
+    }
+
+    /// The fields of RFC 3464 §2.2, then a group for each recipient.
     fn write_status(&self, report: &mut Report) {
+        let parameters = &self.original.parameters;
+        if let Some(envid) = &parameters.envid {
+            report.field("Original-Envelope-Id", &xtext::decoded(envid.as_str()));
+        }
         report.field("Reporting-MTA", &format!("dns; {}", self.hostname));
         report.field("Arrival-Date", &date(self.original.received_at));
-        for failure in self.failures {
+        if let Some(deadline) = parameters.deliver_by {
+            // RFC 2852 §5
+            report.field("Deliver-By-Date", &date(deadline.at));
+        }
+        for told in self.told {
             report.line("");
-            failure.write_status(report, self.now);
+            told.write_status(report, self);
         }
     }
 }
 
-const SUBJECT: &str = "Undelivered mail returned to sender";
-
-impl Failure {
-    fn story(&self, notice: &Notice<'_>) -> String {
-        let mut story = String::new();
-        if self.status == RecipientStatus::Expired {
-            let hours = notice.now.since(notice.original.received_at).as_secs() / 3600;
-            let _ = write!(story, "it was tried for {hours} hours without success. ");
-        }
-        match self.reply.code {
-            0 => story.push_str(&self.reply.text),
-            _ => {
-                let _ = write!(story, "{} said: {}", self.next_hop, self.reply);
-            }
-        }
-        story
+/// The recipient of a notification, of which nobody is to be notified (RFC 3461 §6.1).
+fn answered(sender: Mailbox) -> Recipient {
+    Recipient {
+        mailbox: sender,
+        parameters: RcptParameters {
+            notify: Some(Notify::NEVER),
+            orcpt: None,
+        },
     }
+}
 
-    /// The fields of RFC 3464 §2.3.
-    fn write_status(&self, report: &mut Report, now: Timestamp) {
-        let address = self.mailbox.as_str();
-        // RFC 6533 §3: an address beyond ASCII has its own type.
-        let kind = if address.is_ascii() {
-            "rfc822"
-        } else {
-            "utf-8"
-        };
-        report.field("Final-Recipient", &format!("{kind}; {address}"));
-        report.field("Action", "failed");
-        report.field("Status", &self.enhanced_status());
-        if let Some(host) = self.remote_host() {
-            report.field("Remote-MTA", &format!("dns; {host}"));
+/// The address with its domain in A-labels where that makes it ASCII, so that any next hop takes it.
+fn in_ascii(mailbox: &Mailbox) -> String {
+    let text = mailbox.as_str();
+    let local_part = text.strip_suffix(mailbox.domain()).unwrap_or_default();
+    match idna::domain_to_ascii(mailbox.domain()) {
+        Ok(domain) if !text.is_ascii() && local_part.ends_with('@') && local_part.is_ascii() => {
+            format!("{local_part}{domain}")
         }
-        let kind = if self.reply.code > 0 {
-            "smtp"
-        } else {
-            "x-gatepost"
-        };
-        report.field("Diagnostic-Code", &format!("{kind}; {}", self.reply));
-        report.field("Last-Attempt-Date", &date(now));
-    }
-
-    /// The enhanced status code (RFC 3463) at the beginning of the reply, or the nearest general one.
-    fn enhanced_status(&self) -> String {
-        let word = self.reply.text.split(' ').next().unwrap_or_default();
-        let mut parts = word.split('.');
-        let class = matches!(parts.next(), Some("4" | "5"));
-        let number = |part: Option<&str>| {
-            part.is_some_and(|digits| {
-                (1..=3).contains(&digits.len()) && digits.bytes().all(|d| d.is_ascii_digit())
-            })
-        };
-        if class && number(parts.next()) && number(parts.next()) && parts.next().is_none() {
-            return word.to_owned();
-        }
-        match self.status {
-            RecipientStatus::Expired => "4.4.7".to_owned(),
-            _ => "5.0.0".to_owned(),
-        }
-    }
-
-    /// The host of `mx.example.net:25`; none for a file.
-    fn remote_host(&self) -> Option<&str> {
-        let (host, port) = self.next_hop.rsplit_once(':')?;
-        let is_host = !host.contains('/') && port.parse::<u16>().is_ok();
-        is_host.then_some(host)
+        _ => text.to_owned(),
     }
 }
 

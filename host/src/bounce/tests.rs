@@ -1,15 +1,17 @@
 //! What a notification says, and when there is none.
 
 use super::*;
-use crate::queue::Priority;
+use crate::queue::{Deadline, RemoteReply};
+use crate::smtp::{DeliverByMode, EnvelopeId, OriginalRecipient, Ret};
 
 fn meta(reverse_path: Option<&str>) -> MessageMeta {
     MessageMeta {
         list_id: Some(7),
         username: "s1_2".to_owned(),
-        reverse_path: reverse_path.map(|path| path.parse().expect("a mailbox")),
+        reverse_path: reverse_path.map(|path| Mailbox::parse_utf8(path).expect("a mailbox")),
         priority: Priority::Highest,
         body: BodyType::SevenBit,
+        parameters: MessageParameters::default(),
         subject: "Hello".to_owned(),
         message_id: "<1@a.example>".to_owned(),
         session_id: "session".to_owned(),
@@ -19,10 +21,11 @@ fn meta(reverse_path: Option<&str>) -> MessageMeta {
     }
 }
 
-fn failure(code: u16, text: &str, status: RecipientStatus) -> Failure {
-    Failure {
+fn told(code: u16, text: &str, action: Action) -> Told {
+    Told {
         mailbox: "bob@b.example".parse().expect("a mailbox"),
-        status,
+        orcpt: None,
+        action,
         next_hop: "mx.b.example:25".to_owned(),
         reply: RemoteReply {
             code,
@@ -31,13 +34,21 @@ fn failure(code: u16, text: &str, status: RecipientStatus) -> Failure {
     }
 }
 
-fn notice(meta: &MessageMeta, failures: &[Failure]) -> Option<NewMessage> {
+const HEAD: &[u8] = b"From: anna@a.example\r\nSubject: Hello\r\n\r\nsecret body\r\n";
+
+fn notice(meta: &MessageMeta, told: &[Told]) -> Option<NewMessage> {
     Notice {
         id: QueueId::from_i64(2),
         original_id: QueueId::from_i64(1),
+        kind: match told[0].action {
+            Action::Failed | Action::Expired => Kind::Failure,
+            Action::Delayed => Kind::Delay,
+            Action::Relayed | Action::Delivered => Kind::Success,
+        },
         original: meta,
-        head: b"From: anna@a.example\r\nSubject: Hello\r\n\r\nsecret body\r\n",
-        failures,
+        original_size: HEAD.len() as u64,
+        head: HEAD,
+        told,
         hostname: "relay.example",
         now: Timestamp::from_millis(7_200_000),
         expire_after: Duration::from_secs(60),
@@ -47,16 +58,17 @@ fn notice(meta: &MessageMeta, failures: &[Failure]) -> Option<NewMessage> {
 
 #[test]
 fn a_null_reverse_path_gets_no_notification() {
-    let failed = failure(550, "5.1.1 no such user", RecipientStatus::Failed);
+    let failed = told(550, "5.1.1 no such user", Action::Failed);
     assert!(notice(&meta(None), &[failed]).is_none());
 }
 
 #[test]
 fn a_notification_is_a_report_from_the_null_reverse_path() {
-    let failed = failure(550, "5.1.1 no such user", RecipientStatus::Failed);
+    let failed = told(550, "5.1.1 no such user", Action::Failed);
     let message = notice(&meta(Some("anna@a.example")), &[failed]).expect("there is a sender");
     assert_eq!(message.meta.reverse_path, None);
-    assert_eq!(message.recipients[0].as_str(), "anna@a.example");
+    assert_eq!(message.recipients[0].mailbox.as_str(), "anna@a.example");
+    assert_eq!(message.recipients[0].parameters.notify, Some(Notify::NEVER));
     assert_eq!(message.content.size, message.content.head.len() as u64);
     let text = String::from_utf8(message.content.head.to_vec()).expect("it is UTF-8");
     for part in [
@@ -79,7 +91,7 @@ fn a_notification_is_a_report_from_the_null_reverse_path() {
 
 #[test]
 fn mail_readers_can_take_it_apart() {
-    let failed = failure(0, "connection refused", RecipientStatus::Expired);
+    let failed = told(0, "connection refused", Action::Expired);
     let message = notice(&meta(Some("anna@a.example")), &[failed]).expect("there is a sender");
     let parsed = mail_parser::MessageParser::default()
         .parse(&message.content.head[..])
@@ -90,16 +102,21 @@ fn mail_readers_can_take_it_apart() {
 #[test]
 fn the_status_is_the_peers_or_a_general_one() {
     let cases = [
-        (550, "5.1.1 no", RecipientStatus::Failed, "5.1.1"),
-        (550, "no", RecipientStatus::Failed, "5.0.0"),
-        (550, "5.1.1.1 no", RecipientStatus::Failed, "5.0.0"),
-        (550, "2.0.0 odd", RecipientStatus::Failed, "5.0.0"),
-        (0, "refused", RecipientStatus::Expired, "4.4.7"),
-        (450, "4.2.2 full", RecipientStatus::Expired, "4.2.2"),
+        (550, "5.1.1 no", Action::Failed, "5.1.1"),
+        (550, "no", Action::Failed, "5.0.0"),
+        (550, "5.1.1.1 no", Action::Failed, "5.0.0"),
+        (550, "2.0.0 odd", Action::Failed, "5.0.0"),
+        (0, "refused", Action::Expired, "4.4.7"),
+        (450, "4.2.2 full", Action::Expired, "4.2.2"),
+        (450, "4.2.2 full", Action::Delayed, "4.2.2"),
+        (0, "refused", Action::Delayed, "4.4.7"),
+        (250, "2.1.5 ok", Action::Relayed, "2.1.5"),
+        (250, "ok", Action::Relayed, "2.0.0"),
+        (0, "written to x", Action::Delivered, "2.0.0"),
     ];
-    for (code, text, status, expected) in cases {
+    for (code, text, action, expected) in cases {
         assert_eq!(
-            failure(code, text, status).enhanced_status(),
+            told(code, text, action).enhanced_status(),
             expected,
             "{text}"
         );
@@ -115,7 +132,169 @@ fn the_advice_fits_the_failure() {
         ("x", "administrator"),
     ];
     for (text, word) in cases {
-        let failed = failure(550, text, RecipientStatus::Failed);
+        let failed = told(550, text, Action::Failed);
         assert!(advice::for_failure(&failed).contains(word), "{text}");
     }
+}
+
+fn text(message: &NewMessage) -> String {
+    String::from_utf8_lossy(&message.content.head).into_owned()
+}
+
+fn asking(parameters: MessageParameters) -> MessageMeta {
+    MessageMeta {
+        parameters,
+        ..meta(Some("anna@a.example"))
+    }
+}
+
+#[test]
+fn what_the_sender_called_it_is_told_decoded() {
+    let meta = asking(MessageParameters {
+        envid: Some(EnvelopeId::from_stored("QQ+2B1")),
+        ..MessageParameters::default()
+    });
+    let mut failed = told(550, "5.1.1 no", Action::Failed);
+    failed.orcpt = Some(OriginalRecipient::from_stored("rfc822;Bob+2Bx@b.example"));
+    let text = text(&notice(&meta, &[failed]).expect("there is a sender"));
+    assert!(
+        text.contains("Original-Envelope-Id: QQ+1\r\nReporting-MTA"),
+        "{text}"
+    );
+    let group = "\r\n\r\nOriginal-Recipient: rfc822; Bob+x@b.example\r\nFinal-Recipient: ";
+    assert!(text.contains(group), "{text}");
+}
+
+#[test]
+fn every_kind_has_its_action_and_words() {
+    let cases = [
+        (Action::Delayed, "delayed", "Delayed mail"),
+        (Action::Relayed, "relayed", "Mail delivery report"),
+        (Action::Delivered, "delivered", "Mail delivery report"),
+    ];
+    for (action, name, subject) in cases {
+        let one = told(0, "as it is", action);
+        let text = text(&notice(&meta(Some("a@a.example")), &[one]).expect("a sender"));
+        assert!(text.contains(&format!("\r\nAction: {name}\r\n")), "{text}");
+        assert!(text.contains(&format!("Subject: {subject}")), "{text}");
+        assert!(!text.contains("what to do"), "{text}");
+        assert_eq!(
+            text.contains("Will-Retry-Until:"),
+            action == Action::Delayed
+        );
+    }
+}
+
+#[test]
+fn a_failure_returns_the_whole_message_where_that_was_asked_for() {
+    let full = |require_tls| {
+        asking(MessageParameters {
+            ret: Some(Ret::Full),
+            require_tls,
+            ..MessageParameters::default()
+        })
+    };
+    let mut binary = full(false);
+    binary.body = BodyType::BinaryMime;
+    let headers = asking(MessageParameters {
+        ret: Some(Ret::Headers),
+        ..MessageParameters::default()
+    });
+    let cases = [
+        (full(false), Action::Failed, true),
+        (full(false), Action::Expired, true),
+        (full(false), Action::Delayed, false),
+        (full(false), Action::Relayed, false),
+        (full(true), Action::Failed, false),
+        (binary, Action::Failed, false),
+        (headers, Action::Failed, false),
+    ];
+    for (meta, action, is_whole) in cases {
+        let one = told(550, "x", action);
+        let text = text(&notice(&meta, &[one]).expect("there is a sender"));
+        assert_eq!(text.contains("secret body"), is_whole, "{action:?}\n{text}");
+        let kind = "Content-Type: message/rfc822\r\n";
+        assert_eq!(text.contains(kind), is_whole, "{action:?}");
+    }
+}
+
+#[test]
+fn a_message_that_is_not_at_hand_whole_returns_its_header_and_says_so() {
+    let meta = asking(MessageParameters {
+        ret: Some(Ret::Full),
+        ..MessageParameters::default()
+    });
+    let failed = [told(550, "x", Action::Failed)];
+    let large = Notice {
+        original_size: HEAD.len() as u64 + 1,
+        id: QueueId::from_i64(2),
+        kind: Kind::Failure,
+        original_id: QueueId::from_i64(1),
+        original: &meta,
+        head: HEAD,
+        told: &failed,
+        hostname: "relay.example",
+        now: Timestamp::from_millis(0),
+        expire_after: Duration::from_secs(60),
+    };
+    let text = text(&large.message().expect("there is a sender"));
+    assert!(!text.contains("secret body"));
+    assert!(text.contains("to be returned whole"), "{text}");
+}
+
+#[test]
+fn addresses_beyond_ascii_stand_in_a_report_of_their_own_type() {
+    let mut failed = told(0, "5.6.7 x", Action::Failed);
+    failed.mailbox = Mailbox::parse_utf8("müller@b.example").expect("a mailbox");
+    let message = notice(&meta(Some("anna@bücher.example")), &[failed]).expect("a sender");
+    let text = text(&message);
+    for part in [
+        "Content-Type: message/global-delivery-status\r\n",
+        "Final-Recipient: utf-8; müller@b.example\r\n",
+        "To: <anna@xn--bcher-kva.example>\r\n",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in\n{text}");
+    }
+    assert_eq!(
+        message.meta.parameters.smtputf8,
+        Some(SmtpUtf8::AsciiHeader)
+    );
+    assert_eq!(message.meta.body, BodyType::EightBitMime);
+    let failed = told(0, "5.6.7 x", Action::Failed);
+    let message = notice(&meta(Some("jürgen@a.example")), &[failed]).expect("a sender");
+    assert_eq!(message.meta.parameters.smtputf8, Some(SmtpUtf8::Utf8Header));
+}
+
+#[test]
+fn a_header_beyond_ascii_is_returned_as_one() {
+    let meta = asking(MessageParameters {
+        smtputf8: Some(SmtpUtf8::Utf8Header),
+        ..MessageParameters::default()
+    });
+    let failed = told(550, "x", Action::Failed);
+    let text = text(&notice(&meta, &[failed]).expect("a sender"));
+    assert!(
+        text.contains("Content-Type: message/global-headers\r\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_deadline_that_has_passed_has_a_status_of_its_own() {
+    let mut meta = asking(MessageParameters {
+        deliver_by: Some(Deadline {
+            at: Timestamp::from_millis(1000),
+            mode: DeliverByMode::Return,
+            trace: false,
+        }),
+        ..MessageParameters::default()
+    });
+    meta.expires_at = Timestamp::from_millis(1000);
+    let expired = told(450, "4.2.0 later", Action::Expired);
+    let text = text(&notice(&meta, &[expired]).expect("a sender"));
+    assert!(
+        text.contains("Action: failed\r\nStatus: 5.4.7\r\n"),
+        "{text}"
+    );
+    assert!(text.contains("Deliver-By-Date: Thu, 1 Jan 1970"), "{text}");
 }

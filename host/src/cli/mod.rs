@@ -7,6 +7,7 @@ mod demo;
 mod failure;
 mod output;
 mod queue_commands;
+mod queue_parameters;
 mod serve;
 
 use std::path::PathBuf;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::account_commands::find_list;
 use super::output::table;
-use super::{Failure, Output};
+use super::{Failure, Output, queue_parameters};
 use crate::id::QueueId;
 use crate::queue::{MessageDetails, MessageFilter, MessageSummary, Outcome};
 use crate::store::Store;
@@ -102,6 +102,8 @@ fn summary(message: &MessageSummary) -> Value {
         "expires_at": meta.expires_at.to_string(),
         "recipients": message.recipients.total(),
         "status": message.status(),
+        "parameters": queue_parameters::of_message(meta),
+        "held_until": meta.parameters.held_until.map(|at| at.to_string()),
     })
 }
 
@@ -128,6 +130,7 @@ fn details(message: &MessageDetails) -> Value {
             "address": recipient.mailbox.to_string(),
             "status": recipient.status,
             "due_at": recipient.status.is_open().then(|| recipient.due_at.to_string()),
+            "parameters": queue_parameters::of_recipient(&recipient.parameters),
             "attempts": attempts(recipient.index),
         })
     });
@@ -182,12 +185,13 @@ fn timeline(message: &MessageDetails) -> String {
         format!("subject     {}", meta.subject),
         format!("message-id  {}", meta.message_id),
         format!("size        {} octets", summary.size),
-        String::new(),
-        format!(
-            "{}  accepted in session {}: {}",
-            meta.received_at, meta.session_id, meta.rule
-        ),
     ];
+    lines.extend(queue_parameters::lines(message));
+    lines.push(String::new());
+    lines.push(format!(
+        "{}  accepted in session {}: {}",
+        meta.received_at, meta.session_id, meta.rule
+    ));
     for attempt in &message.attempts {
         let recipient = message
             .recipients

@@ -7,11 +7,11 @@ use super::content::ContentReader;
 use super::maildir;
 use super::route::Delivery;
 use super::smtp::connection::{ConnectError, Connection, Security, Target, Terms};
+use super::smtp::envelope::Transaction;
 use super::smtp::reply::deferred;
-use super::smtp::transaction::{Transacted, Transaction};
+use super::smtp::transaction::Transacted;
 use crate::clock::Timestamp;
 use crate::queue::{Attempt, Destination, Job, OpenRecipient, Outcome, RemoteReply};
-use crate::smtp::Mailbox;
 use crate::store::Store;
 
 /// Recipients in one transaction: what every peer must accept (RFC 5321 §4.5.3.1.8).
@@ -22,8 +22,24 @@ const MAX_RECIPIENTS: usize = 100;
 pub struct Report {
     /// One for each recipient of the job.
     pub attempts: Vec<Attempt>,
+    /// To whom each of them was handed, in the same order; meaningful where it was delivered.
+    pub handovers: Vec<Handover>,
     /// Whether the destination could be reached at all.
     pub reach: Reach,
+}
+
+/// Who has a message now, and what is told to its sender by whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handover {
+    /// The recipient: it lies in the mailbox.
+    Final,
+    /// A next hop.
+    Relayed {
+        /// It tells the sender what becomes of it (RFC 3461 §5.2.1); else nobody does (§5.2.2).
+        notifies: bool,
+        /// It keeps the sender's deadline (RFC 2852).
+        keeps_deadline: bool,
+    },
 }
 
 /// Whether a destination could be reached at all.
@@ -49,6 +65,28 @@ struct NoConnection {
     outcome: Outcome,
 }
 
+/// One transaction, and what its peer promised.
+struct Sent {
+    transacted: Transacted,
+    handover: Handover,
+}
+
+impl Sent {
+    /// Nothing was said to anybody.
+    const fn unsent(outcomes: Vec<Outcome>) -> Self {
+        Self {
+            transacted: Transacted {
+                outcomes,
+                stale: false,
+            },
+            handover: Handover::Relayed {
+                notifies: false,
+                keeps_deadline: false,
+            },
+        }
+    }
+}
+
 impl Courier {
     /// For one destination, not connected yet.
     pub const fn new(delivery: Arc<Delivery>, store: Store, destination: Destination) -> Self {
@@ -67,6 +105,7 @@ impl Courier {
     pub async fn attempt(&mut self, job: &Job) -> Report {
         let mut report = Report {
             attempts: Vec::with_capacity(job.message.recipients.len()),
+            handovers: Vec::with_capacity(job.message.recipients.len()),
             reach: Reach::Reached,
         };
         for recipients in job.message.recipients.chunks(MAX_RECIPIENTS) {
@@ -103,6 +142,7 @@ impl Courier {
                 next_hop: filed.path,
                 outcome: filed.outcome,
             });
+            report.handovers.push(Handover::Final);
         }
     }
 
@@ -110,12 +150,13 @@ impl Courier {
         if let Reach::Unreachable(reply) = &report.reach {
             let outcome = Outcome::Deferred(reply.clone());
             let outcomes = vec![outcome; recipients.len()];
-            return report.add(recipients, &self.next_hop(), outcomes);
+            return report.add(recipients, &self.next_hop(), Sent::unsent(outcomes));
         }
         if self.connection.is_some() {
-            let transacted = self.send(job, recipients).await;
-            if !transacted.stale {
-                return report.add(recipients, &self.next_hop(), transacted.outcomes);
+            let next_hop = self.next_hop();
+            let sent = self.send(job, recipients).await;
+            if !sent.transacted.stale {
+                return report.add(recipients, &next_hop, sent);
             }
             // It was closed while it was idle. Nothing was sent, so a new one is no second attempt.
             self.connection = None;
@@ -125,33 +166,37 @@ impl Courier {
             Err(none) => return report.no_connection(recipients, none),
         }
         let next_hop = self.next_hop();
-        let transacted = self.send(job, recipients).await;
-        report.add(recipients, &next_hop, transacted.outcomes);
+        let sent = self.send(job, recipients).await;
+        report.add(recipients, &next_hop, sent);
     }
 
     /// One transaction over the connection at hand, which is given up when it cannot serve again.
-    async fn send(&mut self, job: &Job, recipients: &[OpenRecipient]) -> Transacted {
+    async fn send(&mut self, job: &Job, recipients: &[OpenRecipient]) -> Sent {
         let Some(connection) = self.connection.as_mut() else {
-            return Transacted {
-                outcomes: vec![deferred("not connected"); recipients.len()],
-                stale: true,
-            };
+            let mut sent = Sent::unsent(vec![deferred("not connected"); recipients.len()]);
+            sent.transacted.stale = true;
+            return sent;
         };
-        let mailboxes: Vec<Mailbox> = recipients.iter().map(|one| one.mailbox.clone()).collect();
         let transaction = Transaction {
             meta: &job.message.meta,
-            recipients: &mailboxes,
+            recipients,
             size: job.message.size,
         };
         let content = ContentReader::new(&job.message, &self.store);
-        let transacted = connection.transact(&transaction, content).await;
+        let sent = Sent {
+            transacted: connection.transact(&transaction, content).await,
+            handover: Handover::Relayed {
+                notifies: connection.notifies(),
+                keeps_deadline: connection.keeps_deadlines(),
+            },
+        };
         let worn = connection.transactions() >= self.delivery.config.messages_per_connection;
         if !connection.is_usable() {
             self.connection = None;
         } else if worn && let Some(connection) = self.connection.take() {
             connection.quit().await;
         }
-        transacted
+        sent
     }
 
     async fn connect(&self) -> Result<Connection, NoConnection> {
@@ -202,8 +247,11 @@ async fn open(target: &Target, terms: &Terms) -> Result<Connection, ConnectError
 }
 
 impl Report {
-    fn add(&mut self, recipients: &[OpenRecipient], next_hop: &str, outcomes: Vec<Outcome>) {
+    fn add(&mut self, recipients: &[OpenRecipient], next_hop: &str, sent: Sent) {
         let at = Timestamp::now();
+        let outcomes = sent.transacted.outcomes;
+        self.handovers
+            .extend(outcomes.iter().map(|_| sent.handover));
         let attempts = recipients
             .iter()
             .zip(outcomes)
@@ -221,6 +269,6 @@ impl Report {
             self.reach = Reach::Unreachable(reply.clone());
         }
         let outcomes = vec![none.outcome; recipients.len()];
-        self.add(recipients, &none.next_hop, outcomes);
+        self.add(recipients, &none.next_hop, Sent::unsent(outcomes));
     }
 }

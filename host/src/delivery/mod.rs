@@ -13,7 +13,7 @@ mod route;
 mod smtp;
 
 pub use self::config::{Config, Mode, Smarthost, Tls};
-pub use self::courier::{Courier, Reach, Report};
+pub use self::courier::{Courier, Handover, Reach, Report};
 pub use self::route::{Delivery, SetupError};
 
 #[cfg(test)]

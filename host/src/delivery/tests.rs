@@ -1,6 +1,7 @@
 //! Attempts against a scripted next hop over real sockets, with a fault at every point of the dialogue.
 
 mod bench;
+mod chunked;
 mod encrypted;
 
 use std::time::Duration;

@@ -6,6 +6,7 @@
 mod config;
 mod directory;
 mod evaluate;
+mod parameters;
 mod rejection;
 mod request;
 mod spool;
@@ -26,8 +27,8 @@ use crate::clock::Timestamp;
 use crate::id::{QueueId, QueueIds};
 use crate::message::{HeaderEnd, HeaderSection, Stamp, stamp};
 use crate::policy::{PolicySet, Ruling};
-use crate::queue::{Content, MessageMeta, NewMessage, OpenMessage, OpenRecipient, Priority};
-use crate::smtp::{Mailbox, Recipient, Reply, Transaction};
+use crate::queue::{Content, MessageMeta, NewMessage, OpenMessage, Priority};
+use crate::smtp::{MailParameters, Mailbox, MtPriority, Recipient, Reply, Transaction};
 use crate::store::Store;
 
 /// What a connection is known by: who talks, over what, through which door.
@@ -205,8 +206,14 @@ impl Intake {
         if received.staged_chunks > 0 && header.end() == HeaderEnd::EndOfInput {
             return Err(Rejection::header_too_large());
         }
+        let kept = parameters::kept(&transaction.parameters, &header, received_at);
+        let said = request::Said {
+            body: transaction.parameters.body,
+            parameters: &kept,
+            size: received.size,
+        };
         let ruling = self
-            .evaluate(peer, principal, &transaction, &header, received.size)
+            .evaluate(peer, principal, &transaction, &header, said)
             .await;
         let (priority, rule, alerts) = self.enforce(peer, principal, ruling).await?;
         let content = self.stamped(
@@ -231,9 +238,10 @@ impl Intake {
                 session_id: peer.session_id.clone(),
                 rule,
                 received_at,
-                expires_at: received_at + self.shared.lifetime,
+                expires_at: parameters::expiry(&kept, received_at, self.shared.lifetime),
+                parameters: kept,
             },
-            recipients: mailboxes(transaction.recipients),
+            recipients: transaction.recipients,
             content,
         };
         self.accept(message, alerts).await
@@ -244,7 +252,7 @@ impl Intake {
         message: NewMessage,
         alerts: Vec<NewAlert>,
     ) -> Result<Accepted, Rejection> {
-        let open = open_message(&message);
+        let open = message.to_open();
         let message = Arc::new(message);
         let id = message.id;
         self.shared
@@ -280,7 +288,8 @@ impl Intake {
     ) -> Content {
         let id_text = id.to_string();
         let recipient = match transaction.recipients.as_slice() {
-            [only] => Some(only.mailbox.as_str()),
+            // A path beyond ASCII would make the header one that not every next hop can take.
+            [only] => Some(only.mailbox.as_str()).filter(|path| path.is_ascii()),
             _ => None,
         };
         let head = stamp(
@@ -294,7 +303,8 @@ impl Intake {
                     .config
                     .show_client_address
                     .then_some(peer.client.ip()),
-                protocol: protocol(peer),
+                protocol: protocol(peer, &transaction.parameters),
+                priority: transaction.parameters.mt_priority.map(MtPriority::value),
                 id: &id_text,
                 recipient,
                 received_at,
@@ -317,38 +327,14 @@ impl Intake {
     }
 }
 
-/// The "with" protocol of the Received field (RFC 3848).
-fn protocol(peer: &Peer) -> &'static str {
-    match (peer.is_esmtp, peer.tls.is_some()) {
-        (true, true) => "ESMTPSA",
-        (true, false) => "ESMTPA",
-        (false, _) => "SMTP",
-    }
-}
-
-fn mailboxes(recipients: Vec<Recipient>) -> Vec<Mailbox> {
-    let mailboxes = recipients.into_iter().map(|recipient| recipient.mailbox);
-    mailboxes.collect()
-}
-
-fn open_message(message: &NewMessage) -> OpenMessage {
-    let recipients = message
-        .recipients
-        .iter()
-        .zip(0..)
-        .map(|(mailbox, index)| OpenRecipient {
-            index,
-            mailbox: mailbox.clone(),
-            attempts: 0,
-            due_at: message.meta.received_at,
-        });
-    OpenMessage {
-        id: message.id,
-        recipients: recipients.collect(),
-        size: message.content.size,
-        staged_chunks: message.content.staged_chunks,
-        head: Some(message.content.head.clone()),
-        meta: Arc::new(message.meta.clone()),
+/// The "with" protocol of the Received field (RFC 3848, RFC 6531 §4.3).
+fn protocol(peer: &Peer, asked: &MailParameters) -> &'static str {
+    match (peer.is_esmtp, peer.tls.is_some(), asked.smtputf8) {
+        (true, true, false) => "ESMTPSA",
+        (true, false, false) => "ESMTPA",
+        (true, true, true) => "UTF8SMTPSA",
+        (true, false, true) => "UTF8SMTPA",
+        (false, ..) => "SMTP",
     }
 }
 
@@ -362,12 +348,12 @@ impl Intake {
         principal: &Principal,
         transaction: &Transaction,
         header: &HeaderSection<'_>,
-        size: u64,
+        said: request::Said<'_>,
     ) -> Ruling {
         let session = request::session(&self.shared.hostname, peer, principal);
         let envelope =
             request::envelope(transaction.reverse_path.as_ref(), &transaction.recipients);
-        let message = request::message(header, transaction.parameters.body, size);
+        let message = request::message(header, said);
         self.shared
             .policies
             .evaluate(session, envelope, message)

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::parameters::priority;
 use super::{Peer, Principal};
 use crate::clock::Timestamp;
 use crate::message::address::Address;
 use crate::message::{HeaderSection, OriginatorState};
 use crate::policy::types;
+use crate::queue::MessageParameters;
 use crate::smtp::{BodyType, Mailbox, Recipient};
 
 /// Header fields handed to a policy. Default 200; more set `truncated`.
@@ -63,11 +65,22 @@ pub fn address(mailbox: &Mailbox) -> types::Address {
     }
 }
 
+/// What the client said about a message apart from its header.
+#[derive(Clone, Copy)]
+pub struct Said<'a> {
+    /// The BODY parameter of MAIL.
+    pub body: BodyType,
+    /// The other parameters.
+    pub parameters: &'a MessageParameters,
+    /// Octets in all.
+    pub size: u64,
+}
+
 /// The message, as far as a policy may judge it.
-pub fn message(header: &HeaderSection<'_>, body: BodyType, size: u64) -> types::Message {
+pub fn message(header: &HeaderSection<'_>, said: Said<'_>) -> types::Message {
     let originators = header.originators();
     let (headers, truncated) = headers(header);
-    let mut facts = Vec::with_capacity(3);
+    let mut facts = parameter_facts(said);
     if let Some(message_id) = message_id(header) {
         facts.push(fact("message-id", message_id));
     }
@@ -81,11 +94,8 @@ pub fn message(header: &HeaderSection<'_>, body: BodyType, size: u64) -> types::
             &date[..date.floor_char_boundary(MAX_FACT_OCTETS)],
         ));
     }
-    if body == BodyType::EightBitMime {
-        facts.push(fact("body-8bit", "true"));
-    }
     types::Message {
-        size_bytes: size,
+        size_bytes: said.size,
         header_from: originators.from.iter().map(wit_address).collect(),
         header_sender: originators.sender.iter().map(wit_address).collect(),
         originators: match originators.state {
@@ -94,11 +104,43 @@ pub fn message(header: &HeaderSection<'_>, body: BodyType, size: u64) -> types::
             OriginatorState::Unreadable => types::Originators::Unreadable,
         },
         subject: header.subject(),
-        requested_priority: header.requested_priority().and_then(wit_priority),
+        requested_priority: requested_priority(header, said.parameters),
         headers,
         truncated,
         facts,
     }
+}
+
+/// What the client said with MAIL; a missing fact means that it did not.
+fn parameter_facts(said: Said<'_>) -> Vec<types::Fact> {
+    let asked = said.parameters;
+    let is_true = |is: bool| is.then(|| "true".to_owned());
+    let facts = [
+        ("body-8bit", is_true(said.body == BodyType::EightBitMime)),
+        ("body-binary", is_true(said.body == BodyType::BinaryMime)),
+        ("smtputf8", is_true(asked.smtputf8.is_some())),
+        ("require-tls", is_true(asked.require_tls)),
+        (
+            "mt-priority",
+            asked.mt_priority.map(|one| one.value().to_string()),
+        ),
+        ("deliver-by", asked.deliver_by.map(|one| one.at.to_string())),
+        ("held-until", asked.held_until.map(|at| at.to_string())),
+    ];
+    facts
+        .into_iter()
+        .filter_map(|(name, value)| Some(fact(name, value?)))
+        .collect()
+}
+
+/// The most urgent of what the header and MT-PRIORITY say.
+fn requested_priority(
+    header: &HeaderSection<'_>,
+    asked: &MessageParameters,
+) -> Option<types::Priority> {
+    let by_parameter = asked.mt_priority.map(|one| priority(one).number());
+    let requested = header.requested_priority().into_iter().chain(by_parameter);
+    requested.min().and_then(wit_priority)
 }
 
 /// The priority `number` of the X-Priority scale.
@@ -157,4 +199,62 @@ fn headers(header: &HeaderSection<'_>) -> (Vec<types::Header>, bool) {
         });
     }
     (headers, truncated)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::smtp::MtPriority;
+
+    fn asked(value: Option<i8>) -> MessageParameters {
+        MessageParameters {
+            mt_priority: value.and_then(MtPriority::new),
+            ..MessageParameters::default()
+        }
+    }
+
+    #[test]
+    fn the_most_urgent_of_header_and_parameter_is_requested() {
+        let cases: [(&[u8], Option<i8>, Option<u8>); 6] = [
+            (b"", None, None),
+            (b"X-Priority: 4\r\n", None, Some(4)),
+            (b"", Some(9), Some(1)),
+            (b"", Some(-2), Some(4)),
+            (b"X-Priority: 2\r\n", Some(-9), Some(2)),
+            (b"X-Priority: 4\r\n", Some(0), Some(3)),
+        ];
+        for (octets, value, expected) in cases {
+            let header = HeaderSection::parse(octets).expect("a header");
+            let found = requested_priority(&header, &asked(value));
+            assert_eq!(found, expected.and_then(wit_priority), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_said_is_no_fact() {
+        let quiet = MessageParameters::default();
+        let said = |body, parameters| Said {
+            body,
+            parameters,
+            size: 0,
+        };
+        assert!(parameter_facts(said(BodyType::SevenBit, &quiet)).is_empty());
+        let loud = MessageParameters {
+            require_tls: true,
+            held_until: Some(Timestamp::from_millis(0)),
+            ..asked(Some(-3))
+        };
+        let facts = parameter_facts(said(BodyType::BinaryMime, &loud));
+        let told: Vec<_> = facts
+            .iter()
+            .map(|fact| (fact.name.as_str(), fact.value.as_str()))
+            .collect();
+        let expected = [
+            ("body-binary", "true"),
+            ("require-tls", "true"),
+            ("mt-priority", "-3"),
+            ("held-until", "1970-01-01T00:00:00.000Z"),
+        ];
+        assert_eq!(told, expected);
+    }
 }

@@ -34,6 +34,8 @@ pub struct Stamp<'a> {
     pub message_id_domain: &'a str,
     /// True to mark the message as important, unless its client said something about that itself.
     pub mark_important: bool,
+    /// The MT-PRIORITY parameter (RFC 6710 §4.1); none when the client said nothing.
+    pub priority: Option<i8>,
     /// The name of the cipher suite (RFC 8314 §7.4); none without TLS.
     pub tls: Option<&'a str>,
 }
@@ -56,9 +58,11 @@ impl Stamp<'_> {
             .tls
             .map(|cipher| format!("\r\n\ttls {}", one_line(cipher)));
         let (recipient, tls) = (recipient.unwrap_or_default(), tls.unwrap_or_default());
+        let priority = self.priority.map(|value| format!("\r\n\tpriority {value}"));
+        let priority = priority.unwrap_or_default();
         let date = format_date(self.received_at);
         format!(
-            "Received: from {helo}{client}\r\n\tby {hostname} with {protocol} id {id}{recipient}{tls};\r\n\t{date}\r\n"
+            "Received: from {helo}{client}\r\n\tby {hostname} with {protocol} id {id}{recipient}{tls}{priority};\r\n\t{date}\r\n"
         )
     }
 }

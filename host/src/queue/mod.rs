@@ -3,6 +3,7 @@
 //! Neighbours: `intake` makes [`NewMessage`]s, `store` keeps them, `scheduler` orders them,
 //! `delivery` turns a [`Job`] into [`Outcome`]s.
 
+mod parameters;
 mod priority;
 mod report;
 mod status;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use self::parameters::{Deadline, MessageParameters, SmtpUtf8};
 pub use self::priority::Priority;
 pub use self::report::{
     MessageDetails, MessageFilter, MessageStatus, MessageSummary, RecipientCounts, RecipientDetails,
@@ -18,7 +20,7 @@ pub use self::report::{
 pub use self::status::{Outcome, RecipientStatus, RemoteReply};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
-use crate::smtp::{BodyType, Mailbox};
+use crate::smtp::{BodyType, Mailbox, RcptParameters, Recipient};
 
 /// A message that intake has accepted and the store has yet to commit.
 #[derive(Clone, Debug)]
@@ -27,8 +29,8 @@ pub struct NewMessage {
     pub id: QueueId,
     /// What is known about it apart from its recipients.
     pub meta: MessageMeta,
-    /// The forward-paths, in the order of the RCPT commands, without duplicates; never empty.
-    pub recipients: Vec<Mailbox>,
+    /// The recipients, in the order of the RCPT commands, without duplicates; never empty.
+    pub recipients: Vec<Recipient>,
     /// What is to be delivered.
     pub content: Content,
 }
@@ -46,6 +48,8 @@ pub struct MessageMeta {
     pub priority: Priority,
     /// The BODY parameter of MAIL.
     pub body: BodyType,
+    /// What else MAIL asked for.
+    pub parameters: MessageParameters,
     /// Decoded subject, at most 998 characters; for people.
     pub subject: String,
     /// The Message-ID field with its angle brackets.
@@ -98,10 +102,39 @@ pub struct OpenRecipient {
     pub index: u32,
     /// The forward-path.
     pub mailbox: Mailbox,
+    /// What the client asked for it.
+    pub parameters: RcptParameters,
     /// Attempts made so far.
     pub attempts: u32,
     /// Not to be tried before.
     pub due_at: Timestamp,
+    /// When its sender was last told that it is late.
+    pub delay_told_at: Option<Timestamp>,
+}
+
+impl NewMessage {
+    /// The message as it is once the store has committed it, with its head at hand.
+    pub fn to_open(&self) -> OpenMessage {
+        let due_at = self.meta.first_due_at();
+        let recipients = (0..)
+            .zip(&self.recipients)
+            .map(|(index, one)| OpenRecipient {
+                index,
+                mailbox: one.mailbox.clone(),
+                parameters: one.parameters.clone(),
+                attempts: 0,
+                due_at,
+                delay_told_at: None,
+            });
+        OpenMessage {
+            id: self.id,
+            recipients: recipients.collect(),
+            size: self.content.size,
+            staged_chunks: self.content.staged_chunks,
+            head: Some(self.content.head.clone()),
+            meta: Arc::new(self.meta.clone()),
+        }
+    }
 }
 
 /// Part of a message that can be tried in one transaction: recipients that share a next hop.
@@ -155,4 +188,6 @@ pub struct RecordedAttempt {
     pub status: RecipientStatus,
     /// When it is due again; meaningful for [`RecipientStatus::Deferred`] alone.
     pub due_at: Timestamp,
+    /// When its sender is told that it is late, if that is now.
+    pub delay_told_at: Option<Timestamp>,
 }

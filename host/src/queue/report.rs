@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Attempt, MessageMeta, RecipientStatus};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
-use crate::smtp::Mailbox;
+use crate::smtp::{Mailbox, RcptParameters};
 
 /// Which messages to report on, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ impl Default for MessageFilter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MessageStatus {
+    /// It is held until the time its sender asked for (RFC 4865).
+    Scheduled,
     /// At least one recipient has not been tried yet.
     Queued,
     /// Every open recipient has been tried and will be again.
@@ -57,6 +59,7 @@ pub enum MessageStatus {
 impl fmt::Display for MessageStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Scheduled => "scheduled",
             Self::Queued => "queued",
             Self::Deferred => "deferred",
             Self::Delivered => "delivered",
@@ -140,7 +143,16 @@ pub struct MessageSummary {
 impl MessageSummary {
     /// Where it stands as a whole.
     pub fn status(&self) -> MessageStatus {
-        self.recipients.status()
+        match self.recipients.status() {
+            MessageStatus::Queued if self.is_held(Timestamp::now()) => MessageStatus::Scheduled,
+            status => status,
+        }
+    }
+
+    /// True while it waits for the time its sender asked for.
+    fn is_held(&self, now: Timestamp) -> bool {
+        let held_until = self.meta.parameters.held_until;
+        held_until.is_some_and(|until| now < until)
     }
 }
 
@@ -162,6 +174,8 @@ pub struct RecipientDetails {
     pub index: u32,
     /// The forward-path.
     pub mailbox: Mailbox,
+    /// What the client asked for it.
+    pub parameters: RcptParameters,
     /// Where it stands.
     pub status: RecipientStatus,
     /// Attempts made so far.

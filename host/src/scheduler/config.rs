@@ -17,6 +17,8 @@ pub struct Config {
     pub retry_jitter_percent: u8,
     /// Hours until an undelivered recipient is given up. Default 120, five days (RFC 5321 §4.5.4.1).
     pub expire_after_h: u32,
+    /// Hours until a sender who asked for it (`NOTIFY=DELAY`) is told that a recipient is late. Default 4.
+    pub delay_notice_after_h: u32,
     /// Transactions beyond `delivery.max-concurrency` and `delivery.per-destination` that only
     /// priorities 1 and 2 may use. Default 10, so that slow transfers never keep urgent mail waiting.
     pub urgent_reserve: usize,
@@ -43,6 +45,7 @@ impl Default for Config {
             retry: Schedule::default(),
             retry_jitter_percent: 10,
             expire_after_h: 120,
+            delay_notice_after_h: 4,
             urgent_reserve: 10,
             unreachable_first_s: 5,
             unreachable_max_s: 60,
@@ -58,5 +61,10 @@ impl Config {
     /// How long a message is tried for.
     pub fn expire_after(&self) -> Duration {
         Duration::from_secs(u64::from(self.expire_after_h) * 3600)
+    }
+
+    /// When a sender who asked for it is told that a recipient is late.
+    pub fn delay_notice_after(&self) -> Duration {
+        Duration::from_secs(u64::from(self.delay_notice_after_h) * 3600)
     }
 }

@@ -1,4 +1,4 @@
-//! The task that keeps time: reads the queue at start, wakes what becomes due, gives up what expired.
+//! The task that keeps time: reads the queue at start, wakes what becomes due, settles what cannot be tried in time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,13 +45,13 @@ async fn load(shared: &Arc<Shared>, newest: QueueId) {
 async fn tick(shared: &Arc<Shared>) {
     loop {
         shared.sleep().await;
-        give_up_expired(shared).await;
+        settle_overlooked(shared).await;
     }
 }
 
-/// Ends what expired while its destination could not be tried.
-async fn give_up_expired(shared: &Arc<Shared>) {
-    while let Some((mut claim, reason, outcomes)) = shared.take_expired() {
+/// Gives up, or has told, what came to its time while its destination could not be tried.
+async fn settle_overlooked(shared: &Arc<Shared>) {
+    while let Some((mut claim, reason, outcomes)) = shared.take_overlooked() {
         match shared.message(&mut claim).await {
             Ok(Some(message)) => {
                 let finished = Finished::never_tried(message, claim.destination, &reason);
@@ -59,7 +59,7 @@ async fn give_up_expired(shared: &Arc<Shared>) {
             }
             Ok(None) => {}
             Err(error) => {
-                tracing::warn!(error = %chain(&error), "cannot read an expired message; trying again");
+                tracing::warn!(error = %chain(&error), "cannot read an overdue message; trying again");
                 return shared.put_back(&claim);
             }
         }

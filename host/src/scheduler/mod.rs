@@ -2,11 +2,12 @@
 //!
 //! [`plan`] orders what is due and [`retry`] judges outcomes; both are pure. Around them, workers
 //! carry jobs, one connection each, and ask the plan after every message for the most urgent next
-//! one; a recorder commits outcomes through `store` while the workers go on. What could not be
-//! delivered is reported by `bounce`.
+//! one; a recorder commits outcomes through `store` while the workers go on. What the
+//! sender is to be told is written by `bounce`.
 
 mod config;
 mod keeper;
+mod notices;
 pub mod plan;
 mod recorder;
 pub mod retry;

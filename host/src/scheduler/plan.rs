@@ -10,6 +10,7 @@ mod limits;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use self::lane::{Lane, Order};
 pub use self::limits::Limits;
@@ -26,7 +27,7 @@ type LaneId = u32;
 struct Entry {
     priority: Priority,
     due_at: Timestamp,
-    expires_at: Timestamp,
+    look_at: Timestamp,
     is_ready: bool,
     message: Option<Box<OpenMessage>>,
 }
@@ -38,6 +39,8 @@ pub struct Plan {
     is_paused: bool,
     entries: BTreeMap<(QueueId, LaneId), Entry>,
     waiting: BTreeSet<(Timestamp, QueueId, LaneId)>,
+    /// Every entry, by when something must come of it although it was not tried.
+    looks: BTreeSet<(Timestamp, QueueId, LaneId)>,
     lanes: HashMap<LaneId, Lane>,
     lane_ids: HashMap<Destination, LaneId>,
     next_lane: LaneId,
@@ -58,6 +61,7 @@ impl Plan {
             is_paused: false,
             entries: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            looks: BTreeSet::new(),
             lanes: HashMap::new(),
             lane_ids: HashMap::new(),
             next_lane: 0,
@@ -88,26 +92,32 @@ impl Plan {
 
     /// Adds a message all of whose recipients go to `destination`.
     pub fn insert_part(&mut self, message: OpenMessage, destination: Destination) {
-        let due_at = message
-            .recipients
-            .iter()
-            .map(|one| one.due_at)
-            .min()
-            .unwrap_or_default();
+        let due_at = message.recipients.iter().map(|one| one.due_at).min();
         let (id, priority) = (message.id, message.meta.priority);
-        let expires_at = message.meta.expires_at;
+        let look_at = self.look_at(&message);
         let kept = self.keep(message);
         self.add(
             id,
             destination,
             Entry {
                 priority,
-                due_at,
-                expires_at,
+                // Nobody is given up or told of a delay without a last attempt.
+                due_at: due_at.unwrap_or_default().min(look_at),
+                look_at,
                 is_ready: false,
                 message: kept,
             },
         );
+    }
+
+    /// When a recipient is given up, or its sender is to be told that it is late.
+    fn look_at(&self, message: &OpenMessage) -> Timestamp {
+        let (meta, after) = (&message.meta, self.limits.delay_notice_after);
+        let notices = message
+            .recipients
+            .iter()
+            .filter_map(|one| meta.delay_notice_at(one, after));
+        notices.fold(meta.expires_at, Timestamp::min)
     }
 
     /// Puts a claimed entry back, to be tried at `due_at`; its message is read from the store then.
@@ -115,7 +125,7 @@ impl Plan {
         let entry = Entry {
             priority: claim.priority,
             due_at,
-            expires_at: claim.expires_at,
+            look_at: claim.look_at,
             is_ready: false,
             message: None,
         };
@@ -140,6 +150,7 @@ impl Plan {
         }
         self.counts.waiting[place(entry.priority)] += 1;
         self.waiting.insert((entry.due_at, id, lane));
+        self.looks.insert((entry.look_at, id, lane));
         self.entries.insert((id, lane), entry);
         if let Some(lane) = self.lanes.get_mut(&lane) {
             lane.entries += 1;
@@ -193,16 +204,14 @@ impl Plan {
         Some(claim)
     }
 
-    /// Takes an entry whose time has run out while its destination could not be tried.
+    /// Takes an entry whose time has come while its destination could not be tried. It takes no slot.
     ///
-    /// Entries expire in the order of their age, which is that of their ids. It takes no slot.
-    pub fn take_expired(&mut self, now: Timestamp) -> Option<(Claim, RemoteReply)> {
-        let (&(id, lane), entry) = self.entries.first_key_value()?;
-        let state = self.lanes.get(&lane)?;
-        if entry.expires_at > now || !state.is_held() {
-            return None;
-        }
-        let reason = state.reason.clone();
+    /// What can be tried is passed over: its turn comes by itself.
+    pub fn take_overlooked(&mut self, now: Timestamp) -> Option<(Claim, RemoteReply)> {
+        let is_held = |lane| self.lanes.get(&lane).is_some_and(Lane::is_held);
+        let mut due = self.looks.iter().take_while(|&&(at, ..)| at <= now);
+        let &(_, id, lane) = due.find(|&&(_, _, lane)| is_held(lane))?;
+        let reason = self.lanes.get(&lane)?.reason.clone();
         let claim = self.take(id, lane)?;
         self.refresh(lane);
         self.forget_idle(lane);
@@ -265,11 +274,24 @@ impl Plan {
         Some(lane)
     }
 
-    /// When [`Plan::next`] may have something that it has not now; a freed slot aside.
-    pub fn next_due(&self) -> Option<Timestamp> {
+    /// When [`Plan::next`] may have something that it has not now, a freed slot aside, or
+    /// [`Plan::take_overlooked`] may.
+    pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let waiting = self.waiting.first().map(|&(due_at, ..)| due_at);
         let held = self.held.first().map(|&(until, _)| until);
-        waiting.into_iter().chain(held).min()
+        waiting
+            .into_iter()
+            .chain(held)
+            .chain(self.next_look(now))
+            .min()
+    }
+
+    /// The next time that something may be overlooked; nothing is where everything can be tried.
+    fn next_look(&self, now: Timestamp) -> Option<Timestamp> {
+        let later = now + Duration::from_millis(1);
+        let mut looks = self.looks.range((later, QueueId::from_i64(i64::MIN), 0)..);
+        let next = looks.next().map(|&(at, ..)| at);
+        next.filter(|_| !self.held.is_empty())
     }
 
     /// Stops all sending; what runs goes on.
@@ -383,6 +405,7 @@ impl Plan {
     fn take(&mut self, id: QueueId, lane: LaneId) -> Option<Claim> {
         let entry = self.entries.remove(&(id, lane))?;
         self.release(&entry);
+        self.looks.remove(&(entry.look_at, id, lane));
         let state = self.lanes.get_mut(&lane)?;
         state.entries -= 1;
         if entry.is_ready {
@@ -396,7 +419,7 @@ impl Plan {
             id,
             destination: state.destination.clone(),
             priority: entry.priority,
-            expires_at: entry.expires_at,
+            look_at: entry.look_at,
             message: entry.message.map(|message| *message),
         })
     }

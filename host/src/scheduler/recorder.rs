@@ -1,4 +1,4 @@
-//! Commits what attempts came to, reports failures, and puts back what is to be tried again.
+//! Commits what attempts came to, has it told, and puts back what is to be tried again.
 //!
 //! Many outcomes wait for the store at a time, so that it can commit them together. A recipient is
 //! not tried again before its outcome is recorded.
@@ -7,21 +7,19 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
+use super::notices;
 use super::retry::Tried;
 use super::shell::Shared;
-use crate::alert::{NewAlert, Severity};
-use crate::bounce::{Failure, Notice};
 use crate::clock::Timestamp;
-use crate::delivery::{Reach, Report};
+use crate::delivery::{Handover, Reach, Report};
 use crate::queue::{
-    Attempt, AttemptRecord, Destination, Job, NewMessage, OpenMessage, OpenRecipient, Outcome,
-    RecipientStatus, RecordedAttempt, RemoteReply,
+    Attempt, AttemptRecord, Destination, Job, OpenMessage, OpenRecipient, Outcome, RecipientStatus,
+    RecordedAttempt, RemoteReply,
 };
 use crate::store::StoreError;
 
@@ -30,9 +28,11 @@ const STORE_WAIT: Duration = Duration::from_millis(500);
 
 /// An attempt that has ended, to be recorded.
 pub(super) struct Finished {
-    message: OpenMessage,
+    pub message: OpenMessage,
     destination: Destination,
     attempts: Vec<Attempt>,
+    /// To whom each of them was handed, in the same order.
+    pub handovers: Vec<Handover>,
     reach: Reach,
 }
 
@@ -51,11 +51,12 @@ impl Finished {
             message,
             destination,
             attempts: report.attempts,
+            handovers: report.handovers,
             reach: report.reach,
         }
     }
 
-    /// For a message whose time ran out while its destination could not be reached.
+    /// For a message whose time came, to be given up or to be told of, when it could not be tried.
     pub fn never_tried(
         message: OpenMessage,
         destination: Destination,
@@ -67,11 +68,16 @@ impl Finished {
             next_hop: String::new(),
             outcome: Outcome::Deferred(reason.clone()),
         });
+        let unsaid = Handover::Relayed {
+            notifies: false,
+            keeps_deadline: false,
+        };
         Self {
             attempts: attempts.collect(),
+            handovers: vec![unsaid; message.recipients.len()],
             message,
             destination,
-            reach: Reach::Reached,
+            reach: Reach::Unreachable(reason.clone()),
         }
     }
 }
@@ -94,8 +100,16 @@ pub(super) async fn run(shared: Arc<Shared>, mut finished: mpsc::Receiver<Finish
 
 async fn record(shared: &Arc<Shared>, finished: Finished) {
     let recorded = judge(shared, &finished);
-    // A notification is queued before the failure is final: it may be sent twice, never lost.
-    report_failures(shared, &finished, &recorded).await;
+    // A notification is queued before what it tells is final: it may be sent twice, never lost.
+    let notices = notices::tell(shared, &finished, &recorded).await;
+    settle(shared, finished, recorded).await;
+    for notice in notices {
+        shared.submit(notice);
+    }
+}
+
+/// Commits the attempts and puts back what is to be tried again.
+async fn settle(shared: &Arc<Shared>, finished: Finished, recorded: Vec<RecordedAttempt>) {
     let record = AttemptRecord {
         id: finished.message.id,
         attempts: recorded.clone(),
@@ -115,18 +129,25 @@ async fn record(shared: &Arc<Shared>, finished: Finished) {
 /// All recipients of a message share one roll of the dice, so that they stay together.
 fn judge(shared: &Shared, finished: &Finished) -> Vec<RecordedAttempt> {
     let chance = chance();
+    let after = shared.config.delay_notice_after();
     let judged = finished.attempts.iter().map(|attempt| {
-        let before = recipient(&finished.message, attempt.recipient).map_or(0, |one| one.attempts);
+        let to = recipient(&finished.message, attempt.recipient);
+        let before = to.map_or(0, |one| one.attempts);
         let tried = Tried {
             attempts: before.saturating_add(1),
             now: attempt.at,
             expires_at: finished.message.meta.expires_at,
         };
         let (status, due_at) = shared.retry.judge(&attempt.outcome, tried, chance);
+        let is_late = to
+            .filter(|_| status == RecipientStatus::Deferred)
+            .and_then(|to| finished.message.meta.delay_notice_at(to, after))
+            .is_some_and(|notice_at| notice_at <= attempt.at);
         RecordedAttempt {
             attempt: attempt.clone(),
             status,
             due_at,
+            delay_told_at: is_late.then_some(attempt.at),
         }
     });
     judged.collect()
@@ -139,7 +160,8 @@ fn chance() -> f64 {
     })
 }
 
-fn recipient(message: &OpenMessage, index: u32) -> Option<&OpenRecipient> {
+/// The recipient in this place.
+pub(super) fn recipient(message: &OpenMessage, index: u32) -> Option<&OpenRecipient> {
     message.recipients.iter().find(|one| one.index == index)
 }
 
@@ -155,6 +177,7 @@ fn rest(mut message: OpenMessage, recorded: &[RecordedAttempt]) -> Option<OpenMe
         };
         recipient.attempts = recipient.attempts.saturating_add(1);
         recipient.due_at = recorded.due_at;
+        recipient.delay_told_at = recorded.delay_told_at.or(recipient.delay_told_at);
         recorded.status.is_open()
     });
     (!message.recipients.is_empty()).then_some(message)
@@ -175,105 +198,8 @@ fn log(finished: &Finished, recorded: &[RecordedAttempt]) {
     }
 }
 
-/// Raises an alert for every recipient given up, and queues the notification of the sender.
-async fn report_failures(shared: &Arc<Shared>, finished: &Finished, recorded: &[RecordedAttempt]) {
-    let failures: Vec<Failure> = recorded
-        .iter()
-        .filter(|one| {
-            matches!(
-                one.status,
-                RecipientStatus::Failed | RecipientStatus::Expired
-            )
-        })
-        .filter_map(|one| failure(&finished.message, one))
-        .collect();
-    if failures.is_empty() {
-        return;
-    }
-    let now = Timestamp::now();
-    let alerts: Vec<NewAlert> = failures
-        .iter()
-        .map(|failure| alert(&finished.message, failure, now))
-        .collect();
-    let head = head(shared, &finished.message).await;
-    let notice = Notice {
-        id: shared.ids.next(),
-        original_id: finished.message.id,
-        original: &finished.message.meta,
-        head: &head,
-        failures: &failures,
-        hostname: &shared.hostname,
-        now,
-        expire_after: shared.config.expire_after(),
-    };
-    let result = match notice.message().map(Arc::new) {
-        Some(message) => {
-            let accept = || shared.store.accept(message.clone(), alerts.clone());
-            let accepted = insist("queue a notification", accept).await;
-            accepted.map(|()| shared.submit(open(&message)))
-        }
-        None => insist("raise an alert", || shared.store.raise(alerts.clone())).await,
-    };
-    if let Err(error) = result {
-        tracing::error!(queue.id = %finished.message.id, error = %chain(&error), "a failure is not reported");
-    }
-}
-
-fn failure(message: &OpenMessage, recorded: &RecordedAttempt) -> Option<Failure> {
-    Some(Failure {
-        mailbox: recipient(message, recorded.attempt.recipient)?
-            .mailbox
-            .clone(),
-        status: recorded.status,
-        next_hop: recorded.attempt.next_hop.clone(),
-        reply: recorded.attempt.outcome.reply().clone(),
-    })
-}
-
-fn alert(message: &OpenMessage, failure: &Failure, at: Timestamp) -> NewAlert {
-    NewAlert {
-        list_id: message.meta.list_id,
-        kind: "delivery-failed".to_owned(),
-        severity: Severity::Warning,
-        user: message.meta.username.clone(),
-        key: failure.mailbox.domain().to_ascii_lowercase(),
-        summary: format!(
-            "message {} to {} {}: {}",
-            message.id, failure.mailbox, failure.status, failure.reply
-        ),
-        at,
-    }
-}
-
-/// The header section of the original; a notification goes out without it rather than not at all.
-async fn head(shared: &Shared, message: &OpenMessage) -> Bytes {
-    match &message.head {
-        Some(head) => head.clone(),
-        None => shared.store.head(message.id).await.unwrap_or_default(),
-    }
-}
-
-fn open(message: &NewMessage) -> OpenMessage {
-    let recipients = (0..)
-        .zip(&message.recipients)
-        .map(|(index, mailbox)| OpenRecipient {
-            index,
-            mailbox: mailbox.clone(),
-            attempts: 0,
-            due_at: message.meta.received_at,
-        });
-    OpenMessage {
-        id: message.id,
-        meta: Arc::new(message.meta.clone()),
-        recipients: recipients.collect(),
-        size: message.content.size,
-        staged_chunks: message.content.staged_chunks,
-        head: Some(message.content.head.clone()),
-    }
-}
-
 /// Asks again for as long as the store is not available.
-async fn insist<F: Future<Output = Result<(), StoreError>>>(
+pub(super) async fn insist<F: Future<Output = Result<(), StoreError>>>(
     what: &str,
     ask: impl Fn() -> F,
 ) -> Result<(), StoreError> {

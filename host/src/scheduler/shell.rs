@@ -85,6 +85,7 @@ fn limits(config: &Config, delivery: &Delivery) -> Limits {
         unreachable_max: Duration::from_secs(config.unreachable_max_s.max(1)),
         content_octets: config.ready_content_octets,
         envelopes: config.ready_envelopes,
+        delay_notice_after: config.delay_notice_after(),
     }
 }
 
@@ -213,7 +214,7 @@ impl Shared {
         }
         if state
             .plan
-            .next_due()
+            .next_due(now)
             .is_some_and(|due_at| due_at < state.alarm)
         {
             state.alarm = now;
@@ -304,7 +305,7 @@ impl Shared {
             let now = Timestamp::now();
             let next = state
                 .plan
-                .next_due()
+                .next_due(now)
                 .map_or(TICK, |due_at| due_at.since(now));
             let wait = next.clamp(Duration::from_millis(1), TICK);
             state.alarm = now + wait;
@@ -313,15 +314,15 @@ impl Shared {
         let _either = timeout(wait, self.wake.notified()).await;
     }
 
-    /// What expired while its destination could not be tried, why that is, and where to send it.
-    pub fn take_expired(&self) -> Option<(Claim, RemoteReply, mpsc::Sender<Finished>)> {
+    /// What came to its time while its destination could not be tried, why that is, and where to send it.
+    pub fn take_overlooked(&self) -> Option<(Claim, RemoteReply, mpsc::Sender<Finished>)> {
         let mut state = self.state.lock();
         let outcomes = state.tasks.as_ref()?.outcomes.clone();
-        let (claim, reason) = state.plan.take_expired(Timestamp::now())?;
+        let (claim, reason) = state.plan.take_overlooked(Timestamp::now())?;
         Some((claim, reason, outcomes))
     }
 
-    /// Undoes [`Shared::take_expired`].
+    /// Undoes [`Shared::take_overlooked`].
     pub fn put_back(&self, claim: &Claim) {
         self.state.lock().plan.put_back(claim, Timestamp::now());
     }

@@ -1,5 +1,7 @@
 //! The scheduler at work: with a store, and a next hop on a real socket that can be down, refuse and stall.
 
+mod notices;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +17,16 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::delivery::{self, Smarthost, Tls};
 use crate::id::session_id;
-use crate::queue::{Content, MessageMeta, NewMessage, OpenRecipient, Priority};
-use crate::smtp::BodyType;
+use crate::queue::{Content, MessageMeta, MessageParameters, NewMessage, Priority};
+use crate::smtp::{BodyType, Mailbox, Recipient};
 use crate::store;
 
 /// A next hop that refuses recipients named `bad` and takes every content once `permits` allow.
 #[derive(Clone)]
 struct Sink {
     subjects: Arc<Mutex<Vec<String>>>,
+    texts: Arc<Mutex<Vec<String>>>,
+    hello: &'static str,
     permits: Arc<Semaphore>,
 }
 
@@ -30,6 +34,8 @@ impl Sink {
     fn new() -> Self {
         Self {
             subjects: Arc::default(),
+            texts: Arc::default(),
+            hello: "250-sink\r\n250 PIPELINING\r\n",
             permits: Arc::new(Semaphore::new(10_000)),
         }
     }
@@ -56,8 +62,9 @@ impl Sink {
                 .ok()
                 .filter(|&length| length > 0)?;
             let reply = match line.get(..4)? {
-                "EHLO" => "250-sink\r\n250 PIPELINING\r\n",
+                "EHLO" => self.hello,
                 "RCPT" if line.contains("bad") => "550 5.1.1 no such user\r\n",
+                "RCPT" if line.contains("later") => "450 4.2.0 come again\r\n",
                 "DATA" => {
                     stream.write_all(b"354 go\r\n").await.ok()?;
                     self.take(&mut stream).await?;
@@ -79,6 +86,7 @@ impl Sink {
             .lines()
             .find_map(|line| line.strip_prefix("Subject: "))?;
         self.subjects.lock().push(subject.to_owned());
+        self.texts.lock().push(text.clone());
         self.permits.acquire().await.ok()?.forget();
         Some(())
     }
@@ -157,6 +165,19 @@ impl Bench {
 
     /// Commits a message and returns it as it is submitted.
     async fn accept(&self, subject: &str, priority: Priority, recipient: &str) -> OpenMessage {
+        let recipient = Recipient::from(recipient.parse::<Mailbox>().expect("a mailbox"));
+        let parameters = MessageParameters::default();
+        self.accept_asking(subject, priority, recipient, parameters)
+            .await
+    }
+
+    async fn accept_asking(
+        &self,
+        subject: &str,
+        priority: Priority,
+        recipient: Recipient,
+        parameters: MessageParameters,
+    ) -> OpenMessage {
         let head = Bytes::from(format!("Subject: {subject}\r\n\r\nx\r\n"));
         let now = Timestamp::now();
         let message = NewMessage {
@@ -167,33 +188,25 @@ impl Bench {
                 reverse_path: Some("anna@a.example".parse().expect("a mailbox")),
                 priority,
                 body: BodyType::SevenBit,
+                parameters: parameters.clone(),
                 subject: subject.to_owned(),
                 message_id: String::new(),
                 session_id: String::new(),
                 rule: String::new(),
                 received_at: now,
-                expires_at: now + Duration::from_secs(3600),
+                expires_at: match parameters.deliver_by {
+                    Some(deadline) if deadline.returns() => deadline.at,
+                    _ => now + Duration::from_secs(3600),
+                },
             },
-            recipients: vec![recipient.parse().expect("a mailbox")],
+            recipients: vec![recipient],
             content: Content {
                 size: head.len() as u64,
-                head: head.clone(),
+                head,
                 staged_chunks: 0,
             },
         };
-        let open = OpenMessage {
-            id: message.id,
-            meta: Arc::new(message.meta.clone()),
-            recipients: vec![OpenRecipient {
-                index: 0,
-                mailbox: message.recipients[0].clone(),
-                attempts: 0,
-                due_at: now,
-            }],
-            size: message.content.size,
-            staged_chunks: 0,
-            head: Some(head),
-        };
+        let open = message.to_open();
         self.store
             .accept(Arc::new(message), Vec::new())
             .await

@@ -13,7 +13,7 @@ use super::recorder::Finished;
 use super::shell::Shared;
 use crate::clock::Timestamp;
 use crate::delivery::Courier;
-use crate::queue::{Destination, Job};
+use crate::queue::{Destination, Job, OpenMessage, RemoteReply};
 
 /// The wait of a message that could not be read from the store.
 const UNREADABLE_WAIT: Duration = Duration::from_secs(5);
@@ -55,6 +55,12 @@ async fn carry(
             return shared.abandoned(&claim, Some(Timestamp::now() + UNREADABLE_WAIT));
         }
     };
+    if is_too_late(&message) {
+        let next = shared.abandoned(&claim, None);
+        let finished = Finished::never_tried(message, claim.destination, &too_late());
+        let _only_fails_at_shutdown = outcomes.send(finished).await;
+        return next;
+    }
     let destination: Destination = claim.destination;
     let job = Job {
         message,
@@ -66,4 +72,16 @@ async fn carry(
     // Where outcomes pile up, the store is slow; the next message waits for it.
     let _only_fails_at_shutdown = outcomes.send(Finished::new(job, report)).await;
     next
+}
+
+/// RFC 2852 §4: what is to be returned in time is not delivered after that.
+fn is_too_late(message: &OpenMessage) -> bool {
+    message.meta.expires_by_deadline() && message.meta.expires_at <= Timestamp::now()
+}
+
+fn too_late() -> RemoteReply {
+    RemoteReply {
+        code: 0,
+        text: "5.4.7 the time for its delivery is over".to_owned(),
+    }
 }

@@ -24,6 +24,7 @@ mod reply;
 pub mod scram;
 mod session;
 mod state;
+mod stored;
 #[cfg(test)]
 mod transcript;
 mod transfer;

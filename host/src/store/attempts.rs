@@ -25,10 +25,11 @@ static INSERT_ATTEMPTS: LazyLock<Bulk> = LazyLock::new(|| {
 /// A recipient that is settled stays so, except that a delivery which happened is not denied.
 static UPDATE_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
-        "WITH result (message_id, position, status, due_at) AS (VALUES ",
-        4,
+        "WITH result (message_id, position, status, due_at, delay_told_at) AS (VALUES ",
+        5,
         0,
         ") UPDATE recipient SET status = result.status, due_at = result.due_at, \
+         delay_told_at = COALESCE(result.delay_told_at, recipient.delay_told_at), \
          attempts = (SELECT COUNT(*) FROM attempt \
          WHERE attempt.message_id = result.message_id AND attempt.recipient = result.position) \
          FROM result WHERE recipient.message_id = result.message_id \
@@ -128,4 +129,5 @@ fn bind_result(statement: Statement, (id, recorded): &Settled<'_>) -> Statement 
         .bind(i64::from(recorded.attempt.recipient))
         .bind(recorded.status.code())
         .bind(recorded.due_at.as_millis())
+        .bind(recorded.delay_told_at.map(Timestamp::as_millis))
 }

@@ -6,34 +6,39 @@ use std::sync::{Arc, LazyLock};
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
 use super::bulk::{Bulk, Statement};
-use super::{StoreError, content, rows};
+use super::{StoreError, columns, content, rows};
+use crate::clock::Timestamp;
 use crate::id::QueueId;
-use crate::queue::{NewMessage, OpenMessage, OpenRecipient, RecipientStatus};
-use crate::smtp::Mailbox;
+use crate::queue::{MessageParameters, NewMessage, OpenMessage, OpenRecipient, RecipientStatus};
+use crate::smtp::{EnvelopeId, Mailbox, OriginalRecipient, Recipient};
 
 const SELECT_OPEN_MESSAGES: &str = "SELECT id, list_id, username, reverse_path, priority, body, \
-     subject, message_id, session_id, rule, received_at, expires_at, size, staged_chunks \
+     subject, message_id, session_id, rule, received_at, expires_at, size, staged_chunks, \
+     smtputf8, require_tls, ret, envid, deliver_by_at, deliver_by_mode, mt_priority, held_until \
      FROM message WHERE open = 1 AND id > $1 ORDER BY id LIMIT $2";
 /// Statuses up to 1 are the open ones.
 const SELECT_NEWEST: &str = "SELECT MAX(id) FROM message";
-const SELECT_OPEN_RECIPIENTS: &str = "SELECT message_id, position, mailbox, attempts, due_at \
-     FROM recipient WHERE status <= 1 AND message_id IN \
+const SELECT_OPEN_RECIPIENTS: &str = "SELECT message_id, position, mailbox, attempts, due_at, \
+     notify, orcpt, delay_told_at FROM recipient WHERE status <= 1 AND message_id IN \
      (SELECT id FROM message WHERE open = 1 AND id > $1 ORDER BY id LIMIT $2) \
      ORDER BY message_id, position";
 
 static INSERT_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "INSERT INTO message (id, list_id, username, reverse_path, priority, body, subject, \
-         message_id, session_id, rule, received_at, expires_at, size, staged_chunks, open) VALUES ",
-        15,
+         message_id, session_id, rule, received_at, expires_at, size, staged_chunks, open, \
+         smtputf8, require_tls, ret, envid, deliver_by_at, deliver_by_mode, mt_priority, \
+         held_until) VALUES ",
+        23,
         0,
         "",
     )
 });
 static INSERT_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
-        "INSERT INTO recipient (message_id, position, mailbox, status, attempts, due_at) VALUES ",
-        6,
+        "INSERT INTO recipient (message_id, position, mailbox, status, attempts, due_at, notify, \
+         orcpt) VALUES ",
+        8,
         0,
         "",
     )
@@ -43,7 +48,7 @@ static INSERT_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
 struct NewRecipient<'a> {
     message: &'a NewMessage,
     position: i64,
-    mailbox: &'a Mailbox,
+    recipient: &'a Recipient,
 }
 
 /// Stores accepted messages with their recipients and heads.
@@ -78,16 +83,16 @@ async fn insert_all(
 fn new_recipients(message: &NewMessage) -> impl Iterator<Item = NewRecipient<'_>> {
     (0..)
         .zip(&message.recipients)
-        .map(move |(position, mailbox)| NewRecipient {
+        .map(move |(position, recipient)| NewRecipient {
             message,
             position,
-            mailbox,
+            recipient,
         })
 }
 
 fn bind_message(statement: Statement, message: &&NewMessage) -> Statement {
     let meta = &message.meta;
-    statement
+    let statement = statement
         .bind(message.id.as_i64())
         .bind(meta.list_id)
         .bind(meta.username.as_str())
@@ -102,17 +107,44 @@ fn bind_message(statement: Statement, message: &&NewMessage) -> Statement {
         .bind(meta.expires_at.as_millis())
         .bind(i64::try_from(message.content.size).unwrap_or(i64::MAX))
         .bind(i64::from(message.content.staged_chunks))
-        .bind(1_i64)
+        .bind(1_i64);
+    bind_parameters(statement, &meta.parameters)
+}
+
+fn bind_parameters(statement: Statement, parameters: &MessageParameters) -> Statement {
+    let deadline = parameters.deliver_by;
+    statement
+        .bind(parameters.smtputf8.map(columns::smtputf8_code))
+        .bind(parameters.require_tls.then_some(1_i64))
+        .bind(parameters.ret.map(columns::ret_code))
+        .bind(parameters.envid.as_ref().map(EnvelopeId::as_str))
+        .bind(deadline.map(|deadline| deadline.at.as_millis()))
+        .bind(deadline.map(columns::deadline_code))
+        .bind(
+            parameters
+                .mt_priority
+                .map(|priority| i64::from(priority.value())),
+        )
+        .bind(parameters.held_until.map(Timestamp::as_millis))
 }
 
 fn bind_recipient(statement: Statement, recipient: &NewRecipient<'_>) -> Statement {
+    let asked = recipient.recipient;
     statement
         .bind(recipient.message.id.as_i64())
         .bind(recipient.position)
-        .bind(recipient.mailbox.as_str())
+        .bind(asked.mailbox.as_str())
         .bind(RecipientStatus::Queued.code())
         .bind(0_i64)
-        .bind(recipient.message.meta.received_at.as_millis())
+        .bind(recipient.message.meta.first_due_at().as_millis())
+        .bind(asked.parameters.notify.map(columns::notify_code))
+        .bind(
+            asked
+                .parameters
+                .orcpt
+                .as_ref()
+                .map(OriginalRecipient::as_str),
+        )
 }
 
 /// The id of the newest message.

@@ -10,6 +10,7 @@ mod accounts;
 mod alerts;
 mod attempts;
 mod bulk;
+mod columns;
 mod config;
 mod content;
 mod error;

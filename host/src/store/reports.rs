@@ -12,7 +12,8 @@ use crate::queue::{
 /// One correlated count for each status: a page is small, and each is a walk over one message's recipients.
 const SELECT_SUMMARIES: &str = "SELECT message.id, message.list_id, username, reverse_path, \
      priority, body, subject, message_id, session_id, rule, received_at, expires_at, size, \
-     finished_at, list.name AS list_name, \
+     finished_at, smtputf8, require_tls, ret, envid, deliver_by_at, deliver_by_mode, mt_priority, \
+     held_until, list.name AS list_name, \
      (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 0) AS queued, \
      (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 1) AS deferred, \
      (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 2) AS delivered, \
@@ -20,8 +21,8 @@ const SELECT_SUMMARIES: &str = "SELECT message.id, message.list_id, username, re
      (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 4) AS expired, \
      (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 5) AS cancelled \
      FROM message LEFT JOIN list ON list.id = message.list_id WHERE ";
-const SELECT_RECIPIENTS: &str = "SELECT position, mailbox, status, attempts, due_at \
-     FROM recipient WHERE message_id = $1 ORDER BY position";
+const SELECT_RECIPIENTS: &str = "SELECT position, mailbox, status, attempts, due_at, notify, \
+     orcpt FROM recipient WHERE message_id = $1 ORDER BY position";
 const SELECT_ATTEMPTS: &str = "SELECT recipient, ended_at, next_hop, outcome, reply_code, \
      reply_text FROM attempt WHERE message_id = $1 ORDER BY ended_at, recipient";
 

@@ -1,12 +1,11 @@
 //! From rows to types: whatever a row holds that cannot be is an error, never a panic.
 
 use std::fmt::Display;
-use std::str::FromStr;
 
 use sqlx::sqlite::{Sqlite, SqliteRow};
 use sqlx::{Decode, Row, Type};
 
-use super::StoreError;
+use super::{StoreError, columns};
 use crate::accounts::{Account, List, Unauthorized, User};
 use crate::alert::{Alert, Severity};
 use crate::clock::Timestamp;
@@ -71,10 +70,11 @@ pub(super) fn message_meta(row: &SqliteRow) -> Result<MessageMeta, StoreError> {
         list_id: get(row, "list_id")?,
         username: get(row, "username")?,
         reverse_path: get::<Option<String>>(row, "reverse_path")?
-            .map(|text| parse("reverse-path", &text))
+            .map(|text| path("reverse-path", &text))
             .transpose()?,
         priority: priority(row)?,
         body: body_type(get(row, "body")?),
+        parameters: columns::message_parameters(row)?,
         subject: get(row, "subject")?,
         message_id: get(row, "message_id")?,
         session_id: get(row, "session_id")?,
@@ -89,8 +89,10 @@ pub(super) fn open_recipient(row: &SqliteRow) -> Result<OpenRecipient, StoreErro
     Ok(OpenRecipient {
         index: count(row, "position")?,
         mailbox: mailbox(row)?,
+        parameters: columns::rcpt_parameters(row)?,
         attempts: count(row, "attempts")?,
         due_at: timestamp(row, "due_at")?,
+        delay_told_at: get::<Option<i64>>(row, "delay_told_at")?.map(Timestamp::from_millis),
     })
 }
 
@@ -100,6 +102,7 @@ pub(super) fn recipient(row: &SqliteRow) -> Result<RecipientDetails, StoreError>
     Ok(RecipientDetails {
         index: count(row, "position")?,
         mailbox: mailbox(row)?,
+        parameters: columns::rcpt_parameters(row)?,
         status: RecipientStatus::from_code(code).ok_or_else(|| damaged("status", code))?,
         attempts: count(row, "attempts")?,
         due_at: timestamp(row, "due_at")?,
@@ -207,14 +210,15 @@ fn priority(row: &SqliteRow) -> Result<Priority, StoreError> {
 }
 
 fn mailbox(row: &SqliteRow) -> Result<Mailbox, StoreError> {
-    parse("mailbox", get(row, "mailbox")?)
+    path("mailbox", get(row, "mailbox")?)
 }
 
-fn parse<T: FromStr>(what: &'static str, text: &str) -> Result<T, StoreError> {
-    text.parse().map_err(|_| damaged(what, text))
+/// RFC 6531: with SMTPUTF8 a path goes beyond US-ASCII.
+fn path(what: &'static str, text: &str) -> Result<Mailbox, StoreError> {
+    Mailbox::parse_utf8(text).map_err(|_| damaged(what, text))
 }
 
-fn damaged(what: &'static str, value: impl Display) -> StoreError {
+pub(super) fn damaged(what: &'static str, value: impl Display) -> StoreError {
     StoreError::Damaged {
         what,
         value: value.to_string(),

@@ -38,6 +38,7 @@ const STAMP: Stamp<'static> = Stamp {
     received_at: Timestamp::from_millis(1_700_000_000_000),
     message_id_domain: "relay.example.com",
     mark_important: true,
+    priority: None,
     tls: None,
 };
 

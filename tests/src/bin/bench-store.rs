@@ -14,8 +14,8 @@ use bytes::Bytes;
 use gatepost::clock::Timestamp;
 use gatepost::id::{QueueId, QueueIds};
 use gatepost::queue::{
-    Attempt, AttemptRecord, Content, MessageMeta, NewMessage, Outcome, Priority, RecipientStatus,
-    RecordedAttempt, RemoteReply,
+    Attempt, AttemptRecord, Content, MessageMeta, MessageParameters, NewMessage, Outcome, Priority,
+    RecipientStatus, RecordedAttempt, RemoteReply,
 };
 use gatepost::smtp::{BodyType, Mailbox};
 use gatepost::store::{Config, Store};
@@ -188,6 +188,7 @@ async fn accept(store: &Store, id: QueueId, head: &Bytes) -> anyhow::Result<()> 
             reverse_path: Some(mailbox("bounces@shop.example.com")),
             priority: Priority::Normal,
             body: BodyType::EightBitMime,
+            parameters: MessageParameters::default(),
             subject: "Your order 1234567 has been shipped".to_owned(),
             message_id: format!("<{id}@shop.example.com>"),
             session_id: "0f3k9m2x7q1ab".to_owned(),
@@ -195,7 +196,7 @@ async fn accept(store: &Store, id: QueueId, head: &Bytes) -> anyhow::Result<()> 
             received_at: now,
             expires_at: now + Duration::from_secs(4 * 86_400),
         },
-        recipients: vec![mailbox("somebody@mail.example.net")],
+        recipients: vec![mailbox("somebody@mail.example.net").into()],
         content: Content {
             head: head.clone(),
             staged_chunks: 0,
@@ -223,6 +224,7 @@ async fn record(store: &Store, id: QueueId) -> anyhow::Result<()> {
             attempt,
             status: RecipientStatus::Delivered,
             due_at: now,
+            delay_told_at: None,
         }],
     };
     Ok(store.record(record).await?)

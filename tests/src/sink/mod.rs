@@ -49,6 +49,8 @@ pub struct Script {
     pub paused: bool,
     /// Octets of each message that are kept for the test to read.
     pub keep: usize,
+    /// More keywords of its reply to EHLO, for example `"DSN"` or `"DELIVERBY 60"`.
+    pub offers: Vec<&'static str>,
 }
 
 impl Script {
@@ -58,6 +60,13 @@ impl Script {
             keep: 64 * 1024,
             ..Self::default()
         }
+    }
+
+    /// The same, offering more extensions.
+    #[must_use]
+    pub fn offering(mut self, keywords: &[&'static str]) -> Self {
+        self.offers.extend_from_slice(keywords);
+        self
     }
 }
 

@@ -11,7 +11,9 @@ use super::{Delivery, Point, Script, Shared};
 use crate::message::ID_FIELD;
 
 const GREETING: &[u8] = b"220 sink.example.net ESMTP\r\n";
-const EHLO: &[u8] = b"250-sink.example.net\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n";
+const HELLO: &[u8] = b"250-sink.example.net\r\n";
+const KEYWORDS: &[u8] =
+    b"250-PIPELINING\r\n250-SIZE 104857600\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n";
 const OK: &[u8] = b"250 2.0.0 Ok\r\n";
 const NO_TRANSACTION: &[u8] = b"503 5.5.1 no valid recipients\r\n";
 const END: &[u8] = b"\r\n.\r\n";
@@ -61,14 +63,15 @@ impl Session<'_> {
         let point = match verb.as_str() {
             "MAIL" => Some(Point::Mail),
             "RCPT" => Some(Point::Recipient),
-            "DATA" => Some(Point::Data),
+            "DATA" | "BDAT" => Some(Point::Data),
             _ => None,
         };
         if point.is_some_and(|point| self.hangs_up(point)) {
             return Ok(false);
         }
         match verb.as_str() {
-            "EHLO" | "HELO" => self.reply(EHLO),
+            "EHLO" | "HELO" => self.hello(),
+            "BDAT" => return self.chunk(line).await,
             "MAIL" => self.mail(line),
             "RCPT" => self.recipient(line),
             "DATA" => return self.data().await,
@@ -80,6 +83,14 @@ impl Session<'_> {
             _ => self.reply(b"500 5.5.1 unknown command\r\n"),
         }
         Ok(true)
+    }
+
+    fn hello(&mut self) {
+        self.reply(HELLO);
+        for keyword in self.shared.script.borrow().offers.clone() {
+            self.reply(format!("250-{keyword}\r\n").as_bytes());
+        }
+        self.reply(KEYWORDS);
     }
 
     fn reset(&mut self) {
@@ -114,9 +125,41 @@ impl Session<'_> {
         self.reply(b"354 go ahead\r\n");
         self.flush().await?;
         let keep = self.shared.script.borrow().keep;
-        let Some((size, mut head)) = self.content(keep).await? else {
+        let Some((size, head)) = self.content(keep).await? else {
             return Ok(false);
         };
+        self.take(size, head, keep).await
+    }
+
+    /// The one chunk of a message, `BDAT <octets> LAST` (RFC 3030).
+    async fn chunk(&mut self, line: &str) -> io::Result<bool> {
+        let mut words = line.split(' ').skip(1);
+        let size = words.next().and_then(|size| size.parse::<usize>().ok());
+        let (Some(size), Some("LAST")) = (size, words.next()) else {
+            self.reply(b"501 5.5.4 BDAT <octets> LAST\r\n");
+            return Ok(false);
+        };
+        let keep = self.shared.script.borrow().keep;
+        let mut head = Vec::new();
+        let mut left = size;
+        while left > 0 {
+            if self.input.is_empty() && !self.fill().await? {
+                return Ok(false);
+            }
+            let part = left.min(self.input.len());
+            retain(&mut head, &self.input[..part], keep);
+            self.input.drain(..part);
+            left -= part;
+        }
+        if self.to.is_empty() {
+            self.reply(NO_TRANSACTION);
+            return Ok(true);
+        }
+        self.take(size, head, keep).await
+    }
+
+    /// Remembers a message and answers its content.
+    async fn take(&mut self, size: usize, mut head: Vec<u8>, keep: usize) -> io::Result<bool> {
         let id = id(&head);
         head.truncate(keep);
         let script = self.patience().await;

@@ -83,6 +83,8 @@ pub(crate) struct Connection {
     smtp: AsyncSmtpConnection,
     pub(super) wire: Wire,
     pub(super) extensions: Extensions,
+    /// Encrypted, with a certificate that is valid for the host's name.
+    pub(super) verified: bool,
     pub(super) timeouts: Timeouts,
     /// A 421 was received; nothing can follow.
     pub(super) closing: Option<Reply>,
@@ -110,6 +112,12 @@ impl Connection {
         }
         let mut connection = Self::greet(wire, target, terms).await?;
         connection.starttls(target, terms).await?;
+        // These two alone ask for a valid certificate.
+        let is_strict = matches!(
+            terms.security,
+            Security::Required(_) | Security::Implicit(_)
+        );
+        connection.verified = is_strict && connection.wire.is_encrypted();
         if let Some(credentials) = &terms.credentials {
             connection.may_log_in(terms)?;
             connection.log_in(credentials).await?;
@@ -142,6 +150,7 @@ impl Connection {
             smtp,
             wire,
             extensions: Extensions::parse(lines.filter_map(|line| line.get(1..))),
+            verified: false,
             timeouts: terms.timeouts,
             closing: None,
             needs_rset: false,
@@ -283,6 +292,16 @@ impl Connection {
     /// `mx.example.net:25`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it tells senders itself what became of their messages (RFC 3461).
+    pub const fn notifies(&self) -> bool {
+        self.extensions.dsn
+    }
+
+    /// Whether it keeps deadlines (RFC 2852).
+    pub const fn keeps_deadlines(&self) -> bool {
+        self.extensions.deliver_by.is_some()
     }
 
     /// Takes leave. A peer that does not answer within a second is left alone.

@@ -17,6 +17,18 @@ pub(crate) struct Extensions {
     pub auth_plain: bool,
     /// `AUTH LOGIN`.
     pub auth_login: bool,
+    /// RFC 3461.
+    pub dsn: bool,
+    /// RFC 3030: BDAT.
+    pub chunking: bool,
+    /// RFC 3030: content that is not lines of text.
+    pub binary_mime: bool,
+    /// RFC 8689.
+    pub require_tls: bool,
+    /// RFC 2852: none when not offered; the least seconds that are taken with mode `R`, else 0.
+    pub deliver_by: Option<u32>,
+    /// RFC 6710.
+    pub mt_priority: bool,
 }
 
 impl Extensions {
@@ -47,6 +59,15 @@ impl Extensions {
                     self.auth_login |= mechanism.eq_ignore_ascii_case("LOGIN");
                 }
             }
+            "DSN" => self.dsn = true,
+            "CHUNKING" => self.chunking = true,
+            "BINARYMIME" => self.binary_mime = true,
+            "REQUIRETLS" => self.require_tls = true,
+            "DELIVERBY" => {
+                let least = words.next().and_then(|least| least.parse().ok());
+                self.deliver_by = Some(least.unwrap_or(0));
+            }
+            "MT-PRIORITY" => self.mt_priority = true,
             _ => {}
         }
         self
@@ -65,12 +86,18 @@ mod tests {
             "Pipelining",
             "AUTH=LOGIN plain",
             "X-OTHER 1",
+            "dsn",
+            "deliverby 240",
+            "MT-PRIORITY MIXER",
         ];
         let expected = Extensions {
             pipelining: true,
             size: Some(1000),
             auth_plain: true,
             auth_login: true,
+            dsn: true,
+            deliver_by: Some(240),
+            mt_priority: true,
             ..Extensions::default()
         };
         assert_eq!(Extensions::parse(lines), expected);

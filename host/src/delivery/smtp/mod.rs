@@ -3,6 +3,7 @@
 //! `lettre` reads replies and speaks the greeting; the envelope and the content are written by us.
 
 pub(super) mod connection;
+pub(super) mod envelope;
 mod extensions;
 pub(super) mod reply;
 pub(super) mod transaction;

@@ -1,26 +1,15 @@
-//! One transaction over an open connection: MAIL, RCPT, DATA, content, and an outcome for each recipient.
-
-use std::fmt::Write as _;
+//! One transaction over an open connection: the envelope, the content, and an outcome for each recipient.
 
 use super::connection::{Connection, Lost};
-use super::reply::{Reply, deferred, failed};
+use super::envelope::{Envelope, Framing, Peer, Transaction};
+use super::reply::{Reply, deferred};
+use crate::clock::Timestamp;
 use crate::delivery::content::ContentReader;
 use crate::delivery::dots::DotStuffer;
-use crate::queue::{MessageMeta, Outcome};
-use crate::smtp::{BodyType, Mailbox};
+use crate::queue::Outcome;
 
 /// Octets gathered before they are written.
 const WRITE_SIZE: usize = 64 * 1024;
-
-/// What is to be sent.
-pub(crate) struct Transaction<'a> {
-    /// Reverse-path and body type.
-    pub meta: &'a MessageMeta,
-    /// Forward-paths, at most 100.
-    pub recipients: &'a [Mailbox],
-    /// Octets in all.
-    pub size: u64,
-}
 
 /// What came of a transaction.
 pub(crate) struct Transacted {
@@ -46,106 +35,93 @@ impl Connection {
         transaction: &Transaction<'_>,
         content: ContentReader<'_>,
     ) -> Transacted {
-        if let Some(outcome) = self.impossible(transaction) {
-            return Transacted {
-                outcomes: vec![outcome; transaction.recipients.len()],
-                stale: false,
-            };
+        let envelope = match Envelope::new(transaction, self.peer(), Timestamp::now()) {
+            Ok(envelope) => envelope,
+            Err(outcome) => {
+                return Transacted::unsent(vec![outcome; transaction.recipients.len()]);
+            }
+        };
+        if let Some(outcomes) = envelope.nobody() {
+            return Transacted::unsent(outcomes);
         }
         self.transactions += 1;
-        let replies = self.envelope(transaction).await;
-        let final_outcome = self.after_envelope(&replies, content).await;
+        let replies = self.envelope(&envelope).await;
+        let size = transaction.size;
+        let final_outcome = match envelope.framing {
+            Framing::Data => self.after_envelope(&replies, content).await,
+            Framing::Bdat => self.chunk(&replies, content, size).await,
+        };
         Transacted {
             // Nothing was sent: the connection was over before the transaction began.
             stale: replies.mail.as_ref().is_none_or(Reply::is_closing),
-            outcomes: replies.outcomes(transaction.recipients.len(), &final_outcome),
+            outcomes: replies.outcomes(&envelope, &final_outcome),
         }
     }
 
-    /// Why this peer can never take the message.
-    fn impossible(&self, transaction: &Transaction<'_>) -> Option<Outcome> {
-        let (host, size) = (self.name(), transaction.size);
-        // RFC 1870 §6.1: a client need not ask when the limit is known.
-        let limit = self.extensions.size.unwrap_or(0);
-        if limit > 0 && size > limit {
-            return Some(failed(format!(
-                "5.3.4 message of {size} octets exceeds the limit of {host}, {limit} octets"
-            )));
+    fn peer(&self) -> Peer<'_> {
+        Peer {
+            name: self.name(),
+            extensions: &self.extensions,
+            is_verified: self.verified,
         }
-        if transaction.is_international() && !self.extensions.smtputf8 {
-            return Some(failed(format!(
-                "5.6.7 {host} does not accept addresses beyond ASCII (SMTPUTF8)"
-            )));
-        }
-        None
     }
 
-    async fn envelope(&mut self, transaction: &Transaction<'_>) -> Replies {
+    async fn envelope(&mut self, envelope: &Envelope) -> Replies {
         let mut replies = Replies::default();
         let result = if self.extensions.pipelining {
-            self.pipelined(transaction, &mut replies).await
+            self.pipelined(envelope, &mut replies).await
         } else {
-            self.stepwise(transaction, &mut replies).await
+            self.stepwise(envelope, &mut replies).await
         };
         replies.lost = result.err();
         replies
     }
 
     /// RFC 2920: all commands in one write, then all replies.
-    async fn pipelined(
-        &mut self,
-        transaction: &Transaction<'_>,
-        replies: &mut Replies,
-    ) -> Result<(), Lost> {
+    async fn pipelined(&mut self, envelope: &Envelope, replies: &mut Replies) -> Result<(), Lost> {
         let mut lines = if self.needs_rset {
             "RSET\r\n".to_owned()
         } else {
             String::new()
         };
-        self.mail_line(transaction, &mut lines);
-        for recipient in transaction.recipients {
-            rcpt_line(recipient, &mut lines);
+        lines.push_str(&envelope.mail);
+        lines.extend(envelope.rcpt_lines());
+        if envelope.framing == Framing::Data {
+            lines.push_str("DATA\r\n");
         }
-        lines.push_str("DATA\r\n");
         self.write(lines.as_bytes(), self.timeouts.command).await?;
         if self.needs_rset {
             self.reply(self.timeouts.command, "RSET").await?;
             self.needs_rset = false;
         }
         replies.mail = Some(self.reply(self.timeouts.command, "MAIL").await?);
-        for _recipient in transaction.recipients {
+        for _recipient in envelope.rcpt_lines() {
             replies
                 .rcpt
                 .push(self.reply(self.timeouts.command, "RCPT").await?);
         }
-        replies.data = Some(self.reply(self.timeouts.command, "DATA").await?);
+        if envelope.framing == Framing::Data {
+            replies.data = Some(self.reply(self.timeouts.command, "DATA").await?);
+        }
         Ok(())
     }
 
     /// A reply for each command, and no command that makes no sense after it.
-    async fn stepwise(
-        &mut self,
-        transaction: &Transaction<'_>,
-        replies: &mut Replies,
-    ) -> Result<(), Lost> {
+    async fn stepwise(&mut self, envelope: &Envelope, replies: &mut Replies) -> Result<(), Lost> {
         if self.needs_rset {
             self.ask("RSET\r\n", "RSET").await?;
             self.needs_rset = false;
         }
-        let mut line = String::new();
-        self.mail_line(transaction, &mut line);
-        let mail = self.ask(&line, "MAIL").await?;
+        let mail = self.ask(&envelope.mail, "MAIL").await?;
         let refused = !mail.is_positive();
         replies.mail = Some(mail);
         if refused {
             return Ok(());
         }
-        for recipient in transaction.recipients {
-            line.clear();
-            rcpt_line(recipient, &mut line);
-            replies.rcpt.push(self.ask(&line, "RCPT").await?);
+        for line in envelope.rcpt_lines() {
+            replies.rcpt.push(self.ask(line, "RCPT").await?);
         }
-        if replies.rcpt.iter().any(Reply::is_positive) {
+        if envelope.framing == Framing::Data && replies.is_accepted() {
             replies.data = Some(self.ask("DATA\r\n", "DATA").await?);
         }
         Ok(())
@@ -189,6 +165,56 @@ impl Connection {
         }
     }
 
+    /// RFC 3030 §2: one chunk of known size, as soon as somebody is accepted.
+    async fn chunk(
+        &mut self,
+        replies: &Replies,
+        mut content: ContentReader<'_>,
+        size: u64,
+    ) -> Outcome {
+        if let Some(lost) = &replies.lost {
+            return deferred(&lost.0);
+        }
+        self.needs_rset = true;
+        if !replies.is_accepted() {
+            return deferred("no recipient was accepted");
+        }
+        if let Err(outcome) = self.octets(&mut content, size).await {
+            return outcome;
+        }
+        match self.reply(self.timeouts.data_end, "the content").await {
+            Ok(reply) => {
+                self.needs_rset = !reply.is_positive();
+                reply.outcome()
+            }
+            Err(lost) => deferred(lost.0),
+        }
+    }
+
+    /// Writes the content as it is; on error the connection is broken, and the chunk never complete.
+    async fn octets(&mut self, content: &mut ContentReader<'_>, size: u64) -> Result<(), Outcome> {
+        let command = format!("BDAT {size} LAST\r\n");
+        self.block(command.as_bytes()).await?;
+        let mut left = size;
+        while let Some(piece) = content.next().await.map_err(|error| {
+            self.broken = true;
+            deferred(format!("content is not at hand: {error}"))
+        })? {
+            left = left.checked_sub(piece.len() as u64).ok_or_else(|| {
+                self.broken = true;
+                deferred("the content is larger than it was")
+            })?;
+            for part in piece.chunks(WRITE_SIZE) {
+                self.block(part).await?;
+            }
+        }
+        if left > 0 {
+            self.broken = true;
+            return Err(deferred("the content is smaller than it was"));
+        }
+        Ok(())
+    }
+
     /// Writes the content; on error the connection is broken, and the peer never sees a final dot.
     async fn content(&mut self, mut content: ContentReader<'_>) -> Result<(), Outcome> {
         let mut outbound = std::mem::take(&mut self.outbound);
@@ -223,29 +249,15 @@ impl Connection {
             _ => Err(deferred(lost.0)),
         }
     }
-
-    fn mail_line(&self, transaction: &Transaction<'_>, line: &mut String) {
-        let meta = transaction.meta;
-        let path = meta.reverse_path.as_ref().map_or("", Mailbox::as_str);
-        let offered = &self.extensions;
-        let _ = write!(line, "MAIL FROM:<{path}>");
-        if offered.size.is_some() {
-            let _ = write!(line, " SIZE={}", transaction.size);
-        }
-        if offered.eight_bit_mime && meta.body == BodyType::EightBitMime {
-            line.push_str(" BODY=8BITMIME");
-        }
-        if transaction.is_international() {
-            line.push_str(" SMTPUTF8");
-        }
-        line.push_str("\r\n");
-    }
 }
 
-impl Transaction<'_> {
-    fn is_international(&self) -> bool {
-        let mut paths = self.recipients.iter().chain(&self.meta.reverse_path);
-        paths.any(|path| !path.as_str().is_ascii())
+impl Transacted {
+    /// Nothing was said, because nothing could come of it.
+    const fn unsent(outcomes: Vec<Outcome>) -> Self {
+        Self {
+            outcomes,
+            stale: false,
+        }
     }
 }
 
@@ -259,20 +271,19 @@ impl Replies {
     }
 
     /// A refused MAIL decides for all, a refused RCPT for its recipient, the rest is for those accepted.
-    fn outcomes(&self, recipients: usize, accepted: &Outcome) -> Vec<Outcome> {
+    fn outcomes(&self, envelope: &Envelope, accepted: &Outcome) -> Vec<Outcome> {
         let refused_mail = self.mail.as_ref().filter(|mail| !mail.is_positive());
-        (0..recipients)
-            .map(|index| match (refused_mail, self.rcpt.get(index)) {
-                (Some(mail), _) => negative(mail),
-                (None, Some(rcpt)) if !rcpt.is_positive() => negative(rcpt),
+        let mut replies = self.rcpt.iter();
+        let outcome = |line: &Result<String, Outcome>| match (line, refused_mail) {
+            (Err(outcome), _) => outcome.clone(),
+            (Ok(_), Some(mail)) => negative(mail),
+            (Ok(_), None) => match replies.next() {
+                Some(rcpt) if !rcpt.is_positive() => negative(rcpt),
                 _ => accepted.clone(),
-            })
-            .collect()
+            },
+        };
+        envelope.rcpt.iter().map(outcome).collect()
     }
-}
-
-fn rcpt_line(recipient: &Mailbox, line: &mut String) {
-    let _ = write!(line, "RCPT TO:<{recipient}>\r\n");
 }
 
 /// The outcome of a reply that is not positive; nothing but 2yz to the content delivers.

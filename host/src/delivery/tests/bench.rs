@@ -11,8 +11,10 @@ use tokio::task::JoinHandle;
 use crate::clock::Timestamp;
 use crate::delivery::{Config, Courier, Delivery, Mode, Report, Smarthost, Tls};
 use crate::id::{QueueId, session_id};
-use crate::queue::{Destination, Job, MessageMeta, OpenMessage, OpenRecipient, Outcome, Priority};
-use crate::smtp::BodyType;
+use crate::queue::{
+    Destination, Job, MessageMeta, MessageParameters, OpenMessage, OpenRecipient, Outcome, Priority,
+};
+use crate::smtp::{BodyType, RcptParameters};
 use crate::store::{self, Store};
 
 /// What the scripted peer does next.
@@ -24,6 +26,8 @@ pub enum Step {
     Hear(&'static str),
     /// Reads content up to the final dot.
     Content,
+    /// Reads so many octets.
+    Octets(usize),
     /// Closes the connection.
     Hang,
 }
@@ -61,6 +65,11 @@ pub async fn play<S: AsyncRead + AsyncWrite + Unpin>(
                 stream.read_line(&mut line).await.expect("it speaks");
                 assert!(line.starts_with(start), "{line:?} instead of {start:?}");
                 heard.push(line);
+            }
+            Step::Octets(count) => {
+                let mut octets = vec![0; count];
+                stream.read_exact(&mut octets).await.expect("it speaks");
+                heard.push(String::from_utf8_lossy(&octets).into_owned());
             }
             Step::Content => {
                 let mut content = Vec::new();
@@ -116,8 +125,10 @@ pub fn job(recipients: &[&str], content: &'static str) -> Job {
     let recipients = (0..).zip(recipients).map(|(index, mailbox)| OpenRecipient {
         index,
         mailbox: mailbox.parse().expect("a mailbox"),
+        parameters: RcptParameters::default(),
         attempts: 0,
         due_at: Timestamp::default(),
+        delay_told_at: None,
     });
     Job {
         destination: Destination::Smarthost,
@@ -129,6 +140,7 @@ pub fn job(recipients: &[&str], content: &'static str) -> Job {
                 reverse_path: Some("anna@a.example".parse().expect("a mailbox")),
                 priority: Priority::Normal,
                 body: BodyType::EightBitMime,
+                parameters: MessageParameters::default(),
                 subject: String::new(),
                 message_id: String::new(),
                 session_id: String::new(),

@@ -18,6 +18,7 @@ fn sample() -> Stamp<'static> {
         received_at: Timestamp::from_millis(951_782_400_000),
         message_id_domain: "relay.example",
         mark_important: false,
+        priority: None,
         tls: None,
     }
 }
@@ -76,6 +77,13 @@ fn received_tells_what_is_known() {
                 ..sample()
             },
             RECEIVED.replace("net>;", "net>\r\n\ttls TLS_AES_128_GCM_SHA256;"),
+        ),
+        (
+            Stamp {
+                priority: Some(-3),
+                ..sample()
+            },
+            RECEIVED.replace("net>;", "net>\r\n\tpriority -3;"),
         ),
         (
             Stamp {

@@ -19,6 +19,8 @@ pub struct Limits {
     pub content_octets: usize,
     /// Entries whose message is kept.
     pub envelopes: usize,
+    /// When a sender who asked for it is told that a recipient is late.
+    pub delay_notice_after: Duration,
 }
 
 impl Limits {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::queue::{MessageMeta, OpenRecipient};
-use crate::smtp::BodyType;
+use crate::queue::{Deadline, MessageMeta, MessageParameters, OpenRecipient};
+use crate::smtp::{BodyType, DeliverByMode, Notify, RcptParameters};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
@@ -18,6 +18,7 @@ fn limits() -> Limits {
         unreachable_max: Duration::from_secs(60),
         content_octets: 1000,
         envelopes: 1000,
+        delay_notice_after: Duration::from_secs(600),
     }
 }
 
@@ -30,8 +31,10 @@ fn message(id: i64, priority: i64, due_ms: i64, domains: &[&str]) -> OpenMessage
     let recipients = (0..).zip(domains).map(|(index, domain)| OpenRecipient {
         index,
         mailbox: format!("x@{domain}").parse().expect("a mailbox"),
+        parameters: RcptParameters::default(),
         attempts: 0,
         due_at: Timestamp::from_millis(due_ms),
+        delay_told_at: None,
     });
     OpenMessage {
         id: QueueId::from_i64(id),
@@ -41,6 +44,7 @@ fn message(id: i64, priority: i64, due_ms: i64, domains: &[&str]) -> OpenMessage
             reverse_path: None,
             priority: Priority::from_number(priority).expect("1 to 5"),
             body: BodyType::SevenBit,
+            parameters: MessageParameters::default(),
             subject: String::new(),
             message_id: String::new(),
             session_id: String::new(),
@@ -117,11 +121,11 @@ fn nothing_starts_before_it_is_due() {
     plan.insert(message(1, 1, NOW.as_millis() + 1, &["a"]), route);
     assert!(plan.next(NOW).is_none());
     assert_eq!(
-        plan.next_due(),
+        plan.next_due(NOW),
         Some(Timestamp::from_millis(NOW.as_millis() + 1))
     );
     assert_eq!(ids(&mut plan, NOW + Duration::from_millis(1)), [1]);
-    assert_eq!(plan.next_due(), None);
+    assert_eq!(plan.next_due(NOW), None);
 }
 
 #[test]
@@ -186,7 +190,7 @@ fn an_unreachable_destination_holds_nobody_back_and_is_probed_by_its_most_urgent
     assert_eq!(ids(&mut plan, NOW), [0; 0]);
     assert_eq!(plan.unreachable_destinations()[0].ready, 4);
     let later = NOW + Duration::from_secs(5);
-    assert_eq!(plan.next_due(), Some(later));
+    assert_eq!(plan.next_due(NOW), Some(later));
     assert_eq!(ids(&mut plan, later), [10], "one goes ahead to see");
 }
 
@@ -279,15 +283,64 @@ fn what_expires_behind_an_unreachable_destination_is_given_up() {
     plan.next(NOW).expect("ready");
     let late = NOW + Duration::from_secs(3600);
     plan.insert(message(2, 3, 0, &["a"]), route);
-    assert!(plan.take_expired(late).is_none(), "it can still be tried");
+    assert!(
+        plan.take_overlooked(late).is_none(),
+        "it can still be tried"
+    );
     plan.next(NOW).expect("ready");
     plan.unreachable(&domain("a"), Priority::Normal, late, &refused());
     plan.unreachable(&domain("a"), Priority::Normal, late, &refused());
     plan.insert(message(3, 3, 0, &["a"]), route);
-    assert!(plan.take_expired(NOW).is_none(), "its time has not come");
-    let (claim, reason) = plan.take_expired(late).expect("expired");
+    assert!(plan.take_overlooked(NOW).is_none(), "its time has not come");
+    let (claim, reason) = plan.take_overlooked(late).expect("expired");
     assert_eq!((claim.id.as_i64(), reason), (3, refused()));
-    assert!(plan.take_expired(late).is_none());
+    assert!(plan.take_overlooked(late).is_none());
+}
+
+/// A message whose sender is to be told that it is late: by NOTIFY=DELAY, or by a deadline of mode `N`.
+fn watched(id: i64, deadline: Option<Timestamp>) -> OpenMessage {
+    let mut message = message(id, 3, NOW.as_millis() + 3_000_000, &["a"]);
+    let mut meta = (*message.meta).clone();
+    meta.reverse_path = Some("anna@a.example".parse().expect("a mailbox"));
+    meta.received_at = NOW;
+    meta.parameters.deliver_by = deadline.map(|at| Deadline {
+        at,
+        mode: DeliverByMode::Notify,
+        trace: false,
+    });
+    message.meta = Arc::new(meta);
+    message.recipients[0].parameters.notify = deadline.is_none().then_some(Notify {
+        delay: true,
+        ..Notify::NEVER
+    });
+    message
+}
+
+#[test]
+fn who_is_to_be_told_of_a_delay_is_tried_then() {
+    for (deadline, expected_s) in [(None, 600), (Some(NOW + Duration::from_secs(60)), 60)] {
+        let mut plan = plan();
+        plan.insert(watched(1, deadline), route);
+        let expected = NOW + Duration::from_secs(expected_s);
+        assert_eq!(plan.next_due(NOW), Some(expected));
+        assert_eq!(ids(&mut plan, expected), [1]);
+    }
+}
+
+#[test]
+fn who_is_to_be_told_of_a_delay_is_not_overlooked_behind_an_unreachable_destination() {
+    let mut plan = plan();
+    plan.insert(message(1, 3, 0, &["a"]), route);
+    plan.next(NOW).expect("ready");
+    let long = NOW + Duration::from_secs(590);
+    plan.unreachable(&domain("a"), Priority::Normal, long, &refused());
+    plan.insert(message(2, 3, 0, &["a"]), route);
+    plan.insert(watched(3, None), route);
+    let late = NOW + Duration::from_secs(600);
+    assert!(plan.take_overlooked(long).is_none());
+    let (claim, _) = plan.take_overlooked(late).expect("its time has come");
+    assert_eq!(claim.id.as_i64(), 3);
+    assert!(plan.take_overlooked(late).is_none());
 }
 
 #[test]
@@ -312,6 +365,7 @@ fn an_idle_plan_remembers_nothing_and_counts_nothing() {
     assert_eq!(plan.counts().waiting.iter().sum::<usize>(), 100);
     assert_eq!(one_by_one(&mut plan, NOW).len(), 100);
     assert_eq!(plan.counts(), Counts::default());
+    assert!(plan.looks.is_empty());
     assert!(plan.lanes.is_empty() && plan.lane_ids.is_empty() && plan.eligible.is_empty());
     assert_eq!(
         (plan.running, plan.content_octets, plan.envelopes),

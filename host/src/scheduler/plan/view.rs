@@ -13,8 +13,8 @@ pub struct Claim {
     pub destination: Destination,
     /// How urgent it is.
     pub priority: Priority,
-    /// When it is given up.
-    pub expires_at: Timestamp,
+    /// When it is given up, or its sender told that it is late, also if it cannot be tried then.
+    pub look_at: Timestamp,
     /// The message with its recipients for this destination; none when it is to be read from the store.
     pub message: Option<OpenMessage>,
 }

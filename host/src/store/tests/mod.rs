@@ -3,6 +3,7 @@
 mod accounts;
 mod alerts;
 mod failures;
+mod parameters;
 mod queue;
 
 use std::ops::Deref;
@@ -16,11 +17,11 @@ use super::{Config, NewUser, Store};
 use crate::clock::Timestamp;
 use crate::id::{QueueId, QueueIds};
 use crate::queue::{
-    Attempt, AttemptRecord, Content, MessageMeta, NewMessage, Outcome, Priority, RecipientStatus,
-    RecordedAttempt, RemoteReply,
+    Attempt, AttemptRecord, Content, MessageMeta, MessageParameters, NewMessage, Outcome, Priority,
+    RecipientStatus, RecordedAttempt, RemoteReply,
 };
 use crate::secret::Secret;
-use crate::smtp::BodyType;
+use crate::smtp::{BodyType, Mailbox};
 
 /// Instantiates behaviours for SQLite.
 macro_rules! contract {
@@ -127,6 +128,7 @@ fn message(id: QueueId, recipients: &[&str]) -> NewMessage {
             reverse_path: Some("shop@example.com".parse().expect("a mailbox")),
             priority: Priority::High,
             body: BodyType::EightBitMime,
+            parameters: MessageParameters::default(),
             subject: "Grüße".to_owned(),
             message_id: "<1@example.com>".to_owned(),
             session_id: "session".to_owned(),
@@ -136,7 +138,7 @@ fn message(id: QueueId, recipients: &[&str]) -> NewMessage {
         },
         recipients: recipients
             .iter()
-            .map(|text| text.parse().expect("a mailbox"))
+            .map(|text| text.parse::<Mailbox>().expect("a mailbox").into())
             .collect(),
         content: Content {
             size: head.len() as u64,
@@ -168,6 +170,7 @@ fn record(id: QueueId, recipient: u32, status: RecipientStatus, minutes: u64) ->
             },
             status,
             due_at: at + Duration::from_secs(60),
+            delay_told_at: None,
         }],
     }
 }

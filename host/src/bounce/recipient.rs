@@ -1,0 +1,145 @@
+//! What became of one recipient: in words for people, and in the fields of RFC 3464 §2.3.
+
+use std::fmt::Write as _;
+
+use super::Notice;
+use super::lines::{Report, date};
+use super::xtext::original_recipient;
+use crate::queue::RemoteReply;
+use crate::smtp::{Mailbox, OriginalRecipient};
+
+/// What became of a recipient (RFC 3464 §2.3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Refused for good.
+    Failed,
+    /// Given up, because its time ran out.
+    Expired,
+    /// Late; it is tried again.
+    Delayed,
+    /// Passed on to a next hop that tells nothing more.
+    Relayed,
+    /// It lies in the mailbox.
+    Delivered,
+}
+
+/// A recipient that the sender is told of.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The forward-path.
+    pub mailbox: Mailbox,
+    /// The address the sender knows the recipient by.
+    pub orcpt: Option<OriginalRecipient>,
+    /// What became of it.
+    pub action: Action,
+    /// Who was asked last, for example `mx.example.net:25`.
+    pub next_hop: String,
+    /// What was said last.
+    pub reply: RemoteReply,
+}
+
+impl Told {
+    /// What happened, for people.
+    pub(super) fn story(&self, notice: &Notice<'_>) -> String {
+        let mut story = String::new();
+        if self.action == Action::Expired && notice.original.expires_by_deadline() {
+            story.push_str("the time that its sender gave it is over. ");
+        } else if self.action == Action::Expired {
+            let began = notice.original.first_due_at();
+            let hours = notice.now.since(began).as_secs() / 3600;
+            let _ = write!(story, "it was tried for {hours} hours without success. ");
+        }
+        match self.reply.code {
+            0 => story.push_str(&self.reply.text),
+            _ => {
+                let _ = write!(story, "{} said: {}", self.next_hop, self.reply);
+            }
+        }
+        story
+    }
+
+    /// The fields of RFC 3464 §2.3.
+    pub(super) fn write_status(&self, report: &mut Report, notice: &Notice<'_>) {
+        if let Some(orcpt) = &self.orcpt {
+            report.field("Original-Recipient", &original_recipient(orcpt.as_str()));
+        }
+        let address = self.mailbox.as_str();
+        // RFC 6533 §3: an address beyond ASCII has its own type.
+        let kind = if address.is_ascii() {
+            "rfc822"
+        } else {
+            "utf-8"
+        };
+        report.field("Final-Recipient", &format!("{kind}; {address}"));
+        report.field("Action", self.action_name());
+        report.field("Status", &self.status(notice));
+        if let Some(host) = self.remote_host() {
+            report.field("Remote-MTA", &format!("dns; {host}"));
+        }
+        let kind = if self.reply.code > 0 {
+            "smtp"
+        } else {
+            "x-gatepost"
+        };
+        report.field("Diagnostic-Code", &format!("{kind}; {}", self.reply));
+        report.field("Last-Attempt-Date", &date(notice.now));
+        if self.action == Action::Delayed {
+            report.field("Will-Retry-Until", &date(notice.original.expires_at));
+        }
+    }
+
+    /// True when its fields go beyond US-ASCII.
+    pub(super) fn is_international(&self) -> bool {
+        let original = self
+            .orcpt
+            .as_ref()
+            .map(|one| original_recipient(one.as_str()));
+        !self.mailbox.as_str().is_ascii() || original.is_some_and(|text| !text.is_ascii())
+    }
+
+    const fn action_name(&self) -> &'static str {
+        match self.action {
+            Action::Failed | Action::Expired => "failed",
+            Action::Delayed => "delayed",
+            Action::Relayed => "relayed",
+            Action::Delivered => "delivered",
+        }
+    }
+
+    fn status(&self, notice: &Notice<'_>) -> String {
+        // RFC 2852 §4: a deadline that passes has a status of its own.
+        if self.action == Action::Expired && notice.original.expires_by_deadline() {
+            return "5.4.7".to_owned();
+        }
+        self.enhanced_status()
+    }
+
+    /// The enhanced status code (RFC 3463) at the beginning of the reply, or the nearest general one.
+    pub(super) fn enhanced_status(&self) -> String {
+        let word = self.reply.text.split(' ').next().unwrap_or_default();
+        let (classes, general): (&[&str], _) = match self.action {
+            Action::Failed => (&["4", "5"], "5.0.0"),
+            Action::Expired => (&["4", "5"], "4.4.7"),
+            Action::Delayed => (&["4"], "4.4.7"),
+            Action::Relayed | Action::Delivered => (&["2"], "2.0.0"),
+        };
+        let mut parts = word.split('.');
+        let class = parts.next().is_some_and(|class| classes.contains(&class));
+        let number = |part: Option<&str>| {
+            part.is_some_and(|digits| {
+                (1..=3).contains(&digits.len()) && digits.bytes().all(|d| d.is_ascii_digit())
+            })
+        };
+        if class && number(parts.next()) && number(parts.next()) && parts.next().is_none() {
+            return word.to_owned();
+        }
+        general.to_owned()
+    }
+
+    /// The host of `mx.example.net:25`; none for a file.
+    fn remote_host(&self) -> Option<&str> {
+        let (host, port) = self.next_hop.rsplit_once(':')?;
+        let is_host = !host.contains('/') && port.parse::<u16>().is_ok();
+        is_host.then_some(host)
+    }
+}

@@ -1,0 +1,305 @@
+//! What is said to a peer before the content, with the parameters it offers to take; or why nothing is.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use super::extensions::Extensions;
+use super::reply::{deferred, failed};
+use crate::clock::Timestamp;
+use crate::queue::{MessageMeta, OpenRecipient, Outcome, Priority, SmtpUtf8};
+use crate::smtp::{BodyType, DeliverByMode, Mailbox, MtPriority, OriginalRecipient};
+
+/// What is to be sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Transaction<'a> {
+    /// Reverse-path, body type and parameters.
+    pub meta: &'a MessageMeta,
+    /// Forward-paths with their parameters, at most 100.
+    pub recipients: &'a [OpenRecipient],
+    /// Octets in all.
+    pub size: u64,
+}
+
+/// Who is talked to.
+#[derive(Clone, Copy)]
+pub(crate) struct Peer<'a> {
+    /// `mx.example.net:25`.
+    pub name: &'a str,
+    /// What it offers.
+    pub extensions: &'a Extensions,
+    /// It has shown a certificate that is valid for its name.
+    pub is_verified: bool,
+}
+
+/// How the content is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Dot-stuffed, after DATA.
+    Data,
+    /// As it is, in one chunk (RFC 3030).
+    Bdat,
+}
+
+/// The commands of one transaction, each with its CRLF.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Envelope {
+    /// MAIL.
+    pub mail: String,
+    /// RCPT for each recipient; an outcome for those whom the peer can never serve.
+    pub rcpt: Vec<Result<String, Outcome>>,
+    /// How the content follows.
+    pub framing: Framing,
+}
+
+impl Envelope {
+    /// The commands for this peer at `now`.
+    ///
+    /// # Errors
+    /// The outcome for every recipient when this peer cannot take the message.
+    pub fn new(
+        transaction: &Transaction<'_>,
+        peer: Peer<'_>,
+        now: Timestamp,
+    ) -> Result<Self, Outcome> {
+        Self::may_go(transaction, peer, now)?;
+        let mut mail = String::new();
+        mail_line(transaction, peer, now, &mut mail)?;
+        let rcpt = transaction.recipients.iter();
+        Ok(Self {
+            mail,
+            rcpt: rcpt.map(|one| rcpt_line(one, peer)).collect(),
+            framing: match transaction.meta.body {
+                BodyType::BinaryMime => Framing::Bdat,
+                BodyType::SevenBit | BodyType::EightBitMime => Framing::Data,
+            },
+        })
+    }
+
+    /// The commands for those whom the peer may be able to serve.
+    pub fn rcpt_lines(&self) -> impl Iterator<Item = &str> {
+        self.rcpt.iter().flatten().map(String::as_str)
+    }
+
+    /// The outcomes when nobody can be served.
+    pub fn nobody(&self) -> Option<Vec<Outcome>> {
+        let outcomes = self.rcpt.iter().map(|line| line.as_ref().err().cloned());
+        outcomes.collect()
+    }
+
+    fn may_go(
+        transaction: &Transaction<'_>,
+        peer: Peer<'_>,
+        now: Timestamp,
+    ) -> Result<(), Outcome> {
+        within_size(transaction.size, peer)?;
+        as_binary(transaction.meta, peer)?;
+        under_tls(transaction.meta, peer)?;
+        in_time(transaction.meta, peer, now)?;
+        with_header(transaction.meta, peer)
+    }
+}
+
+/// RFC 1870 §6.1: a client need not ask when the limit is known.
+fn within_size(size: u64, peer: Peer<'_>) -> Result<(), Outcome> {
+    let (host, limit) = (peer.name, peer.extensions.size.unwrap_or(0));
+    if limit == 0 || size <= limit {
+        return Ok(());
+    }
+    Err(failed(format!(
+        "5.3.4 message of {size} octets exceeds the limit of {host}, {limit} octets"
+    )))
+}
+
+/// RFC 3030 §3: binary content cannot be sent to a peer that does not take it.
+fn as_binary(meta: &MessageMeta, peer: Peer<'_>) -> Result<(), Outcome> {
+    let is_taken = peer.extensions.binary_mime && peer.extensions.chunking;
+    if meta.body != BodyType::BinaryMime || is_taken {
+        return Ok(());
+    }
+    let host = peer.name;
+    Err(failed(format!(
+        "5.6.1 {host} does not accept binary content (BINARYMIME)"
+    )))
+}
+
+/// RFC 8689 §4.2.1: under TLS with a valid certificate, and the peer must promise the same.
+fn under_tls(meta: &MessageMeta, peer: Peer<'_>) -> Result<(), Outcome> {
+    let host = peer.name;
+    if !meta.parameters.require_tls {
+        Ok(())
+    } else if !peer.is_verified {
+        Err(failed(format!(
+            "5.7.30 the connection to {host} is not protected by verified TLS (REQUIRETLS)"
+        )))
+    } else if !peer.extensions.require_tls {
+        Err(failed(format!(
+            "5.7.30 {host} does not promise to require TLS (REQUIRETLS)"
+        )))
+    } else {
+        Ok(())
+    }
+}
+
+/// RFC 2852 §4: what is to be returned in time goes only to who returns it in time.
+fn in_time(meta: &MessageMeta, peer: Peer<'_>, now: Timestamp) -> Result<(), Outcome> {
+    let Some(deadline) = meta.parameters.deliver_by.filter(|one| one.returns()) else {
+        return Ok(());
+    };
+    let (host, left_s) = (peer.name, deadline.remaining(now).seconds);
+    match peer.extensions.deliver_by {
+        _ if left_s <= 0 => Err(deferred("4.4.7 the time for its delivery is over")),
+        None => Err(failed(format!(
+            "5.4.7 {host} does not return what it cannot deliver in time (DELIVERBY)"
+        ))),
+        Some(least_s) if left_s < i64::from(least_s) => Err(failed(format!(
+            "5.4.7 {host} needs {least_s} seconds for a delivery, {left_s} are left"
+        ))),
+        Some(_) => Ok(()),
+    }
+}
+
+/// RFC 6531 §3.2: a header beyond ASCII goes only to who can read it.
+fn with_header(meta: &MessageMeta, peer: Peer<'_>) -> Result<(), Outcome> {
+    if meta.parameters.smtputf8 == Some(SmtpUtf8::Utf8Header) && !peer.extensions.smtputf8 {
+        return Err(failed(format!(
+            "5.6.7 {} does not accept header fields beyond ASCII (SMTPUTF8)",
+            peer.name
+        )));
+    }
+    Ok(())
+}
+
+fn mail_line(
+    transaction: &Transaction<'_>,
+    peer: Peer<'_>,
+    now: Timestamp,
+    line: &mut String,
+) -> Result<(), Outcome> {
+    let meta = transaction.meta;
+    let offered = peer.extensions;
+    let path = match &meta.reverse_path {
+        Some(path) => addressed(path, peer)?,
+        None => Cow::Borrowed(""),
+    };
+    let _ = write!(line, "MAIL FROM:<{path}>");
+    if offered.size.is_some() {
+        let _ = write!(line, " SIZE={}", transaction.size);
+    }
+    match meta.body {
+        BodyType::EightBitMime if offered.eight_bit_mime => line.push_str(" BODY=8BITMIME"),
+        BodyType::BinaryMime => line.push_str(" BODY=BINARYMIME"),
+        BodyType::SevenBit | BodyType::EightBitMime => {}
+    }
+    let is_utf8 = meta.parameters.smtputf8.is_some() || transaction.is_international();
+    if offered.smtputf8 && is_utf8 {
+        line.push_str(" SMTPUTF8");
+    }
+    mail_parameters(meta, offered, now, line);
+    line.push_str("\r\n");
+    Ok(())
+}
+
+/// What the client asked for, where the peer offers it.
+fn mail_parameters(meta: &MessageMeta, offered: &Extensions, now: Timestamp, line: &mut String) {
+    let parameters = &meta.parameters;
+    if parameters.require_tls {
+        line.push_str(" REQUIRETLS");
+    }
+    if let Some(ret) = parameters.ret.filter(|_| offered.dsn) {
+        let _ = write!(line, " RET={ret}");
+    }
+    if let Some(envid) = parameters.envid.as_ref().filter(|_| offered.dsn) {
+        let _ = write!(line, " ENVID={}", envid.as_str());
+    }
+    if let Some(deadline) = parameters
+        .deliver_by
+        .filter(|_| offered.deliver_by.is_some())
+    {
+        let left = deadline.remaining(now);
+        debug_assert!(left.seconds > 0 || left.mode == DeliverByMode::Notify);
+        let _ = write!(line, " BY={left}");
+    }
+    if let Some(asked) = parameters.mt_priority.filter(|_| offered.mt_priority) {
+        let _ = write!(
+            line,
+            " MT-PRIORITY={}",
+            granted(asked, meta.priority).value()
+        );
+    }
+}
+
+/// The client's value, but never more urgent than the policies let the message be (RFC 6710 §4.1 leaves
+/// a server free to lower it).
+fn granted(asked: MtPriority, effective: Priority) -> MtPriority {
+    let most = match effective {
+        Priority::Highest => 9,
+        Priority::High => 3,
+        Priority::Normal => 0,
+        Priority::Low => -1,
+        Priority::Lowest => -4,
+    };
+    MtPriority::new(most).map_or(asked, |most| asked.min(most))
+}
+
+fn rcpt_line(recipient: &OpenRecipient, peer: Peer<'_>) -> Result<String, Outcome> {
+    let mut line = format!("RCPT TO:<{}>", addressed(&recipient.mailbox, peer)?);
+    if peer.extensions.dsn {
+        let parameters = &recipient.parameters;
+        if let Some(notify) = parameters.notify {
+            let _ = write!(line, " NOTIFY={notify}");
+        }
+        if let Some(orcpt) = &parameters.orcpt {
+            let _ = write!(line, " ORCPT={}", original(orcpt, peer));
+        }
+    }
+    line.push_str("\r\n");
+    Ok(line)
+}
+
+/// The path as this peer can take it: without SMTPUTF8 a domain can be written in A-labels, a local
+/// part cannot (RFC 6531 §3.2).
+fn addressed<'a>(path: &'a Mailbox, peer: Peer<'_>) -> Result<Cow<'a, str>, Outcome> {
+    let text = path.as_str();
+    if text.is_ascii() || peer.extensions.smtputf8 {
+        return Ok(Cow::Borrowed(text));
+    }
+    let local_part = text.strip_suffix(path.domain()).unwrap_or_default();
+    match idna::domain_to_ascii(path.domain()) {
+        Ok(domain) if local_part.ends_with('@') && local_part.is_ascii() => {
+            Ok(Cow::Owned(format!("{local_part}{domain}")))
+        }
+        _ => Err(failed(format!(
+            "5.6.7 {} does not accept the address {text} beyond ASCII (SMTPUTF8)",
+            peer.name
+        ))),
+    }
+}
+
+/// ORCPT as this peer can take it: RFC 6533 §3, `utf-8-addr-xtext` where it knows no UTF-8.
+fn original<'a>(orcpt: &'a OriginalRecipient, peer: Peer<'_>) -> Cow<'a, str> {
+    let text = orcpt.as_str();
+    if text.is_ascii() || peer.extensions.smtputf8 {
+        return Cow::Borrowed(text);
+    }
+    let mut encoded = String::with_capacity(text.len() * 2);
+    for character in text.chars() {
+        if character.is_ascii() {
+            encoded.push(character);
+        } else {
+            let _ = write!(encoded, "\\x{{{:X}}}", u32::from(character));
+        }
+    }
+    Cow::Owned(encoded)
+}
+
+impl Transaction<'_> {
+    fn is_international(&self) -> bool {
+        let recipients = self.recipients.iter().map(|one| &one.mailbox);
+        let mut paths = recipients.chain(&self.meta.reverse_path);
+        paths.any(|path| !path.as_str().is_ascii())
+    }
+}
+
+#[cfg(test)]
+#[path = "envelope_tests.rs"]
+mod tests;
