@@ -12,4 +12,5 @@ mod limits;
 mod policies;
 mod policy;
 mod priority;
+mod reload;
 mod submission;

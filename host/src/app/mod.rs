@@ -1,17 +1,23 @@
 //! Wires the rooms into a running relay, and takes it down again. The only reader of the whole `Config`.
 
+mod certificates;
 mod error;
+mod reload;
 mod upkeep;
+mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
+pub use self::certificates::Named;
 pub use self::error::StartError;
+use self::reload::Reloader;
 use crate::accounts::Verifier;
 use crate::config::Config;
 use crate::delivery::Delivery;
@@ -23,8 +29,8 @@ use crate::scheduler::{Scheduler, Setup};
 use crate::shutdown::Shutdown;
 use crate::smtp::{AuthPolicy, SessionConfig};
 use crate::store::{QueueLock, Store};
-use crate::submission::{Door, Rooms, Submission};
-use crate::tls::{self, Certificates, Loaded, MinVersion};
+use crate::submission::{Door, Entrance, Rooms, Submission};
+use crate::tls::{Certificates, MinVersion};
 
 /// How long sessions and deliveries may take to end after the shutdown is announced.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
@@ -39,6 +45,7 @@ pub struct App {
     pub store: Store,
     /// What clients are shown, to be replaced at any time; none when no listener encrypts.
     pub certificates: Option<Certificates>,
+    reload: Arc<Notify>,
     shutdown: Shutdown,
     tasks: JoinSet<()>,
     _lock: QueueLock,
@@ -56,7 +63,7 @@ impl App {
         let store = Store::open(&config.store).await?;
         let lock = store.lock_queue()?;
         store.discard_orphaned_chunks().await?;
-        let certificates = certificates(config)?;
+        let (certificates, facts) = certificates::at_start(config)?;
         let acceptor = acceptor(certificates.as_ref())?;
         let opened = open(bound)?;
         let shutdown = Shutdown::new();
@@ -72,28 +79,47 @@ impl App {
         let submission = submission(config, intake, &store, &scheduler, &shutdown).await?;
         let mut tasks = JoinSet::new();
         let mut addresses = Vec::new();
+        let mut entrances = Vec::new();
         for (listener, ports) in config.listener.iter().zip(opened) {
-            let door = Arc::new(door(config, listener, acceptor.as_ref()));
+            let entrance = Entrance::new(door(config, listener, acceptor.as_ref()));
             for port in ports {
                 addresses.push(port.address());
-                tasks.spawn(port.run(submission.clone(), Arc::clone(&door), shutdown.clone()));
+                tasks.spawn(port.run(submission.clone(), entrance.clone(), shutdown.clone()));
             }
+            entrances.push(entrance);
         }
         tasks.spawn(upkeep::run(
             store.clone(),
             config.store.clone(),
             shutdown.clone(),
         ));
+        let reload = Arc::new(Notify::new());
+        let reloader = Reloader {
+            running: config.clone(),
+            certificates: certificates.clone(),
+            facts,
+            acceptor,
+            entrances,
+            store: store.clone(),
+        };
+        tasks.spawn(reload::run(reloader, Arc::clone(&reload), shutdown.clone()));
         announce(config, &addresses);
         Ok(Self {
             addresses,
             scheduler,
             store,
             certificates,
+            reload,
             shutdown,
             tasks,
             _lock: lock,
         })
+    }
+
+    /// Reads the configuration and the certificates again, soon and in the background. What changed
+    /// holds for new sessions; if anything is wrong, everything stays as it was and an alert tells.
+    pub fn reload(&self) {
+        self.reload.notify_one();
     }
 
     /// Ends sessions and deliveries at their next boundary, then closes the store. Nothing is lost:
@@ -133,32 +159,6 @@ fn raise_descriptor_limit() {
     if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised) {
         warn!(%error, "the limit of open files cannot be raised");
     }
-}
-
-/// What clients are shown; none when no listener encrypts.
-fn certificates(config: &Config) -> Result<Option<Certificates>, StartError> {
-    let listeners = &config.listener;
-    if listeners.iter().all(|one| one.tls == TlsMode::None) {
-        return Ok(None);
-    }
-    let default = match config.tls.default_pair() {
-        Some(pair) => Loaded::read(&pair.certificate, &pair.key)?,
-        None => self_signed(config)?,
-    };
-    let additional = config.tls.additional.iter();
-    let additional = additional
-        .map(|pair| Loaded::read(&pair.certificate, &pair.key))
-        .collect::<Result<Vec<_>, _>>()?;
-    let certificates = Certificates::new(default.key);
-    certificates.replace_additional(additional);
-    Ok(Some(certificates))
-}
-
-fn self_signed(config: &Config) -> Result<Loaded, StartError> {
-    let made = tls::self_signed(&config.data_folder(), &config.hostname)?;
-    let certificate = made.certificate.display();
-    warn!(%certificate, "clients are shown a self-signed certificate; set tls.certificate and tls.key");
-    Ok(Loaded::read(&made.certificate, &made.key)?)
 }
 
 fn acceptor(certificates: Option<&Certificates>) -> Result<Option<TlsAcceptor>, StartError> {

@@ -2,18 +2,19 @@
 
 use clap::Subcommand;
 use serde_json::json;
+use tracing::warn;
 
 use super::{Failure, Output};
-use crate::app::StartError;
+use crate::app::{Named, StartError};
+use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::policy::PolicySet;
-use crate::tls;
 
 /// `gatepost config …`
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Check the configuration and load its policies, without opening or changing anything
+    /// Check the configuration and load its policies and certificates, without opening or changing anything
     Check,
 }
 
@@ -24,14 +25,18 @@ pub async fn run(command: &ConfigCommand, config: &Config, output: Output) -> Re
         .await
         .map_err(StartError::from)?;
     Delivery::new(&config.delivery, &config.hostname).map_err(StartError::from)?;
-    if let (Some(certificate), Some(key)) = (&config.tls.certificate, &config.tls.key) {
-        tls::server_config(certificate, key).map_err(StartError::from)?;
+    let certificates = Named::read(&config.tls).map_err(StartError::from)?;
+    let expired = certificates.expired(Timestamp::now());
+    let warnings: Vec<String> = expired.iter().map(ToString::to_string).collect();
+    for error in &expired {
+        warn!(hint = error.hint(), "{error}");
     }
     let names: Vec<String> = policies
         .policies()
         .map(|policy| format!("{} {}", policy.name, policy.version))
         .collect();
-    output.print(&json!({ "ok": true, "policies": names }), || {
-        format!("ok: policies {}", names.join(", "))
-    })
+    output.print(
+        &json!({ "ok": true, "policies": names, "warnings": warnings }),
+        || format!("ok: policies {}", names.join(", ")),
+    )
 }

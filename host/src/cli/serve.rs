@@ -8,7 +8,7 @@ use super::Failure;
 use crate::app::App;
 use crate::config::Config;
 
-/// Runs the relay until SIGTERM or SIGINT.
+/// Runs the relay until SIGTERM or SIGINT; SIGHUP reloads.
 pub async fn run(config: &Config) -> Result<ExitCode, Failure> {
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
@@ -18,10 +18,7 @@ pub async fn run(config: &Config) -> Result<ExitCode, Failure> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            // A terminal that closes must not end a relay.
-            _ = hangup.recv() => {
-                tracing::warn!("SIGHUP changes nothing: the configuration is read at start");
-            }
+            _ = hangup.recv() => app.reload(),
         }
     }
     app.stop().await;

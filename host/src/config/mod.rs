@@ -3,12 +3,14 @@
 //! Nobody but `app` reads the whole; unknown keys are errors, and every error says where it is.
 
 mod check;
+mod reload;
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 pub use self::check::Problem;
+pub use self::reload::Reload;
 use crate::{
     accounts, delivery, intake, listener, policy, scheduler, smtp, store, submission, tls,
 };
@@ -42,6 +44,11 @@ pub struct Config {
     pub delivery: delivery::Config,
     /// Which policies decide.
     pub policy: policy::Config,
+    /// When the files are read again.
+    pub reload: Reload,
+    /// The file it was read from; none for the built-in defaults.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// The folder of the file: relative paths start here.
     #[serde(skip)]
     pub folder: PathBuf,
@@ -61,6 +68,8 @@ impl Default for Config {
             scheduler: scheduler::Config::default(),
             delivery: delivery::Config::default(),
             policy: policy::Config::default(),
+            reload: Reload::default(),
+            file: None,
             folder: PathBuf::new(),
         }
     }
@@ -133,7 +142,9 @@ impl Config {
             source,
         })?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        Self::parse(&text, folder).map_err(|error| error.at(path))
+        let mut config = Self::parse(&text, folder).map_err(|error| error.at(path))?;
+        config.file = Some(path.to_owned());
+        Ok(config)
     }
 
     /// Parses and checks; relative paths are taken from `folder`.
@@ -145,8 +156,16 @@ impl Config {
             toml::from_str(text).map_err(|error| TextError::parse(text, &error))?;
         config.folder = folder;
         config.resolve_paths();
-        check::check(&config).map_err(TextError::Check)?;
+        config.check().map_err(TextError::Check)?;
         Ok(config)
+    }
+
+    /// Finds what is well-formed but cannot be meant.
+    ///
+    /// # Errors
+    /// The first problem.
+    pub fn check(&self) -> Result<(), Problem> {
+        check::check(self)
     }
 
     fn resolve_paths(&mut self) {
@@ -156,6 +175,11 @@ impl Config {
         for path in self.tls.paths_mut().chain(&mut self.delivery.ca_file) {
             *path = folder.join(&*path);
         }
+    }
+
+    /// The file itself, if there is one, and the certificates and keys it names.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.file.iter().chain(self.tls.paths()).cloned().collect()
     }
 
     /// The folder of the store, where the self-signed certificate is kept too.

@@ -36,7 +36,7 @@ pub enum Tls {
 }
 
 /// The one relay that everything goes to.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Smarthost {
     /// Its name or IP address.
@@ -60,7 +60,7 @@ const fn submission_port() -> u16 {
 }
 
 /// The section `[delivery]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Config {
     /// Default `maildir`.

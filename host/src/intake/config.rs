@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// The `[intake]` section.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Config {
     /// True shows the client's address in the Received field. Default false: an author's home

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::PortRange;
 
 /// Where clients connect and how they are encrypted.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Config {
     /// The address to listen on. Default `0.0.0.0`, every IPv4 address of the machine.

@@ -5,7 +5,6 @@ mod ports;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -16,7 +15,7 @@ use tracing::{info, warn};
 pub use self::config::{Config, TlsMode};
 pub use self::ports::{ParsePortsError, PortRange};
 use crate::shutdown::Shutdown;
-use crate::submission::{Door, Submission};
+use crate::submission::{Entrance, Submission};
 
 /// Connections the kernel keeps for us until we take them. Default 1,024.
 const BACKLOG: i32 = 1024;
@@ -129,12 +128,12 @@ impl Open {
     }
 
     /// Accepts connections until the shutdown is announced, and serves each in a task of its own.
-    pub async fn run(self, submission: Submission, door: Arc<Door>, shutdown: Shutdown) {
+    pub async fn run(self, submission: Submission, entrance: Entrance, shutdown: Shutdown) {
         let mut sessions = JoinSet::new();
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, client)) => self.spawn(&mut sessions, stream, client, &submission, &door),
+                    Ok((stream, client)) => self.spawn(&mut sessions, stream, client, &submission, &entrance),
                     Err(error) => {
                         warn!(address = %self.address, %error, "a connection cannot be accepted");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -154,13 +153,13 @@ impl Open {
         stream: TcpStream,
         client: SocketAddr,
         submission: &Submission,
-        door: &Arc<Door>,
+        entrance: &Entrance,
     ) {
         if let Err(error) = stream.set_nodelay(true) {
             info!(%client, %error, "a connection closed at once");
             return;
         }
-        let (submission, door, port) = (submission.clone(), Arc::clone(door), self.address.port());
+        let (submission, door, port) = (submission.clone(), entrance.door(), self.address.port());
         sessions.spawn(async move { submission.serve(stream, client, port, door).await });
     }
 }

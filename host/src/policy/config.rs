@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// The `[policy]` table.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Config {
     /// What happens to a message on which no policy had an opinion. Default `accept`.
@@ -30,7 +30,7 @@ impl Default for Config {
 }
 
 /// One entry of `[[policy.chain]]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PolicyConfig {
     /// What logs, alerts and rules call it; unique in the chain, at most 64 of `A-Z a-z 0-9 . _ -`.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::retry::Schedule;
 
 /// The section `[scheduler]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Config {
     /// Waits between attempts, separated by commas; the last one repeats.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 /// The `[submission]` section.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Config {
     /// Sessions at the same time. Default 10,000; more are told 421.
@@ -40,7 +40,7 @@ pub struct Config {
 }
 
 /// The `[submission.logins]` section: what failed logins of an address and of a user name come to.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Logins {
     /// Failures after which nothing happens yet. Default 3: people mistype.

@@ -7,6 +7,7 @@ mod admission;
 mod authenticate;
 mod config;
 mod connection;
+mod entrance;
 mod guard;
 mod logins;
 mod pace;
@@ -22,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 use self::admission::Admission;
 pub use self::config::{Config, Logins};
+pub use self::entrance::Entrance;
 use self::guard::Guard;
 use crate::accounts::Verifier;
 use crate::accounts::scram::SaltKey;

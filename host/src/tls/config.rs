@@ -7,7 +7,7 @@ use rustls::version::{TLS12, TLS13};
 use serde::Deserialize;
 
 /// The `[tls]` section: what clients are shown. Without it a self-signed certificate is made.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Config {
     /// PEM file of the certificate chain, the server's own certificate first.

@@ -64,18 +64,18 @@ impl Loaded {
         })
     }
 
-    /// The certificate, when it is valid at `now`.
+    /// Whether it is still valid at `now`.
     ///
     /// # Errors
     /// When it has expired.
-    pub fn must_be_valid(self, now: Timestamp) -> Result<Self, TlsError> {
+    pub fn must_be_valid(&self, now: Timestamp) -> Result<(), TlsError> {
         if self.facts.not_after < now {
             return Err(TlsError::Expired {
-                path: self.path,
+                path: self.path.clone(),
                 since: self.facts.not_after,
             });
         }
-        Ok(self)
+        Ok(())
     }
 }
 

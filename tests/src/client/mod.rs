@@ -203,6 +203,19 @@ impl Client {
         }
     }
 
+    /// The certificate that the other side showed, DER.
+    ///
+    /// # Panics
+    /// When the connection is not encrypted.
+    #[track_caller]
+    pub fn certificate(&self) -> Vec<u8> {
+        let Stream::Tls(stream) = &self.stream else {
+            panic!("no TLS\n{}", self.dialogue);
+        };
+        let chain = stream.conn.peer_certificates().unwrap_or_default();
+        chain.first().expect("a server shows one").to_vec()
+    }
+
     /// Greets and logs in by AUTH PLAIN with an initial response.
     #[track_caller]
     pub fn login(&mut self, user: &str, password: &str) {

@@ -125,6 +125,14 @@ impl Relay {
         wait::until_some("gatepost ended", wait::PATIENCE, || process.ended())
     }
 
+    /// Asks it by SIGHUP to read its files again; it does so in the background.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn hangup(&self) {
+        self.process.as_ref().expect("the relay runs").hangup();
+    }
+
     /// True while its process lives.
     pub fn is_running(&mut self) -> bool {
         (self.process.as_mut()).is_some_and(|process| process.ended().is_none())

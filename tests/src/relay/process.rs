@@ -61,6 +61,11 @@ impl Process {
         let _ = self.0.wait();
     }
 
+    pub(super) fn hangup(&self) {
+        let id = self.0.id();
+        assert!(signal("-HUP", id), "kill -HUP {id}");
+    }
+
     pub(super) fn terminate(&self) {
         let id = self.0.id();
         assert!(signal("-TERM", id), "kill -TERM {id}");

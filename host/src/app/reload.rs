@@ -1,0 +1,292 @@
+//! Takes up a changed configuration and changed certificates while sessions run.
+//!
+//! Everything is read and checked aside; what cannot be used changes nothing.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
+use tokio_rustls::TlsAcceptor;
+use tracing::{error, info, warn};
+
+use super::certificates::Named;
+use super::watch::Watch;
+use crate::alert::{NewAlert, Severity};
+use crate::clock::Timestamp;
+use crate::config::{Config, ConfigError, Problem};
+use crate::listener::TlsMode;
+use crate::shutdown::Shutdown;
+use crate::store::Store;
+use crate::submission::Entrance;
+use crate::tls::{Certificates, Facts, TlsError};
+
+/// Why everything stays as it was.
+#[derive(Debug, thiserror::Error)]
+enum ReloadError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("what can be changed without a restart does not fit to the rest: {0}")]
+    Partly(Problem),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("the reload was interrupted")]
+    Interrupted,
+}
+
+impl ReloadError {
+    fn hint(&self) -> String {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::Partly(_) => "restart the relay to change both".to_owned(),
+            Self::Tls(error) => error.hint().to_owned(),
+            Self::Interrupted => "send SIGHUP to try again".to_owned(),
+        }
+    }
+}
+
+/// What a running relay shows and hands out, to be replaced.
+pub(super) struct Reloader {
+    /// The configuration that is in effect.
+    pub(super) running: Config,
+    /// What clients are shown; none when no listener encrypts.
+    pub(super) certificates: Option<Certificates>,
+    /// What the named certificates say of themselves.
+    pub(super) facts: Vec<Facts>,
+    /// TLS of every listener.
+    pub(super) acceptor: Option<TlsAcceptor>,
+    /// One for each listener.
+    pub(super) entrances: Vec<Entrance>,
+    /// Where alerts go.
+    pub(super) store: Store,
+}
+
+/// Reloads on request and when a file has changed, until the shutdown is announced.
+pub(super) async fn run(mut reloader: Reloader, requested: Arc<Notify>, shutdown: Shutdown) {
+    let mut files = reloader.running.files();
+    let mut watch = Watch::new(files.clone());
+    loop {
+        let is_requested = tokio::select! {
+            () = shutdown.announced() => return,
+            () = requested.notified() => true,
+            () = pause(&reloader.running) => false,
+        };
+        // Looked at before it is read, so that no later change is taken for this one.
+        let has_changed = watch.look();
+        if is_requested || has_changed {
+            reloader.reload(&mut files).await;
+            watch.taken(&files);
+        }
+    }
+}
+
+/// Until the next look; for ever when there is none.
+async fn pause(config: &Config) {
+    match config.reload.poll() {
+        Some(interval) => tokio::time::sleep(interval).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Reloader {
+    /// Reloads, or tells why not. `files` becomes what the configuration names, also when that
+    /// cannot be used, for it may be mended there.
+    async fn reload(&mut self, files: &mut Vec<PathBuf>) {
+        match self.try_reload(files).await {
+            Ok(changes) => changes.tell(),
+            Err(error) => self.failed(&error).await,
+        }
+    }
+
+    async fn try_reload(&mut self, files: &mut Vec<PathBuf>) -> Result<Changes, ReloadError> {
+        let new = read(self.running.clone()).await?;
+        *files = new.files();
+        let next = self.adopt(&new);
+        next.check().map_err(ReloadError::Partly)?;
+        let named = self.named(&next).await?;
+        let mut changes = Changes {
+            live: differences(&self.running, &next),
+            restart: differences(&next, &new),
+        };
+        if let Some(named) = named
+            && self.show(named)
+        {
+            changes.live.push("certificates");
+        }
+        self.running = next;
+        for (entrance, listener) in self.entrances.iter().zip(&self.running.listener) {
+            let acceptor = self.acceptor.as_ref();
+            entrance.replace(super::door(&self.running, listener, acceptor));
+        }
+        Ok(changes)
+    }
+
+    /// The running configuration with what can be changed of it taken from `new`.
+    fn adopt(&self, new: &Config) -> Config {
+        let mut next = self.running.clone();
+        next.smtp = new.smtp.clone();
+        next.reload = new.reload.clone();
+        next.tls.additional = new.tls.additional.clone();
+        if let Some(pair) = new.tls.default_pair() {
+            next.tls.certificate = Some(pair.certificate);
+            next.tls.key = Some(pair.key);
+        }
+        for (known, wanted) in next.listener.iter_mut().zip(&new.listener) {
+            let is_same = known.address == wanted.address && known.ports == wanted.ports;
+            let can_encrypt = wanted.tls == TlsMode::None || self.acceptor.is_some();
+            if is_same && can_encrypt {
+                known.tls = wanted.tls;
+                known.require_tls_for_auth = wanted.require_tls_for_auth;
+            }
+        }
+        next
+    }
+
+    /// The certificates, each with its key and valid; none when no listener encrypts.
+    async fn named(&self, next: &Config) -> Result<Option<Named>, ReloadError> {
+        if self.certificates.is_none() {
+            return Ok(None);
+        }
+        let tls = next.tls.clone();
+        let named = spawn_blocking(move || Named::read(&tls)).await;
+        let named = named.map_err(|_| ReloadError::Interrupted)??;
+        match named.expired(Timestamp::now()).pop() {
+            Some(error) => Err(error.into()),
+            None => Ok(Some(named)),
+        }
+    }
+
+    /// Shows them from the next handshake on: true when they are others. Without a default one the
+    /// present one stays, whoever made it.
+    fn show(&mut self, named: Named) -> bool {
+        let facts = named.facts();
+        if let Some(certificates) = &self.certificates {
+            certificates.replace_all(named.default.map(|one| one.key), named.additional);
+        }
+        std::mem::replace(&mut self.facts, facts.clone()) != facts
+    }
+
+    async fn failed(&self, error: &ReloadError) {
+        let reason = with_causes(error);
+        error!(
+            hint = error.hint(),
+            "the reload failed, everything stays as it was: {reason}"
+        );
+        let alert = NewAlert {
+            list_id: None,
+            kind: "reload-failed".to_owned(),
+            severity: Severity::Warning,
+            user: String::new(),
+            key: String::new(),
+            summary: format!("the reload failed, everything stays as it was: {reason}"),
+            at: Timestamp::now(),
+        };
+        if let Err(error) = self.store.raise(vec![alert]).await {
+            warn!(%error, "an alert cannot be kept");
+        }
+    }
+}
+
+/// The configuration as its file says now; built-in defaults stay what they are.
+async fn read(running: Config) -> Result<Config, ReloadError> {
+    let Some(file) = running.file.clone() else {
+        return Ok(running);
+    };
+    let read = spawn_blocking(move || Config::load(Some(&file))).await;
+    Ok(read.map_err(|_| ReloadError::Interrupted)??)
+}
+
+/// The error and its causes; some repeat their source in their own text.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// What a reload brought, by section.
+#[derive(Debug, PartialEq, Eq)]
+struct Changes {
+    live: Vec<&'static str>,
+    restart: Vec<&'static str>,
+}
+
+impl Changes {
+    fn tell(&self) {
+        match self.live.as_slice() {
+            [] => info!("reloaded: nothing changed for new sessions"),
+            live => info!("reloaded for new sessions: {}", live.join(", ")),
+        }
+        if !self.restart.is_empty() {
+            warn!("changed, but needs a restart: {}", self.restart.join(", "));
+        }
+    }
+}
+
+/// The sections that differ. Named one by one, so that a new one cannot be forgotten.
+fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
+    let Config {
+        hostname,
+        store,
+        listener,
+        tls,
+        smtp,
+        submission,
+        accounts,
+        intake,
+        scheduler,
+        delivery,
+        policy,
+        reload,
+        file: _,
+        folder: _,
+    } = one;
+    let sections = [
+        ("hostname", *hostname != other.hostname),
+        ("store", *store != other.store),
+        ("listener", *listener != other.listener),
+        ("tls", *tls != other.tls),
+        ("smtp", *smtp != other.smtp),
+        ("submission", *submission != other.submission),
+        ("accounts", *accounts != other.accounts),
+        ("intake", *intake != other.intake),
+        ("scheduler", *scheduler != other.scheduler),
+        ("delivery", *delivery != other.delivery),
+        ("policy", *policy != other.policy),
+        ("reload", *reload != other.reload),
+    ];
+    let differing = sections.into_iter().filter(|(_, differs)| *differs);
+    differing.map(|(section, _)| section).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sections_that_differ_are_named() {
+        let parse = |text| Config::parse(text, PathBuf::new()).expect("valid");
+        let one = parse("");
+        assert!(differences(&one, &parse("")).is_empty());
+        let other = parse("[smtp]\nmax-recipients = 7\n[scheduler]\nexpire-after-h = 1");
+        assert_eq!(differences(&one, &other), ["smtp", "scheduler"]);
+    }
+
+    #[test]
+    fn a_changed_password_of_the_smarthost_is_a_difference() {
+        let parse = |password| {
+            let text = format!(
+                "[delivery]\nmode = \"smarthost\"\nsmarthost = {{ host = \"h\", username = \"u\", password = \"{password}\" }}"
+            );
+            Config::parse(&text, PathBuf::new()).expect("valid")
+        };
+        assert_eq!(differences(&parse("one"), &parse("two")), ["delivery"]);
+    }
+}
