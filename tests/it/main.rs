@@ -1,5 +1,6 @@
 //! The system tests: the built binary over real sockets. One module for each room of the host.
 
+mod abuse;
 mod cli;
 mod clients;
 mod config;

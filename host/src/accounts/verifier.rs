@@ -86,6 +86,20 @@ impl Verifier {
         Ok(is_right)
     }
 
+    /// True when the password was verified a short while ago, so that [`Verifier::verify`] takes no time.
+    pub fn remembers(
+        &self,
+        user_id: i64,
+        credential_version: i64,
+        phc: &str,
+        password: &Secret<String>,
+    ) -> bool {
+        let digest = self
+            .verified
+            .digest(user_id, credential_version, phc, password);
+        self.verified.contains(user_id, digest, Instant::now())
+    }
+
     /// Always false, after the work of a verification: the time to an answer does not tell whether a
     /// user name exists.
     ///

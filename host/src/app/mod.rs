@@ -178,6 +178,7 @@ fn submission(
         directory: Directory::new(store.clone()),
         verifier: Verifier::new(config.accounts.clone()),
         scheduler: scheduler.clone(),
+        store: store.clone(),
     };
     Submission::new(config.submission.clone(), rooms, shutdown.clone())
 }

@@ -148,7 +148,16 @@ fn limits(config: &Config) -> Result<(), Problem> {
     }
     for (key, value) in [
         ("smtp.max-recipients", smtp.max_recipients),
+        ("smtp.max-session-recipients", smtp.max_session_recipients),
         ("submission.max-connections", submission.max_connections),
+        (
+            "submission.max-connections-per-address",
+            submission.max_connections_per_address,
+        ),
+        (
+            "submission.max-connections-per-user",
+            submission.max_connections_per_user,
+        ),
     ] {
         if value == 0 {
             return problem(key, "0 would let nobody in", "use 1 or more");

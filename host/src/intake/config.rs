@@ -12,6 +12,10 @@ pub struct Config {
     /// Octets of one message that are kept in memory at once, twice over at most; the rest waits in the store.
     /// Default 262,144; a message is delivered without reading it back when it is smaller.
     pub memory_octets: usize,
+    /// Octets that all messages on their way in take of the memory together, beyond 32 KiB that each
+    /// may use. Default 67,108,864 (64 MiB): a hundred large uploads. When it is used up, content goes
+    /// to the store at once and in small parts.
+    pub memory_total_octets: usize,
 }
 
 impl Default for Config {
@@ -19,6 +23,7 @@ impl Default for Config {
         Self {
             show_client_address: false,
             memory_octets: 256 * 1024,
+            memory_total_octets: 64 * 1024 * 1024,
         }
     }
 }

@@ -19,7 +19,8 @@ use tracing::info;
 pub use self::config::Config;
 pub use self::directory::{Asked, Directory, Principal};
 pub use self::rejection::Rejection;
-pub use self::spool::Spool;
+use self::spool::Memory;
+pub use self::spool::{Spool, SpoolError};
 use crate::alert::NewAlert;
 use crate::clock::Timestamp;
 use crate::id::{QueueId, QueueIds};
@@ -63,6 +64,7 @@ struct Shared {
     store: Store,
     policies: Arc<PolicySet>,
     ids: Arc<QueueIds>,
+    memory: Memory,
 }
 
 /// A message that was taken in, and what the client is told.
@@ -86,6 +88,7 @@ impl Intake {
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
+                memory: Memory::new(&config),
                 config,
                 hostname,
                 lifetime,
@@ -100,6 +103,7 @@ impl Intake {
     pub fn spool(&self) -> Spool {
         Spool::new(
             self.shared.store.clone(),
+            self.shared.memory.clone(),
             self.shared.ids.next(),
             &self.shared.config,
         )
@@ -174,7 +178,7 @@ impl Intake {
     ) -> Result<Accepted, Rejection> {
         let id = spool.id();
         let (outcome, may_be_staged) = match spool.finish().await {
-            Ok(received) => {
+            Ok((received, _held)) => {
                 let is_staged = received.staged_chunks > 0;
                 let decided = self.decide_and_store(peer, principal, transaction, received, id);
                 (decided.await, is_staged)

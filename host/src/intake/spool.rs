@@ -1,36 +1,122 @@
 //! Where content waits while it arrives: the beginning in memory, the rest as chunks in the store.
+//!
+//! Every message has a little memory of its own and takes more from what all share. When that is used
+//! up, what has come goes to the store at once and in small pieces.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Config;
 use crate::id::QueueId;
+use crate::message::{HeaderEnd, HeaderSection};
 use crate::queue::Content;
 use crate::store::{Store, StoreError};
 
 /// Between two tries to discard chunks.
 const DISCARD_PAUSE: Duration = Duration::from_secs(1);
+/// Octets that the beginning of a message and the part after it have without asking, each; also the
+/// unit in which more is taken. 16 KiB: most messages fit, and so does what is read at once.
+const BLOCK: usize = 16 * 1024;
+
+/// Content could not be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The store did not take a part.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The header section has not ended, and all memory is in use.
+    #[error("no memory is left for the header section; see intake.memory-total-octets")]
+    Memory,
+}
+
+/// The memory that all messages on their way in share; a permit is a [`BLOCK`].
+#[derive(Clone, Debug)]
+pub(super) struct Memory(Arc<Semaphore>);
+
+impl Memory {
+    pub(super) fn new(config: &Config) -> Self {
+        let blocks = (config.memory_total_octets / BLOCK).min(Semaphore::MAX_PERMITS);
+        Self(Arc::new(Semaphore::new(blocks)))
+    }
+
+    fn take(&self, blocks: usize) -> Option<OwnedSemaphorePermit> {
+        let blocks = u32::try_from(blocks).ok()?;
+        Arc::clone(&self.0).try_acquire_many_owned(blocks).ok()
+    }
+}
+
+/// Octets in memory, and how many there may be.
+#[derive(Debug)]
+struct Part {
+    octets: BytesMut,
+    room: usize,
+    share: Option<OwnedSemaphorePermit>,
+}
+
+impl Part {
+    fn new() -> Self {
+        Self {
+            octets: BytesMut::new(),
+            room: BLOCK,
+            share: None,
+        }
+    }
+
+    /// Takes what fits of `octets` and returns the rest. More than `max` never fits.
+    fn take<'a>(&mut self, octets: &'a [u8], max: usize, memory: &Memory) -> &'a [u8] {
+        let wanted = self.octets.len().saturating_add(octets.len()).min(max);
+        if wanted > self.room {
+            self.grow((wanted - self.room).div_ceil(BLOCK), memory);
+        }
+        let free = self.room.min(max).saturating_sub(self.octets.len());
+        let (now, later) = octets.split_at(octets.len().min(free));
+        self.octets.extend_from_slice(now);
+        later
+    }
+
+    fn grow(&mut self, blocks: usize, memory: &Memory) {
+        let Some(share) = memory.take(blocks) else {
+            return;
+        };
+        self.room += blocks * BLOCK;
+        match &mut self.share {
+            Some(known) => known.merge(share),
+            none => *none = Some(share),
+        }
+    }
+}
 
 /// The content of one message on its way in. Holds at most twice `memory-octets`.
 pub struct Spool {
     store: Store,
+    memory: Memory,
     id: QueueId,
-    head: BytesMut,
-    tail: BytesMut,
+    head: Part,
+    is_head_complete: bool,
+    tail: Part,
     part_octets: usize,
     staged_chunks: u32,
     size: u64,
 }
 
+/// Memory that a message uses until it is accepted or refused.
+#[derive(Debug)]
+pub(super) struct Held {
+    _share: Option<OwnedSemaphorePermit>,
+}
+
 impl Spool {
-    pub(super) fn new(store: Store, id: QueueId, config: &Config) -> Self {
-        let (head, tail) = (BytesMut::new(), BytesMut::new());
+    pub(super) fn new(store: Store, memory: Memory, id: QueueId, config: &Config) -> Self {
         Self {
             store,
+            memory,
             id,
-            head,
-            tail,
+            head: Part::new(),
+            is_head_complete: false,
+            tail: Part::new(),
             part_octets: config.memory_octets,
             staged_chunks: 0,
             size: 0,
@@ -44,22 +130,40 @@ impl Spool {
     /// Adds octets; waits for the store when a part is full.
     ///
     /// # Errors
-    /// When the store cannot take a chunk.
-    pub async fn push(&mut self, octets: &[u8]) -> Result<(), StoreError> {
+    /// When the store cannot take a chunk, or no memory is left for a long header section.
+    pub async fn push(&mut self, octets: &[u8]) -> Result<(), SpoolError> {
         self.size += octets.len() as u64;
-        let to_head = octets
-            .len()
-            .min(self.part_octets.saturating_sub(self.head.len()));
-        self.head.extend_from_slice(&octets[..to_head]);
-        let mut rest = &octets[to_head..];
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(self.part_octets - self.tail.len()));
-            self.tail.extend_from_slice(now);
-            if self.tail.len() == self.part_octets {
+        let mut rest = octets;
+        if !self.is_head_complete {
+            rest = self.head.take(rest, self.part_octets, &self.memory);
+            if rest.is_empty() {
+                return Ok(());
+            }
+            self.complete_head()?;
+        }
+        loop {
+            rest = self.tail.take(rest, self.part_octets, &self.memory);
+            if !rest.is_empty() || self.tail.octets.len() == self.part_octets {
                 self.stage().await?;
             }
-            rest = later;
+            if rest.is_empty() {
+                return Ok(());
+            }
         }
+    }
+
+    /// Lets the rest go to the store. Where memory ran out before `memory-octets`, the header section,
+    /// which policies read, must be there as a whole.
+    fn complete_head(&mut self) -> Result<(), SpoolError> {
+        let head = &self.head.octets;
+        let has_header = || {
+            // A line that is no field may be one whose end is yet to come.
+            HeaderSection::parse(head).map_or(true, |it| it.end() == HeaderEnd::BlankLine)
+        };
+        if head.len() < self.part_octets && !has_header() {
+            return Err(SpoolError::Memory);
+        }
+        self.is_head_complete = true;
         Ok(())
     }
 
@@ -88,22 +192,35 @@ impl Spool {
         });
     }
 
-    pub(super) async fn finish(mut self) -> Result<Content, StoreError> {
-        if !self.tail.is_empty() {
+    pub(super) async fn finish(mut self) -> Result<(Content, Held), StoreError> {
+        if !self.tail.octets.is_empty() {
             self.stage().await?;
         }
-        Ok(Content {
-            head: self.head.freeze(),
+        let content = Content {
+            head: self.head.octets.freeze(),
             staged_chunks: self.staged_chunks,
             size: self.size,
-        })
+        };
+        let held = Held {
+            _share: self.head.share,
+        };
+        Ok((content, held))
     }
 
+    /// Hands the tail to the store; its memory is free again when the store has it.
     async fn stage(&mut self) -> Result<(), StoreError> {
-        let chunk: Bytes = self.tail.split().freeze();
+        let Part {
+            octets,
+            share: _share,
+            ..
+        } = std::mem::replace(&mut self.tail, Part::new());
+        let chunk: Bytes = octets.freeze();
         let index = self.staged_chunks;
         // Counted before it is known to be there: a commit that failed may have happened all the same.
         self.staged_chunks += 1;
         self.store.stage_chunk(self.id, index, chunk).await
     }
 }
+
+#[cfg(test)]
+mod tests;

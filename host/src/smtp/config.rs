@@ -59,6 +59,9 @@ pub struct SessionConfig {
     pub max_commands_between_messages: usize,
     /// Messages per session. Default 1,000, so that a session cannot outlive every change.
     pub max_transactions: u32,
+    /// Recipients per session: a session that has had so many begins no further message. Default
+    /// 10,000: a newsletter connects again now and then.
+    pub max_session_recipients: usize,
 }
 
 impl Default for SessionConfig {
@@ -78,6 +81,7 @@ impl Default for SessionConfig {
             max_failed_logins: 5,
             max_commands_between_messages: 1000,
             max_transactions: 1000,
+            max_session_recipients: 10_000,
         }
     }
 }

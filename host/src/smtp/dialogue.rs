@@ -198,6 +198,10 @@ impl<U> Session<U> {
             let text = "Too many messages in one session; connect again";
             return self.hang_up(&Reply::new(421, (4, 7, 0), text));
         }
+        if self.counters.recipients >= self.config.max_session_recipients {
+            let text = "Too many recipients in one session; connect again";
+            return self.hang_up(&Reply::new(421, (4, 7, 0), text));
+        }
         let (reverse_path, parameters) = match command::mail_argument(argument) {
             Ok(mail) => mail,
             Err(reply) => return self.refuse(&reply),

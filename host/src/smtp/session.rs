@@ -45,6 +45,7 @@ pub(super) struct Counters {
     pub commands: usize,
     pub failed_logins: u32,
     pub transactions: u32,
+    pub recipients: usize,
 }
 
 /// What the shell is to do next.
@@ -228,6 +229,7 @@ impl<U> Session<U> {
         match self.take_stage() {
             Stage::CheckingRecipient(mut envelope, recipient) => {
                 if result.is_ok() {
+                    self.counters.recipients += 1;
                     envelope.recipients.push(recipient);
                 }
                 self.set_stage(Stage::Open(envelope));

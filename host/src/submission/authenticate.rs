@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use super::Shared;
+use super::admission::{Origin, Place};
 use crate::accounts::VerifierError;
-use crate::intake::{Asked, Principal};
+use crate::intake::{Asked, Peer, Principal};
 use crate::smtp::{Credentials, Reply};
 
 /// Who the client has proved to be.
@@ -16,16 +17,19 @@ pub struct Login {
     pub principal: Arc<Principal>,
     /// The SASL mechanism it used.
     pub mechanism: &'static str,
+    /// Its place among the sessions of its user.
+    _place: Place<i64>,
 }
 
 impl Shared {
     /// Verifies what the client presented; the error is the reply to AUTH.
     pub(super) async fn authenticate(
         &self,
-        session_id: &str,
+        peer: &Peer,
         asked: Asked,
         credentials: Credentials,
     ) -> Result<Login, Reply> {
+        let session_id = &peer.session_id;
         let principal = self
             .directory
             .at(asked, &credentials.username)
@@ -34,6 +38,9 @@ impl Shared {
                 warn!(session.id = session_id, %error, "accounts cannot be read");
                 unavailable()
             })?;
+        if !self.is_remembered(principal.as_deref(), &credentials) {
+            self.hold_back(peer, &credentials.username).await?;
+        }
         let verified = self
             .verify(principal.as_deref(), &credentials)
             .await
@@ -42,18 +49,15 @@ impl Shared {
                 unavailable()
             })?;
         match principal {
-            Some(principal) if verified && principal.account.user.active => Ok(Login {
-                principal,
-                mechanism: credentials.mechanism,
-            }),
+            Some(principal) if verified && principal.account.user.active => {
+                self.let_in(peer, principal, credentials.mechanism)
+            }
             // Only who knows the password learns that the account exists.
             Some(principal) if verified => Err(inactive(&principal.account.user.username)),
-            _ => {
-                info!(
-                    session.id = session_id,
-                    user = credentials.username,
-                    "authentication failed"
-                );
+            principal => {
+                let (name, secret) = (&credentials.username, credentials.password.expose());
+                self.login_failed(peer, principal.as_deref(), name, Some(secret))
+                    .await;
                 Err(Reply::new(
                     535,
                     (5, 7, 8),
@@ -61,6 +65,46 @@ impl Shared {
                 ))
             }
         }
+    }
+
+    /// A login that holds, unless its user has too many already.
+    fn let_in(
+        &self,
+        peer: &Peer,
+        principal: Arc<Principal>,
+        mechanism: &'static str,
+    ) -> Result<Login, Reply> {
+        let user = &principal.account.user;
+        self.guard.succeeded(Origin::of(peer.client.ip()));
+        let place = self
+            .admission
+            .user(user.id, &user.username)
+            .inspect_err(|_| {
+                info!(
+                    session.id = peer.session_id,
+                    user = user.username,
+                    "more sessions than submission.max-connections-per-user"
+                );
+            })?;
+        Ok(Login {
+            principal,
+            mechanism,
+            _place: place,
+        })
+    }
+
+    /// Whether the same was verified a short while ago: such a login is never held back.
+    fn is_remembered(&self, principal: Option<&Principal>, credentials: &Credentials) -> bool {
+        principal.is_some_and(|principal| {
+            let user = &principal.account.user;
+            let hash = user.password_hash.expose();
+            self.verifier.remembers(
+                user.id,
+                user.credential_version,
+                hash,
+                &credentials.password,
+            )
+        })
     }
 
     async fn verify(

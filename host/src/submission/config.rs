@@ -10,42 +10,128 @@ use serde::Deserialize;
 pub struct Config {
     /// Sessions at the same time. Default 10,000; more are told 421.
     pub max_connections: usize,
+    /// Sessions at the same time from one IPv4 address or IPv6 /64. Default 200: an office or a farm
+    /// of web servers behind one address fits, and it takes fifty addresses to take every place.
+    pub max_connections_per_address: usize,
+    /// Sessions at the same time of one user. Default 100: as many workers as a busy shop has, and
+    /// one user alone cannot take the places of all.
+    pub max_connections_per_user: usize,
+    /// Seconds a client may let us wait, in all, until it has logged in. Default 120.
+    pub login_timeout_s: u64,
     /// Seconds to wait for a command. Default 300 (RFC 5321 §4.5.3.2.7).
     pub command_timeout_s: u64,
+    /// Seconds from the first octet of a command line to its end. Default 60: a client writes a line
+    /// at once, a person at a terminal in a minute.
+    pub command_line_timeout_s: u64,
     /// Seconds to wait for the next octets of content. Default 180 (RFC 5321 §4.5.3.2.5).
     pub content_timeout_s: u64,
+    /// Octets of content per second, on average over the window. Default 100: a hundredth of what a
+    /// bad mobile connection brings.
+    pub min_content_octets_per_s: u64,
+    /// Seconds of that window, which are also the grace at the beginning. Default 180: at the least rate
+    /// a whole TLS record (16 KiB, of which nothing is seen before its end) fits.
+    pub content_window_s: u64,
     /// Seconds for a TLS handshake. Default 30.
     pub handshake_timeout_s: u64,
     /// Seconds to wait until a client takes a reply. Default 60.
     pub reply_timeout_s: u64,
+    /// What failed logins come to.
+    pub logins: Logins,
+}
+
+/// The `[submission.logins]` section: what failed logins of an address and of a user name come to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Logins {
+    /// Failures after which nothing happens yet. Default 3: people mistype.
+    pub free_failures: u32,
+    /// Milliseconds that the login after them waits; doubled by every further failure. Default 1,000.
+    pub first_delay_ms: u64,
+    /// Seconds a login waits at most because of its address. Default 30: less than any client's patience.
+    pub max_delay_s: u64,
+    /// Seconds a login waits at most because of its user name. Default 5: whoever is attacked from
+    /// elsewhere still gets in.
+    pub max_user_delay_s: u64,
+    /// Seconds after which one failure is forgotten. Default 60.
+    pub forget_one_after_s: u64,
+    /// Failures of an address or a user name that raise an alert. Default 20.
+    pub alert_after: u32,
+    /// Failures that block an address. Default 100; the same wrong password again does not count.
+    pub block_after: u32,
+    /// Seconds an address is blocked: what it sends is told 421, but for credentials that were
+    /// verified a short while ago. Default 900.
+    pub block_s: u64,
+    /// Addresses, and user names, whose failures are remembered. Default 10,000 each, about two
+    /// megabytes in all; then the oldest are forgotten.
+    pub remembered: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             max_connections: 10_000,
+            max_connections_per_address: 200,
+            max_connections_per_user: 100,
+            login_timeout_s: 120,
             command_timeout_s: 300,
+            command_line_timeout_s: 60,
             content_timeout_s: 180,
+            min_content_octets_per_s: 100,
+            content_window_s: 180,
             handshake_timeout_s: 30,
             reply_timeout_s: 60,
+            logins: Logins::default(),
+        }
+    }
+}
+
+impl Default for Logins {
+    fn default() -> Self {
+        Self {
+            free_failures: 3,
+            first_delay_ms: 1000,
+            max_delay_s: 30,
+            max_user_delay_s: 5,
+            forget_one_after_s: 60,
+            alert_after: 20,
+            block_after: 100,
+            block_s: 900,
+            remembered: 10_000,
         }
     }
 }
 
 impl Config {
-    pub(super) const fn read_timeout(&self, in_content: bool) -> Duration {
-        Duration::from_secs(if in_content {
-            self.content_timeout_s
-        } else {
-            self.command_timeout_s
-        })
-    }
-
     pub(super) const fn handshake_timeout(&self) -> Duration {
         Duration::from_secs(self.handshake_timeout_s)
     }
 
     pub(super) const fn reply_timeout(&self) -> Duration {
         Duration::from_secs(self.reply_timeout_s)
+    }
+}
+
+impl Logins {
+    pub(super) const fn first_delay(&self) -> Duration {
+        Duration::from_millis(self.first_delay_ms)
+    }
+
+    pub(super) const fn max_delay(&self) -> Duration {
+        Duration::from_secs(self.max_delay_s)
+    }
+
+    pub(super) const fn max_user_delay(&self) -> Duration {
+        Duration::from_secs(self.max_user_delay_s)
+    }
+
+    /// At least a second, so that failures are forgotten one by one.
+    pub(super) fn forget_one_after(&self) -> Duration {
+        Duration::from_secs(self.forget_one_after_s.max(1))
+    }
+
+    /// At most a century, so that the end of a block is a time that can be.
+    pub(super) fn block(&self) -> Duration {
+        const CENTURY_S: u64 = 100 * 366 * 86_400;
+        Duration::from_secs(self.block_s.min(CENTURY_S))
     }
 }

@@ -4,11 +4,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tracing::{debug, warn};
 
+use super::admission::{Origin, Ticket};
 use super::authenticate::Login;
+use super::logins;
+use super::pace::{Awaited, Overdue, Pace};
 use super::stream::Stream;
 use super::{Door, Shared};
 use crate::id;
@@ -22,6 +26,11 @@ const FIRST_READ_OCTETS: usize = 16 * 1024;
 /// Octets read at once while content arrives faster than we read.
 const CONTENT_READ_OCTETS: usize = 64 * 1024;
 
+/// How long a client that is turned away may take to hear it: the reply fits into any buffer.
+const REFUSAL_TIME: Duration = Duration::from_secs(2);
+/// Clients that are told at the same time why they are turned away. 1,000; others are cut.
+pub(super) const MAX_REFUSALS: usize = 1000;
+
 /// Serves one connection to its end.
 pub async fn serve(
     shared: &Arc<Shared>,
@@ -32,10 +41,9 @@ pub async fn serve(
 ) {
     let session_id = id::session_id();
     let mut stream = Stream::Plain(stream);
-    let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
-        warn!(client = %client, "more sessions than submission.max-connections; one is turned away");
-        let busy = Reply::new(421, (4, 7, 0), "too many sessions; try again later");
-        return refuse(&mut stream, door, &busy, shared).await;
+    let ticket = match admit(shared, client) {
+        Ok(ticket) => ticket,
+        Err(reply) => return refuse(&mut stream, door, &reply, shared).await,
     };
     if door.implicit_tls
         && let Some(acceptor) = &door.tls
@@ -69,24 +77,34 @@ pub async fn serve(
         spool: None,
         buffer: Vec::new(),
         is_outpaced: false,
+        pace: Pace::new(&shared.config),
         asked: shared.directory.ask(),
     };
     let ended = connection.run().await;
     connection.end(ended).await;
-    drop(place);
+    drop(ticket);
 }
 
+/// A place for a client's connection, unless its address is blocked or there are too many.
+fn admit(shared: &Shared, client: SocketAddr) -> Result<Ticket, Reply> {
+    let origin = Origin::of(client.ip());
+    if let Some(left) = shared.guard.refuses(origin, Instant::now()) {
+        debug!(%origin, "a connection from a blocked address is refused");
+        return Err(logins::blocked(origin, left));
+    }
+    shared.admission.connection(origin)
+}
+
+/// Says why there is no session; to few at a time, for those who are turned away hold no place.
 async fn refuse(stream: &mut Stream, door: &Door, reply: &Reply, shared: &Shared) {
+    let Ok(_permit) = shared.refusals.try_acquire() else {
+        return;
+    };
     // Before an implicit handshake there is nothing we could say.
     let mut octets = Vec::new();
     reply.encode(&mut octets);
-    if !door.implicit_tls
-        && stream
-            .write(&octets, shared.config.reply_timeout())
-            .await
-            .is_ok()
-    {
-        stream.close(shared.config.reply_timeout()).await;
+    if !door.implicit_tls && stream.write(&octets, REFUSAL_TIME).await.is_ok() {
+        stream.close(REFUSAL_TIME).await;
     }
 }
 
@@ -100,6 +118,7 @@ struct Connection<'a> {
     buffer: Vec<u8>,
     /// The last read filled the buffer: there is more than we asked for.
     is_outpaced: bool,
+    pace: Pace,
     /// When the commands at hand arrived: the account must be no older than that.
     asked: Asked,
 }
@@ -121,16 +140,16 @@ impl Connection<'_> {
             Step::Authenticate(credentials) => {
                 let login = self
                     .shared
-                    .authenticate(&self.peer.session_id, self.asked, credentials)
+                    .authenticate(&self.peer, self.asked, credentials)
                     .await;
-                if let Ok(login) = &login {
-                    self.peer.mechanism = login.mechanism;
-                }
-                self.session.authenticated(login);
+                self.authenticated(login);
             }
             Step::CheckSender(sender, _) => self.check_sender(sender).await,
             Step::CheckRecipient(recipient) => self.check_recipient(recipient).await,
-            Step::BeginContent => self.spool = Some(self.shared.intake.spool()),
+            Step::BeginContent => {
+                self.pace.begin_content();
+                self.spool = Some(self.shared.intake.spool());
+            }
             Step::Content(octets) => self.content(&octets).await,
             Step::AbortContent => self.abort_content().await,
             Step::EndOfContent(transaction) => self.end_of_content(transaction).await,
@@ -147,6 +166,13 @@ impl Connection<'_> {
         self.flush().await?;
         let in_content = self.session.is_receiving_content();
         self.fit_buffer(in_content);
+        let awaited = self.awaited(in_content);
+        let (patience, overdue) = self.pace.patience(awaited);
+        if patience.is_zero() {
+            self.overdue(overdue);
+            return Ok(ControlFlow::Continue(()));
+        }
+        let began = Instant::now();
         tokio::select! {
             biased;
             read = self.stream.read(&mut self.buffer) => match read? {
@@ -154,18 +180,46 @@ impl Connection<'_> {
                 octets => {
                     self.is_outpaced = octets == self.buffer.len();
                     self.asked = self.shared.directory.ask();
+                    self.pace.received(awaited, began.elapsed(), &self.buffer[..octets]);
                     self.session.receive(&self.buffer[..octets]);
                 }
             },
             () = self.shared.shutdown.announced(), if !in_content => {
                 self.session.shut_down(Reply::new(421, (4, 3, 2), "the relay is shutting down; try again later"));
             }
-            () = tokio::time::sleep(self.shared.config.read_timeout(in_content)) => {
-                debug!(session.id = self.peer.session_id, "the client was silent for too long");
-                self.session.time_out(Reply::new(421, (4, 4, 2), "you were silent for too long; goodbye"));
-            }
+            () = tokio::time::sleep(patience) => self.overdue(overdue),
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn awaited(&self, in_content: bool) -> Awaited {
+        if in_content {
+            Awaited::Content
+        } else if self.session.user().is_none() {
+            Awaited::Login
+        } else {
+            Awaited::Command
+        }
+    }
+
+    fn overdue(&mut self, overdue: Overdue) {
+        debug!(
+            session.id = self.peer.session_id,
+            ?overdue,
+            "the client took too long"
+        );
+        self.session.time_out(overdue.reply());
+    }
+
+    fn authenticated(&mut self, login: Result<Login, Reply>) {
+        match login {
+            // RFC 5321 §3.8: a 421 closes the connection.
+            Err(reply) if reply.code() == 421 => self.session.time_out(reply),
+            login => {
+                self.peer.mechanism = login.as_ref().map_or("", |login| login.mechanism);
+                self.session.authenticated(login);
+            }
+        }
     }
 
     /// Small while commands are expected, so that an idle session costs little; large for large content.

@@ -3,9 +3,13 @@
 //! All rules of the dialogue are in `smtp`; all rules about mail are in `intake` and the policies.
 //! `listener` hands connections in; accepted messages go to the scheduler.
 
+mod admission;
 mod authenticate;
 mod config;
 mod connection;
+mod guard;
+mod logins;
+mod pace;
 mod stream;
 
 use std::net::SocketAddr;
@@ -15,12 +19,15 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
-pub use self::config::Config;
+use self::admission::Admission;
+pub use self::config::{Config, Logins};
+use self::guard::Guard;
 use crate::accounts::Verifier;
 use crate::intake::{Directory, Intake};
 use crate::scheduler::Scheduler;
 use crate::shutdown::Shutdown;
 use crate::smtp::SessionConfig;
+use crate::store::Store;
 
 /// Serves submission sessions. Cheap to clone.
 #[derive(Clone)]
@@ -34,7 +41,10 @@ struct Shared {
     directory: Directory,
     verifier: Verifier,
     scheduler: Scheduler,
-    places: Arc<Semaphore>,
+    store: Store,
+    admission: Admission,
+    guard: Guard,
+    refusals: Semaphore,
     shutdown: Shutdown,
 }
 
@@ -58,26 +68,31 @@ pub struct Rooms {
     pub verifier: Verifier,
     /// Takes over accepted messages.
     pub scheduler: Scheduler,
+    /// Keeps alerts.
+    pub store: Store,
 }
 
 impl Submission {
     /// Sessions end when `shutdown` is announced.
     pub fn new(config: Config, rooms: Rooms, shutdown: Shutdown) -> Self {
-        let places = Arc::new(Semaphore::new(config.max_connections));
         let Rooms {
             intake,
             directory,
             verifier,
             scheduler,
+            store,
         } = rooms;
         Self {
             shared: Arc::new(Shared {
+                admission: Admission::new(&config),
+                guard: Guard::new(config.logins.clone()),
+                refusals: Semaphore::new(connection::MAX_REFUSALS),
                 config,
                 intake,
                 directory,
                 verifier,
                 scheduler,
-                places,
+                store,
                 shutdown,
             }),
         }

@@ -80,6 +80,33 @@ async fn a_verified_credential_needs_no_computation_until_it_is_forgotten() {
 }
 
 #[tokio::test]
+async fn a_flood_of_wrong_passwords_holds_up_no_remembered_login() {
+    let verifier = Arc::new(Verifier::new(Config {
+        concurrent_hashes: 1,
+        wait_s: 3600,
+        ..cheap()
+    }));
+    let (password, phc) = credential(&cheap());
+    let right = verifier.verify(1, 1, &phc, &password).await;
+    assert!(right.expect("it computes"));
+    let _permit = Arc::clone(&verifier.permits).acquire_owned().await;
+    let flood: Vec<_> = (0..1000)
+        .map(|_| {
+            let (verifier, phc) = (Arc::clone(&verifier), phc.clone());
+            let wrong = Secret::new("wrong".to_owned());
+            tokio::spawn(async move { verifier.verify(1, 1, &phc, &wrong).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    assert!(verifier.remembers(1, 1, &phc, &password));
+    // No place is free and a thousand wait for one: only a login that needs none can end.
+    let right = verifier.verify(1, 1, &phc, &password).await;
+    assert!(right.expect("it is remembered"));
+    assert!(flood.iter().all(|waiting| !waiting.is_finished()));
+    flood.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
 async fn another_user_version_hash_or_password_is_another_credential() {
     let (verifier, permit) = without_places(cheap());
     let (password, phc) = credential(&cheap());

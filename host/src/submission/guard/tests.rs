@@ -1,0 +1,198 @@
+//! What failures come to, told the time.
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn config() -> Logins {
+    Logins {
+        free_failures: 3,
+        first_delay_ms: 1000,
+        max_delay_s: 30,
+        max_user_delay_s: 5,
+        forget_one_after_s: 60,
+        alert_after: 6,
+        block_after: 10,
+        block_s: 900,
+        remembered: 100,
+    }
+}
+
+fn origin(last: u8) -> Origin {
+    Origin::of([192, 0, 2, last].into())
+}
+
+fn fail(guard: &Guard, from: u8, user: &str, number: u32, now: Instant) -> Crossed {
+    guard.failed(origin(from), user, Some(&format!("guess {number}")), now)
+}
+
+fn delay(seconds: u64) -> Hold {
+    Hold::Delay(Duration::from_secs(seconds))
+}
+
+#[test]
+fn the_delay_of_an_address_doubles_up_to_its_limit() {
+    let (guard, now) = (
+        Guard::new(Logins {
+            block_after: 100,
+            ..config()
+        }),
+        Instant::now(),
+    );
+    let mut delays = Vec::new();
+    for number in 0..10 {
+        // Each time another user: only the address is to be blamed.
+        delays.push(guard.hold(origin(1), "nobody", now));
+        fail(&guard, 1, &format!("u{number}"), number, now);
+    }
+    let expected = [0, 0, 0, 0, 1, 2, 4, 8, 16, 30].map(delay);
+    assert_eq!(delays, expected);
+    assert_eq!(guard.hold(origin(2), "nobody", now), delay(0));
+}
+
+#[test]
+fn a_user_who_is_attacked_from_everywhere_waits_a_little_and_gets_in() {
+    let (guard, now) = (Guard::new(config()), Instant::now());
+    for number in 0..100 {
+        fail(
+            &guard,
+            u8::try_from(number).expect("small"),
+            "s1_1",
+            number,
+            now,
+        );
+    }
+    assert_eq!(guard.hold(origin(200), "s1_1", now), delay(5));
+    assert_eq!(
+        guard.hold(origin(200), "S1_1", now),
+        delay(5),
+        "names have no case"
+    );
+    assert_eq!(guard.hold(origin(200), "s1_2", now), delay(0));
+}
+
+#[test]
+fn failures_are_forgotten_one_by_one() {
+    let (guard, now) = (Guard::new(config()), Instant::now());
+    for number in 0..5 {
+        fail(&guard, 1, "s1_1", number, now);
+    }
+    assert_eq!(guard.hold(origin(1), "s1_1", now), delay(2));
+    assert_eq!(guard.hold(origin(1), "s1_1", now + 59 * SECOND), delay(2));
+    assert_eq!(guard.hold(origin(1), "s1_1", now + 60 * SECOND), delay(1));
+    assert_eq!(guard.hold(origin(1), "s1_1", now + 119 * SECOND), delay(1));
+    assert_eq!(guard.hold(origin(1), "s1_1", now + 120 * SECOND), delay(0));
+}
+
+#[test]
+fn too_many_failures_block_the_address_for_a_while() {
+    let (guard, now) = (Guard::new(config()), Instant::now());
+    let blocked: Vec<bool> = (0..10)
+        .map(|number| fail(&guard, 1, &format!("u{number}"), number, now).is_blocked)
+        .collect();
+    assert_eq!(blocked.iter().filter(|blocked| **blocked).count(), 1);
+    assert!(blocked[9]);
+    let later = now + 100 * SECOND;
+    assert_eq!(guard.refuses(origin(1), later), Some(800 * SECOND));
+    assert_eq!(
+        guard.hold(origin(1), "x", later),
+        Hold::Blocked(800 * SECOND)
+    );
+    assert_eq!(guard.refuses(origin(2), later), None);
+    assert_eq!(guard.refuses(origin(1), now + 900 * SECOND), None);
+    assert_eq!(guard.hold(origin(1), "x", now + 900 * SECOND), delay(0));
+}
+
+#[test]
+fn an_address_where_somebody_logs_in_is_refused_at_auth_alone() {
+    let (guard, now) = (Guard::new(config()), Instant::now());
+    fail(&guard, 1, "s1_1", 0, now);
+    guard.succeeded(origin(1));
+    for number in 1..10 {
+        fail(&guard, 1, "s1_1", number, now);
+    }
+    assert_eq!(guard.refuses(origin(1), now), None);
+    assert_eq!(
+        guard.hold(origin(1), "s1_2", now),
+        Hold::Blocked(900 * SECOND)
+    );
+}
+
+#[test]
+fn the_same_wrong_password_again_is_no_other_guess() {
+    let (guard, now) = (Guard::new(config()), Instant::now());
+    for _ in 0..1000 {
+        let crossed = guard.failed(origin(1), "s1_1", Some("last year's"), now);
+        assert!(
+            !crossed.is_blocked && crossed.origin.is_none(),
+            "{crossed:?}"
+        );
+    }
+    assert_eq!(
+        guard.hold(origin(1), "s1_2", now),
+        delay(0),
+        "its neighbours"
+    );
+    assert_eq!(
+        guard.hold(origin(1), "s1_1", now),
+        delay(5),
+        "it waits all the same"
+    );
+}
+
+#[test]
+fn a_login_whose_secret_is_not_seen_counts() {
+    let (guard, now) = (Guard::new(config()), Instant::now());
+    let blocked = (0..10).any(|_| guard.failed(origin(1), "s1_1", None, now).is_blocked);
+    assert!(blocked);
+}
+
+#[test]
+fn a_person_is_told_once_until_all_is_forgotten() {
+    let (guard, now) = (Guard::new(config()), Instant::now());
+    let mut told = Vec::new();
+    for number in 0..9 {
+        let crossed = fail(&guard, 1, "s1_1", number, now);
+        told.push((crossed.user, crossed.origin));
+    }
+    assert_eq!(told[5], (Some(6), Some(6)));
+    let others = told.iter().filter(|told| **told == (None, None)).count();
+    assert_eq!(others, 8);
+    let next_day = now + 86_400 * SECOND;
+    let again = (0..6).map(|number| fail(&guard, 1, "s1_1", 100 + number, next_day).user);
+    assert_eq!(again.flatten().collect::<Vec<_>>(), [6]);
+}
+
+#[test]
+fn what_is_remembered_is_bounded_and_the_oldest_goes_first() {
+    let guard = Guard::new(Logins {
+        remembered: 3,
+        ..config()
+    });
+    let now = Instant::now();
+    for number in 0..10_u8 {
+        let at = now + SECOND * u32::from(number);
+        guard.failed(origin(number), &format!("u{number}"), None, at);
+        assert!(guard.failures.lock().origins.len() <= 3);
+        assert!(guard.failures.lock().users.len() <= 3);
+    }
+    let failures = guard.failures.lock();
+    let mut kept: Vec<u8> = (0..10)
+        .filter(|number| failures.origins.contains_key(&origin(*number)))
+        .collect();
+    kept.sort_unstable();
+    assert_eq!(kept, [7, 8, 9]);
+}
+
+#[test]
+fn no_name_and_no_password_is_kept() {
+    let guard = Guard::new(config());
+    guard.failed(
+        origin(1),
+        "very-secret-name",
+        Some("very-secret"),
+        Instant::now(),
+    );
+    let text = format!("{guard:?}");
+    assert!(!text.contains("very-secret"), "{text}");
+}
