@@ -218,6 +218,7 @@ fn door(config: &Config, listener: &listener::Config, acceptor: Option<&TlsAccep
         session: Arc::new(session),
         tls: acceptor.filter(|_| listener.tls != TlsMode::None).cloned(),
         implicit_tls: listener.tls == TlsMode::Implicit,
+        upstreams: listener.proxy_protocol.clone(),
     }
 }
 

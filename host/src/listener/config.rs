@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::Deserialize;
 
 use super::PortRange;
+use crate::submission::Network;
 
 /// Where clients connect and how they are encrypted.
 #[derive(Debug, Clone, Deserialize)]
@@ -18,6 +19,10 @@ pub struct Config {
     pub tls: TlsMode,
     /// True refuses credentials on an unencrypted connection. Default true.
     pub require_tls_for_auth: bool,
+    /// Proxies in front of the listener, like `["10.0.0.0/8", "127.0.0.1"]`: connections from there must
+    /// begin with a PROXY protocol header, version 1 or 2, and the client is who it says. From elsewhere
+    /// none is read. Default none.
+    pub proxy_protocol: Vec<Network>,
 }
 
 impl Default for Config {
@@ -27,6 +32,7 @@ impl Default for Config {
             ports: vec![PortRange::single(25), PortRange::new(1025, 5000)],
             tls: TlsMode::StartTls,
             require_tls_for_auth: true,
+            proxy_protocol: Vec::new(),
         }
     }
 }

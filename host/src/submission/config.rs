@@ -31,7 +31,7 @@ pub struct Config {
     /// Seconds of that window, which are also the grace at the beginning. Default 180: at the least rate
     /// a whole TLS record (16 KiB, of which nothing is seen before its end) fits.
     pub content_window_s: u64,
-    /// Seconds for a TLS handshake. Default 30.
+    /// Seconds for a TLS handshake, and for the PROXY protocol header of an upstream. Default 30.
     pub handshake_timeout_s: u64,
     /// Seconds to wait until a client takes a reply. Default 60.
     pub reply_timeout_s: u64,

@@ -9,7 +9,9 @@ mod config;
 mod connection;
 mod guard;
 mod logins;
+mod network;
 mod pace;
+mod proxy;
 mod stream;
 
 use std::net::SocketAddr;
@@ -22,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use self::admission::Admission;
 pub use self::config::{Config, Logins};
 use self::guard::Guard;
+pub use self::network::{Network, ParseNetworkError};
 use crate::accounts::Verifier;
 use crate::intake::{Directory, Intake};
 use crate::scheduler::Scheduler;
@@ -56,6 +59,8 @@ pub struct Door {
     pub tls: Option<TlsAcceptor>,
     /// True when TLS comes before the greeting (RFC 8314 §3.3).
     pub implicit_tls: bool,
+    /// Proxies that must tell their client's address in a PROXY protocol header; nobody else is heard.
+    pub upstreams: Vec<Network>,
 }
 
 /// The rooms a session asks.
