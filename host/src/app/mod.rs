@@ -24,10 +24,7 @@ use crate::shutdown::Shutdown;
 use crate::smtp::{AuthPolicy, SessionConfig};
 use crate::store::{QueueLock, Store};
 use crate::submission::{Door, Rooms, Submission};
-use crate::tls::{self, Certificates, Loaded, MinVersion};
-
-/// How long sessions and deliveries may take to end after the shutdown is announced.
-const DRAIN_TIME: Duration = Duration::from_secs(30);
+use crate::tls::{self, Certificates, Loaded};
 
 /// A running relay.
 pub struct App {
@@ -40,6 +37,7 @@ pub struct App {
     /// What clients are shown, to be replaced at any time; none when no listener encrypts.
     pub certificates: Option<Certificates>,
     shutdown: Shutdown,
+    drain_time: Duration,
     tasks: JoinSet<()>,
     _lock: QueueLock,
 }
@@ -57,7 +55,7 @@ impl App {
         let lock = store.lock_queue()?;
         store.discard_orphaned_chunks().await?;
         let certificates = certificates(config)?;
-        let acceptor = acceptor(certificates.as_ref())?;
+        let doors = doors(config, certificates.as_ref())?;
         let opened = open(bound)?;
         let shutdown = Shutdown::new();
         let ids = Arc::new(QueueIds::after(store.newest_message().await?));
@@ -72,8 +70,7 @@ impl App {
         let submission = submission(config, intake, &store, &scheduler, &shutdown);
         let mut tasks = JoinSet::new();
         let mut addresses = Vec::new();
-        for (listener, ports) in config.listener.iter().zip(opened) {
-            let door = Arc::new(door(config, listener, acceptor.as_ref()));
+        for (door, ports) in doors.into_iter().zip(opened) {
             for port in ports {
                 addresses.push(port.address());
                 tasks.spawn(port.run(submission.clone(), Arc::clone(&door), shutdown.clone()));
@@ -91,6 +88,7 @@ impl App {
             store,
             certificates,
             shutdown,
+            drain_time: config.submission.drain_time(),
             tasks,
             _lock: lock,
         })
@@ -101,7 +99,7 @@ impl App {
     pub async fn stop(mut self) {
         info!("shutting down");
         self.shutdown.announce();
-        let drained = tokio::time::timeout(DRAIN_TIME, async {
+        let drained = tokio::time::timeout(self.drain_time, async {
             while self.tasks.join_next().await.is_some() {}
         })
         .await;
@@ -161,8 +159,25 @@ fn self_signed(config: &Config) -> Result<Loaded, StartError> {
     Ok(Loaded::read(&made.certificate, &made.key)?)
 }
 
-fn acceptor(certificates: Option<&Certificates>) -> Result<Option<TlsAcceptor>, StartError> {
-    let config = certificates.map(|shown| shown.server_config(MinVersion::default()));
+/// One for each listener, in their order.
+fn doors(
+    config: &Config,
+    certificates: Option<&Certificates>,
+) -> Result<Vec<Arc<Door>>, StartError> {
+    let doors = config.listener.iter().map(|listener| {
+        let acceptor = acceptor(listener, certificates)?;
+        Ok(Arc::new(door(config, listener, acceptor)))
+    });
+    doors.collect()
+}
+
+/// None when the listener does not encrypt.
+fn acceptor(
+    listener: &listener::Config,
+    certificates: Option<&Certificates>,
+) -> Result<Option<TlsAcceptor>, StartError> {
+    let certificates = certificates.filter(|_| listener.tls != TlsMode::None);
+    let config = certificates.map(|shown| shown.server_config(listener.min_tls_version));
     Ok(config.transpose()?.map(TlsAcceptor::from))
 }
 
@@ -203,10 +218,11 @@ fn open(bound: Vec<Vec<Bound>>) -> Result<Vec<Vec<Open>>, StartError> {
     Ok(opened.collect::<Result<_, _>>()?)
 }
 
-fn door(config: &Config, listener: &listener::Config, acceptor: Option<&TlsAcceptor>) -> Door {
+fn door(config: &Config, listener: &listener::Config, tls: Option<TlsAcceptor>) -> Door {
     let session = SessionConfig {
         hostname: config.hostname.clone(),
         starttls: listener.tls == TlsMode::StartTls,
+        require_tls: listener.require_tls,
         auth: if listener.require_tls_for_auth {
             AuthPolicy::TlsOnly
         } else {
@@ -216,7 +232,7 @@ fn door(config: &Config, listener: &listener::Config, acceptor: Option<&TlsAccep
     };
     Door {
         session: Arc::new(session),
-        tls: acceptor.filter(|_| listener.tls != TlsMode::None).cloned(),
+        tls,
         implicit_tls: listener.tls == TlsMode::Implicit,
         upstreams: listener.proxy_protocol.clone(),
     }
