@@ -51,8 +51,8 @@ fn an_unknown_key_is_named() {
         &["stor"],
     );
     refused(
-        |port| good(port).replace("require-tls-for-auth", "require-tls"),
-        &["require-tls"],
+        |port| good(port).replace("require-tls-for-auth", "require-tls-for-mail"),
+        &["require-tls-for-mail"],
     );
 }
 
@@ -67,6 +67,39 @@ fn a_value_that_makes_no_sense_is_named() {
         &["5000-1025"],
     );
     refused(|_| "hostname = ".into(), &["gatepost.toml"]);
+}
+
+#[test]
+fn what_contradicts_a_listener_without_tls_is_named() {
+    for (key, named) in [
+        ("require-tls = true", "listener[0].require-tls:"),
+        ("min-tls-version = \"1.3\"", "listener[0].min-tls-version:"),
+    ] {
+        let plain = format!("tls = \"none\"\n{key}");
+        refused(
+            |port| good(port).replace("tls = \"starttls\"", &plain),
+            &[named],
+        );
+    }
+    refused(
+        |port| good(port).replace("tls = \"starttls\"", "min-tls-version = \"1.1\""),
+        &["1.1"],
+    );
+}
+
+#[test]
+fn an_upstream_that_is_no_network_is_named() {
+    let upstream = |text: &str| format!("tls = \"starttls\"\nproxy-protocol = [\"{text}\"]");
+    for (text, named) in [
+        ("proxy.example.com", "`proxy.example.com`"),
+        ("10.0.0.0/33", "`10.0.0.0/33`"),
+        ("10.1.2.3/8", "\"10.0.0.0/8\""),
+    ] {
+        refused(
+            |port| good(port).replace("tls = \"starttls\"", &upstream(text)),
+            &[named],
+        );
+    }
 }
 
 #[test]

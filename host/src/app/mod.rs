@@ -30,10 +30,7 @@ use crate::shutdown::Shutdown;
 use crate::smtp::{AuthPolicy, SessionConfig};
 use crate::store::{QueueLock, Store};
 use crate::submission::{Door, Entrance, Rooms, Submission};
-use crate::tls::{Certificates, MinVersion};
-
-/// How long sessions and deliveries may take to end after the shutdown is announced.
-const DRAIN_TIME: Duration = Duration::from_secs(30);
+use crate::tls::{self, Certificates};
 
 /// A running relay.
 pub struct App {
@@ -47,6 +44,7 @@ pub struct App {
     pub certificates: Option<Certificates>,
     reload: Arc<Notify>,
     shutdown: Shutdown,
+    drain_time: Duration,
     tasks: JoinSet<()>,
     _lock: QueueLock,
 }
@@ -64,7 +62,7 @@ impl App {
         let lock = store.lock_queue()?;
         store.discard_orphaned_chunks().await?;
         let (certificates, facts) = certificates::at_start(config)?;
-        let acceptor = acceptor(certificates.as_ref())?;
+        let doors = doors(config, certificates.as_ref())?;
         let opened = open(bound)?;
         let shutdown = Shutdown::new();
         let ids = Arc::new(QueueIds::after(store.newest_message().await?));
@@ -80,8 +78,8 @@ impl App {
         let mut tasks = JoinSet::new();
         let mut addresses = Vec::new();
         let mut entrances = Vec::new();
-        for (listener, ports) in config.listener.iter().zip(opened) {
-            let entrance = Entrance::new(door(config, listener, acceptor.as_ref()));
+        for (door, ports) in doors.into_iter().zip(opened) {
+            let entrance = Entrance::new(door);
             for port in ports {
                 addresses.push(port.address());
                 tasks.spawn(port.run(submission.clone(), entrance.clone(), shutdown.clone()));
@@ -98,7 +96,6 @@ impl App {
             running: config.clone(),
             certificates: certificates.clone(),
             facts,
-            acceptor,
             entrances,
             store: store.clone(),
         };
@@ -111,6 +108,7 @@ impl App {
             certificates,
             reload,
             shutdown,
+            drain_time: config.submission.drain_time(),
             tasks,
             _lock: lock,
         })
@@ -127,7 +125,7 @@ impl App {
     pub async fn stop(mut self) {
         info!("shutting down");
         self.shutdown.announce();
-        let drained = tokio::time::timeout(DRAIN_TIME, async {
+        let drained = tokio::time::timeout(self.drain_time, async {
             while self.tasks.join_next().await.is_some() {}
         })
         .await;
@@ -161,8 +159,22 @@ fn raise_descriptor_limit() {
     }
 }
 
-fn acceptor(certificates: Option<&Certificates>) -> Result<Option<TlsAcceptor>, StartError> {
-    let config = certificates.map(|shown| shown.server_config(MinVersion::default()));
+/// One for each listener, in their order.
+fn doors(config: &Config, certificates: Option<&Certificates>) -> Result<Vec<Door>, tls::TlsError> {
+    let doors = config.listener.iter().map(|listener| {
+        let acceptor = acceptor(listener, certificates)?;
+        Ok(door(config, listener, acceptor))
+    });
+    doors.collect()
+}
+
+/// None when the listener does not encrypt.
+fn acceptor(
+    listener: &listener::Config,
+    certificates: Option<&Certificates>,
+) -> Result<Option<TlsAcceptor>, tls::TlsError> {
+    let certificates = certificates.filter(|_| listener.tls != TlsMode::None);
+    let config = certificates.map(|shown| shown.server_config(listener.min_tls_version));
     Ok(config.transpose()?.map(TlsAcceptor::from))
 }
 
@@ -205,10 +217,11 @@ fn open(bound: Vec<Vec<Bound>>) -> Result<Vec<Vec<Open>>, StartError> {
     Ok(opened.collect::<Result<_, _>>()?)
 }
 
-fn door(config: &Config, listener: &listener::Config, acceptor: Option<&TlsAcceptor>) -> Door {
+fn door(config: &Config, listener: &listener::Config, tls: Option<TlsAcceptor>) -> Door {
     let session = SessionConfig {
         hostname: config.hostname.clone(),
         starttls: listener.tls == TlsMode::StartTls,
+        require_tls: listener.require_tls,
         auth: if listener.require_tls_for_auth {
             AuthPolicy::TlsOnly
         } else {
@@ -218,8 +231,9 @@ fn door(config: &Config, listener: &listener::Config, acceptor: Option<&TlsAccep
     };
     Door {
         session: Arc::new(session),
-        tls: acceptor.filter(|_| listener.tls != TlsMode::None).cloned(),
+        tls,
         implicit_tls: listener.tls == TlsMode::Implicit,
+        upstreams: listener.proxy_protocol.clone(),
     }
 }
 

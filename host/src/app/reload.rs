@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
-use tokio_rustls::TlsAcceptor;
 use tracing::{error, info, warn};
 
 use super::certificates::Named;
@@ -54,8 +53,6 @@ pub(super) struct Reloader {
     pub(super) certificates: Option<Certificates>,
     /// What the named certificates say of themselves.
     pub(super) facts: Vec<Facts>,
-    /// TLS of every listener.
-    pub(super) acceptor: Option<TlsAcceptor>,
     /// One for each listener.
     pub(super) entrances: Vec<Entrance>,
     /// Where alerts go.
@@ -105,6 +102,7 @@ impl Reloader {
         let next = self.adopt(&new);
         next.check().map_err(ReloadError::Partly)?;
         let named = self.named(&next).await?;
+        let doors = super::doors(&next, self.certificates.as_ref())?;
         let mut changes = Changes {
             live: differences(&self.running, &next),
             restart: differences(&next, &new),
@@ -115,9 +113,8 @@ impl Reloader {
             changes.live.push("certificates");
         }
         self.running = next;
-        for (entrance, listener) in self.entrances.iter().zip(&self.running.listener) {
-            let acceptor = self.acceptor.as_ref();
-            entrance.replace(super::door(&self.running, listener, acceptor));
+        for (entrance, door) in self.entrances.iter().zip(doors) {
+            entrance.replace(door);
         }
         Ok(changes)
     }
@@ -134,10 +131,13 @@ impl Reloader {
         }
         for (known, wanted) in next.listener.iter_mut().zip(&new.listener) {
             let is_same = known.address == wanted.address && known.ports == wanted.ports;
-            let can_encrypt = wanted.tls == TlsMode::None || self.acceptor.is_some();
+            let can_encrypt = wanted.tls == TlsMode::None || self.certificates.is_some();
             if is_same && can_encrypt {
                 known.tls = wanted.tls;
                 known.require_tls_for_auth = wanted.require_tls_for_auth;
+                known.require_tls = wanted.require_tls;
+                known.min_tls_version = wanted.min_tls_version;
+                known.proxy_protocol = wanted.proxy_protocol.clone();
             }
         }
         next

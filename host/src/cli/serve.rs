@@ -8,7 +8,8 @@ use super::Failure;
 use crate::app::App;
 use crate::config::Config;
 
-/// Runs the relay until SIGTERM or SIGINT; SIGHUP reloads.
+/// Runs the relay until SIGTERM or SIGINT; a second one does not wait for sessions and deliveries. SIGHUP
+/// reloads.
 pub async fn run(config: &Config) -> Result<ExitCode, Failure> {
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
@@ -21,8 +22,14 @@ pub async fn run(config: &Config) -> Result<ExitCode, Failure> {
             _ = hangup.recv() => app.reload(),
         }
     }
-    app.stop().await;
-    Ok(ExitCode::SUCCESS)
+    tokio::select! {
+        () = app.stop() => return Ok(ExitCode::SUCCESS),
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    // What was answered 250 is in the store, and every delivery in flight is tried again.
+    tracing::warn!("told to end a second time: sessions and deliveries are cut");
+    Ok(ExitCode::FAILURE)
 }
 
 fn on(kind: SignalKind) -> Result<Signal, Failure> {

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::Config;
-use crate::listener::TlsMode;
+use crate::listener::{self, TlsMode};
+use crate::tls::MinVersion;
 
 /// What is wrong with a configuration, where, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,13 +69,35 @@ fn listeners(config: &Config) -> Result<(), Problem> {
                 "name a port, like [\"587\"]",
             );
         }
-        if listener.tls == TlsMode::None && listener.require_tls_for_auth {
-            return problem(
-                format!("listener[{index}].require-tls-for-auth"),
-                "nobody could log in: TLS is required and not offered",
-                "use tls = \"starttls\", or set require-tls-for-auth = false on a trusted network",
-            );
+        if listener.tls == TlsMode::None {
+            unencrypted(index, listener)?;
         }
+    }
+    Ok(())
+}
+
+/// What contradicts `tls = "none"`.
+fn unencrypted(index: usize, listener: &listener::Config) -> Result<(), Problem> {
+    if listener.require_tls {
+        return problem(
+            format!("listener[{index}].require-tls"),
+            "nobody could do anything: TLS is required and not offered",
+            "use tls = \"starttls\" or \"implicit\", or leave require-tls out",
+        );
+    }
+    if listener.min_tls_version != MinVersion::default() {
+        return problem(
+            format!("listener[{index}].min-tls-version"),
+            "it has no meaning without TLS",
+            "use tls = \"starttls\" or \"implicit\", or leave min-tls-version out",
+        );
+    }
+    if listener.require_tls_for_auth {
+        return problem(
+            format!("listener[{index}].require-tls-for-auth"),
+            "nobody could log in: TLS is required and not offered",
+            "use tls = \"starttls\", or set require-tls-for-auth = false on a trusted network",
+        );
     }
     Ok(())
 }

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::Deserialize;
 
 use super::PortRange;
+use crate::submission::Network;
+use crate::tls::MinVersion;
 
 /// Where clients connect and how they are encrypted.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -16,8 +18,17 @@ pub struct Config {
     pub ports: Vec<PortRange>,
     /// Encryption. Default `starttls`: offered, and optional unless `require-tls` is set.
     pub tls: TlsMode,
+    /// True refuses everything but EHLO, NOOP, STARTTLS and QUIT on an unencrypted connection
+    /// (RFC 3207 §4). Default false.
+    pub require_tls: bool,
+    /// The oldest version of TLS that is spoken. Default `"1.2"`.
+    pub min_tls_version: MinVersion,
     /// True refuses credentials on an unencrypted connection. Default true.
     pub require_tls_for_auth: bool,
+    /// Proxies in front of the listener, like `["10.0.0.0/8", "127.0.0.1"]`: connections from there must
+    /// begin with a PROXY protocol header, version 1 or 2, and the client is who it says. From elsewhere
+    /// none is read. Default none.
+    pub proxy_protocol: Vec<Network>,
 }
 
 impl Default for Config {
@@ -26,7 +37,10 @@ impl Default for Config {
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             ports: vec![PortRange::single(25), PortRange::new(1025, 5000)],
             tls: TlsMode::StartTls,
+            require_tls: false,
+            min_tls_version: MinVersion::default(),
             require_tls_for_auth: true,
+            proxy_protocol: Vec::new(),
         }
     }
 }

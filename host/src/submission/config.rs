@@ -31,10 +31,13 @@ pub struct Config {
     /// Seconds of that window, which are also the grace at the beginning. Default 180: at the least rate
     /// a whole TLS record (16 KiB, of which nothing is seen before its end) fits.
     pub content_window_s: u64,
-    /// Seconds for a TLS handshake. Default 30.
+    /// Seconds for a TLS handshake, and for the PROXY protocol header of an upstream. Default 30.
     pub handshake_timeout_s: u64,
     /// Seconds to wait until a client takes a reply. Default 60.
     pub reply_timeout_s: u64,
+    /// Seconds for messages on their way in to end when the relay is told to; idle sessions end at once.
+    /// Default 30: a message of the usual size arrives, and no supervisor has lost its patience yet.
+    pub drain_s: u64,
     /// What failed logins come to.
     pub logins: Logins,
 }
@@ -80,6 +83,7 @@ impl Default for Config {
             content_window_s: 180,
             handshake_timeout_s: 30,
             reply_timeout_s: 60,
+            drain_s: 30,
             logins: Logins::default(),
         }
     }
@@ -108,6 +112,11 @@ impl Config {
 
     pub(super) const fn reply_timeout(&self) -> Duration {
         Duration::from_secs(self.reply_timeout_s)
+    }
+
+    /// How long sessions may take to end after the shutdown is announced.
+    pub const fn drain_time(&self) -> Duration {
+        Duration::from_secs(self.drain_s)
     }
 }
 

@@ -13,6 +13,7 @@ use super::admission::{Origin, Ticket};
 use super::authenticate::Login;
 use super::logins;
 use super::pace::{Awaited, Overdue, Pace};
+use super::proxy;
 use super::scram;
 use super::stream::Stream;
 use super::{Door, Shared};
@@ -36,11 +37,14 @@ pub(super) const MAX_REFUSALS: usize = 1000;
 /// Serves one connection to its end.
 pub async fn serve(
     shared: &Arc<Shared>,
-    stream: TcpStream,
-    client: SocketAddr,
+    mut stream: TcpStream,
+    socket: SocketAddr,
     server_port: u16,
     door: &Door,
 ) {
+    let Some(client) = proxy::client(&mut stream, socket, door, shared).await else {
+        return;
+    };
     let session_id = id::session_id();
     let mut stream = Stream::Plain(stream);
     let ticket = match admit(shared, client) {

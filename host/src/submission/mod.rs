@@ -10,7 +10,9 @@ mod connection;
 mod entrance;
 mod guard;
 mod logins;
+mod network;
 mod pace;
+mod proxy;
 mod scram;
 mod stream;
 
@@ -25,6 +27,7 @@ use self::admission::Admission;
 pub use self::config::{Config, Logins};
 pub use self::entrance::Entrance;
 use self::guard::Guard;
+pub use self::network::{Network, ParseNetworkError};
 use crate::accounts::Verifier;
 use crate::accounts::scram::SaltKey;
 use crate::intake::{Directory, Intake};
@@ -61,6 +64,8 @@ pub struct Door {
     pub tls: Option<TlsAcceptor>,
     /// True when TLS comes before the greeting (RFC 8314 §3.3).
     pub implicit_tls: bool,
+    /// Proxies that must tell their client's address in a PROXY protocol header; nobody else is heard.
+    pub upstreams: Vec<Network>,
 }
 
 /// The rooms a session asks.
