@@ -26,3 +26,4 @@ pub mod smtp;
 pub mod store;
 pub mod submission;
 pub mod tls;
+pub mod web;

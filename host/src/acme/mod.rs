@@ -42,12 +42,17 @@ pub struct Renewal {
     store: Store,
 }
 
-/// The certificate that was kept from an earlier run, expired or not; none if there is none yet.
-///
-/// # Errors
-/// When there is one and it cannot be read.
-pub fn kept(config: &Config, data_folder: &Path) -> Result<Option<Loaded>, AcmeError> {
-    Folder::of(data_folder, &config.directory_url).certificate()
+/// The certificate that was kept from an earlier run, expired or not; none if there is none that can
+/// be used, for then a new one is ordered.
+pub fn kept(config: &Config, data_folder: &Path) -> Option<Loaded> {
+    usable(&Folder::of(data_folder, &config.directory_url))
+}
+
+fn usable(folder: &Folder) -> Option<Loaded> {
+    folder.certificate().unwrap_or_else(|error| {
+        warn!(error = %error.with_causes(), "the kept certificate cannot be used; a new one is ordered");
+        None
+    })
 }
 
 impl Renewal {
@@ -92,13 +97,7 @@ impl Renewal {
 
     /// What the authority's certificate says of itself; none before there is one.
     fn kept(&self) -> Option<Facts> {
-        match self.folder.certificate() {
-            Ok(kept) => kept.map(|kept| kept.facts),
-            Err(error) => {
-                warn!(error = %error.with_causes(), "the kept certificate cannot be read; a new one is ordered");
-                None
-            }
-        }
+        usable(&self.folder).map(|kept| kept.facts)
     }
 
     /// Counts before it asks, so that an attempt that ends with the process is counted too.

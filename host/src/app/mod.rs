@@ -1,6 +1,8 @@
 //! Wires the rooms into a running relay, and takes it down again. The only reader of the whole `Config`.
 
+mod description;
 mod error;
+mod http;
 mod upkeep;
 
 use std::net::SocketAddr;
@@ -11,8 +13,10 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
+pub use self::description::describe;
 pub use self::error::StartError;
 use crate::accounts::Verifier;
+use crate::acme;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::id::QueueIds;
@@ -25,6 +29,7 @@ use crate::smtp::{AuthPolicy, SessionConfig};
 use crate::store::{QueueLock, Store};
 use crate::submission::{Door, Rooms, Submission};
 use crate::tls::{self, Certificates, Loaded, MinVersion};
+use crate::web;
 
 /// How long sessions and deliveries may take to end after the shutdown is announced.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
@@ -53,6 +58,7 @@ impl App {
         let policies = Arc::new(PolicySet::load(&config.policy, &config.folder).await?);
         let delivery = Arc::new(Delivery::new(&config.delivery, &config.hostname)?);
         let bound = claim(&config.listener)?;
+        let web_bound = web::Bound::claim(&config.web)?;
         let store = Store::open(&config.store).await?;
         let lock = store.lock_queue()?;
         store.discard_orphaned_chunks().await?;
@@ -79,6 +85,14 @@ impl App {
                 tasks.spawn(port.run(submission.clone(), Arc::clone(&door), shutdown.clone()));
             }
         }
+        let http = http::Shared {
+            config,
+            acceptor: acceptor.as_ref(),
+            certificates: certificates.as_ref(),
+            store: &store,
+            shutdown: &shutdown,
+        };
+        http.start(web_bound, &mut tasks);
         tasks.spawn(upkeep::run(
             store.clone(),
             config.store.clone(),
@@ -138,12 +152,12 @@ fn raise_descriptor_limit() {
 /// What clients are shown; none when no listener encrypts.
 fn certificates(config: &Config) -> Result<Option<Certificates>, StartError> {
     let listeners = &config.listener;
-    if listeners.iter().all(|one| one.tls == TlsMode::None) {
+    if listeners.iter().all(|one| one.tls == TlsMode::None) && config.web.https.is_empty() {
         return Ok(None);
     }
     let default = match config.tls.default_pair() {
         Some(pair) => Loaded::read(&pair.certificate, &pair.key)?,
-        None => self_signed(config)?,
+        None => kept_or_self_signed(config)?,
     };
     let additional = config.tls.additional.iter();
     let additional = additional
@@ -154,10 +168,20 @@ fn certificates(config: &Config) -> Result<Option<Certificates>, StartError> {
     Ok(Some(certificates))
 }
 
+/// Until an authority's certificate is there, a self-signed one is shown.
+fn kept_or_self_signed(config: &Config) -> Result<Loaded, StartError> {
+    let acme = &config.tls.acme;
+    let folder = config.data_folder();
+    match acme.enabled.then(|| acme::kept(acme, &folder)) {
+        Some(Some(kept)) => Ok(kept),
+        Some(None) | None => self_signed(config),
+    }
+}
+
 fn self_signed(config: &Config) -> Result<Loaded, StartError> {
     let made = tls::self_signed(&config.data_folder(), &config.hostname)?;
     let certificate = made.certificate.display();
-    warn!(%certificate, "clients are shown a self-signed certificate; set tls.certificate and tls.key");
+    warn!(%certificate, "clients are shown a self-signed certificate; set tls.certificate and tls.key, or tls.acme");
     Ok(Loaded::read(&made.certificate, &made.key)?)
 }
 

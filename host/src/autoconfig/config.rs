@@ -27,7 +27,7 @@ impl IncomingProtocol {
 }
 
 /// The `[autoconfig]` section.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Config {
     /// What people call this service. Default: the host name.

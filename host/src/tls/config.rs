@@ -54,6 +54,7 @@ impl Config {
             .iter_mut()
             .chain(&mut self.key)
             .chain(additional)
+            .chain(&mut self.acme.ca_file)
     }
 }
 
