@@ -4,8 +4,10 @@
 //! `host/README.md`; `tests/it/layers.rs` enforces it.
 
 pub mod accounts;
+pub mod acme;
 pub mod alert;
 pub mod app;
+pub mod autoconfig;
 pub mod bounce;
 pub mod cli;
 pub mod clock;
@@ -24,3 +26,4 @@ pub mod smtp;
 pub mod store;
 pub mod submission;
 pub mod tls;
+pub mod web;

@@ -10,13 +10,13 @@ const LAYERS: [&[&str]; 14] = [
     &["main", "lib", "cli", "app", "config", "demo"],
     // A listener hands its connections on.
     &["listener"],
-    &["submission", "admin"],
+    &["submission", "web", "admin"],
     &["scheduler"],
-    &["intake", "delivery", "bounce"],
+    &["intake", "delivery", "bounce", "acme"],
     &["store", "policy"],
     &["alert"],
     // A user has a default priority, which is the queue's.
-    &["accounts"],
+    &["accounts", "autoconfig"],
     &["queue"],
     &["message"],
     &["smtp"],

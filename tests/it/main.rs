@@ -1,6 +1,8 @@
 //! The system tests: the built binary over real sockets. One module for each room of the host.
 
 mod abuse;
+mod acme;
+mod autoconfig;
 mod cli;
 mod config;
 mod delivery;

@@ -3,6 +3,7 @@
 use tracing::warn;
 
 use super::StartError;
+use crate::acme;
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::listener::TlsMode;
@@ -54,7 +55,7 @@ impl Named {
 /// encrypts.
 pub(super) fn at_start(config: &Config) -> Result<(Option<Certificates>, Vec<Facts>), StartError> {
     let listeners = &config.listener;
-    if listeners.iter().all(|one| one.tls == TlsMode::None) {
+    if listeners.iter().all(|one| one.tls == TlsMode::None) && config.web.https.is_empty() {
         return Ok((None, Vec::new()));
     }
     let named = Named::read(&config.tls)?;
@@ -62,15 +63,26 @@ pub(super) fn at_start(config: &Config) -> Result<(Option<Certificates>, Vec<Fac
         warn!("{error}");
     }
     let facts = named.facts();
-    let default = named.default.map_or_else(|| self_signed(config), Ok)?;
+    let default = named
+        .default
+        .map_or_else(|| kept_or_self_signed(config), Ok)?;
     let certificates = Certificates::new(default.key);
     certificates.replace_additional(named.additional);
     Ok((Some(certificates), facts))
 }
 
+/// Until an authority's certificate is there, a self-signed one is shown.
+fn kept_or_self_signed(config: &Config) -> Result<Loaded, StartError> {
+    let acme = &config.tls.acme;
+    let kept = acme
+        .enabled
+        .then(|| acme::kept(acme, &config.data_folder()));
+    kept.flatten().map_or_else(|| self_signed(config), Ok)
+}
+
 fn self_signed(config: &Config) -> Result<Loaded, StartError> {
     let made = tls::self_signed(&config.data_folder(), &config.hostname)?;
     let certificate = made.certificate.display();
-    warn!(%certificate, "clients are shown a self-signed certificate; set tls.certificate and tls.key");
+    warn!(%certificate, "clients are shown a self-signed certificate; set tls.certificate and tls.key, or tls.acme");
     Ok(Loaded::read(&made.certificate, &made.key)?)
 }

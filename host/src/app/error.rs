@@ -5,6 +5,7 @@ use crate::listener::ListenError;
 use crate::policy::LoadError;
 use crate::store::StoreError;
 use crate::tls::TlsError;
+use crate::web;
 
 /// Why a relay does not start.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,9 @@ pub enum StartError {
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// An address for HTTP cannot be had.
+    #[error(transparent)]
+    Web(#[from] web::ListenError),
     /// Delivery cannot work as configured.
     #[error(transparent)]
     Delivery(#[from] SetupError),
@@ -34,6 +38,7 @@ impl StartError {
             Self::Listen(error) => Some(error.hint()),
             Self::Store(error) => error.hint().map(str::to_owned),
             Self::Tls(error) => Some(error.hint().to_owned()),
+            Self::Web(error) => Some(error.hint()),
             Self::Delivery(error) => Some(error.hint().to_owned()),
         }
     }

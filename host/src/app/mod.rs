@@ -1,7 +1,9 @@
 //! Wires the rooms into a running relay, and takes it down again. The only reader of the whole `Config`.
 
 mod certificates;
+mod description;
 mod error;
+mod http;
 mod reload;
 mod upkeep;
 mod watch;
@@ -16,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
 pub use self::certificates::Named;
+pub use self::description::describe;
 pub use self::error::StartError;
 use self::reload::Reloader;
 use crate::accounts::Verifier;
@@ -31,6 +34,7 @@ use crate::smtp::{AuthPolicy, SessionConfig};
 use crate::store::{QueueLock, Store};
 use crate::submission::{Door, Entrance, Rooms, Submission};
 use crate::tls::{self, Certificates};
+use crate::web;
 
 /// A running relay.
 pub struct App {
@@ -58,11 +62,13 @@ impl App {
         let policies = Arc::new(PolicySet::load(&config.policy, &config.folder).await?);
         let delivery = Arc::new(Delivery::new(&config.delivery, &config.hostname)?);
         let bound = claim(&config.listener)?;
+        let web_bound = web::Bound::claim(&config.web)?;
         let store = Store::open(&config.store).await?;
         let lock = store.lock_queue()?;
         store.discard_orphaned_chunks().await?;
         let (certificates, facts) = certificates::at_start(config)?;
         let doors = doors(config, certificates.as_ref())?;
+        let web_acceptor = web_acceptor(certificates.as_ref())?;
         let opened = open(bound)?;
         let shutdown = Shutdown::new();
         let ids = Arc::new(QueueIds::after(store.newest_message().await?));
@@ -86,6 +92,14 @@ impl App {
             }
             entrances.push(entrance);
         }
+        let http = http::Shared {
+            config,
+            acceptor: web_acceptor,
+            certificates: certificates.as_ref(),
+            store: &store,
+            shutdown: &shutdown,
+        };
+        http.start(web_bound, &mut tasks);
         tasks.spawn(upkeep::run(
             store.clone(),
             config.store.clone(),
@@ -166,6 +180,11 @@ fn doors(config: &Config, certificates: Option<&Certificates>) -> Result<Vec<Doo
         Ok(door(config, listener, acceptor))
     });
     doors.collect()
+}
+
+fn web_acceptor(certificates: Option<&Certificates>) -> Result<Option<TlsAcceptor>, tls::TlsError> {
+    let config = certificates.map(|shown| shown.server_config(tls::MinVersion::default()));
+    Ok(config.transpose()?.map(TlsAcceptor::from))
 }
 
 /// None when the listener does not encrypt.

@@ -245,6 +245,8 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         delivery,
         policy,
         reload,
+        web,
+        autoconfig,
         file: _,
         folder: _,
     } = one;
@@ -261,6 +263,8 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         ("delivery", *delivery != other.delivery),
         ("policy", *policy != other.policy),
         ("reload", *reload != other.reload),
+        ("web", *web != other.web),
+        ("autoconfig", *autoconfig != other.autoconfig),
     ];
     let differing = sections.into_iter().filter(|(_, differs)| *differs);
     differing.map(|(section, _)| section).collect()

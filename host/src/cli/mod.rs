@@ -2,6 +2,7 @@
 
 mod account_commands;
 mod alert_commands;
+mod autoconfig_commands;
 mod config_commands;
 mod demo;
 mod failure;
@@ -64,6 +65,9 @@ enum Command {
     /// Look at alerts
     #[command(subcommand)]
     Alert(alert_commands::AlertCommand),
+    /// Print what clients configure themselves by
+    #[command(subcommand)]
+    Autoconfig(autoconfig_commands::AutoconfigCommand),
 }
 
 /// Runs the command that the process was started with.
@@ -115,6 +119,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Alert(command) => {
             alert_commands::run(command, &open(&config).await?, output).await?
         }
+        Command::Autoconfig(command) => autoconfig_commands::run(command, &config, output)?,
         Command::Demo(_) | Command::Serve => unreachable!("handled above"),
     }
     Ok(ExitCode::SUCCESS)

@@ -23,7 +23,7 @@ impl fmt::Display for Problem {
     }
 }
 
-fn problem(
+pub(super) fn problem(
     key: impl Into<String>,
     message: impl Into<String>,
     hint: impl Into<String>,
@@ -41,6 +41,7 @@ pub fn check(config: &Config) -> Result<(), Problem> {
     listeners(config)?;
     overlaps(config)?;
     tls(config)?;
+    super::check_web::check(config)?;
     limits(config)
 }
 

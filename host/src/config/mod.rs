@@ -3,6 +3,7 @@
 //! Nobody but `app` reads the whole; unknown keys are errors, and every error says where it is.
 
 mod check;
+mod check_web;
 mod reload;
 
 use std::path::{Path, PathBuf};
@@ -12,7 +13,8 @@ use serde::Deserialize;
 pub use self::check::Problem;
 pub use self::reload::Reload;
 use crate::{
-    accounts, delivery, intake, listener, policy, scheduler, smtp, store, submission, tls,
+    accounts, autoconfig, delivery, intake, listener, policy, scheduler, smtp, store, submission,
+    tls, web,
 };
 
 /// Where the configuration is looked for when no `--config` is given; without any, defaults hold.
@@ -30,6 +32,10 @@ pub struct Config {
     pub listener: Vec<listener::Config>,
     /// The certificate.
     pub tls: tls::Config,
+    /// Where HTTP is served.
+    pub web: web::Config,
+    /// What clients that configure themselves are told.
+    pub autoconfig: autoconfig::Config,
     /// What a client may ask for in a session.
     pub smtp: smtp::SessionConfig,
     /// How many sessions there may be, and how long they may wait.
@@ -61,6 +67,8 @@ impl Default for Config {
             store: store::Config::default(),
             listener: vec![listener::Config::default()],
             tls: tls::Config::default(),
+            web: web::Config::default(),
+            autoconfig: autoconfig::Config::default(),
             smtp: smtp::SessionConfig::default(),
             submission: submission::Config::default(),
             accounts: accounts::Config::default(),

@@ -26,6 +26,11 @@ impl PortRange {
         self.0.clone()
     }
 
+    /// True when the port is one of them.
+    pub fn contains(&self, port: u16) -> bool {
+        self.0.contains(&port)
+    }
+
     /// True when a port is in both.
     pub fn overlaps(&self, other: &Self) -> bool {
         let any_free = |range: &Self| range.0.contains(&0);

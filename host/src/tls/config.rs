@@ -6,6 +6,8 @@ use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 use serde::Deserialize;
 
+use super::Acme;
+
 /// The `[tls]` section: what clients are shown. Without it a self-signed certificate is made.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -16,6 +18,8 @@ pub struct Config {
     pub key: Option<PathBuf>,
     /// More certificates, each shown to clients that ask for one of its names. Default: none.
     pub additional: Vec<Pair>,
+    /// A certificate from an authority, instead of `certificate`. Default: off.
+    pub acme: Acme,
 }
 
 /// A certificate and its key, in files.
@@ -50,6 +54,7 @@ impl Config {
             .iter_mut()
             .chain(&mut self.key)
             .chain(additional)
+            .chain(&mut self.acme.ca_file)
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Facts {
     pub names: Vec<String>,
     /// Its serial number in hexadecimal.
     pub serial: String,
+    /// When it begins to be valid.
+    pub not_before: Timestamp,
     /// When it ends to be valid.
     pub not_after: Timestamp,
 }
@@ -83,11 +85,12 @@ impl Facts {
     /// None when the chain holds no certificate that can be read.
     pub fn of(key: &CertifiedKey) -> Option<Self> {
         let certificate = parsed(key)?;
-        let not_after = certificate.validity().not_after.timestamp();
+        let seconds = |seconds: i64| Timestamp::from_millis(seconds.saturating_mul(1000));
         Some(Self {
             names: names(&certificate),
             serial: hexadecimal(certificate.raw_serial()),
-            not_after: Timestamp::from_millis(not_after.saturating_mul(1000)),
+            not_before: seconds(certificate.validity().not_before.timestamp()),
+            not_after: seconds(certificate.validity().not_after.timestamp()),
         })
     }
 

@@ -3,6 +3,7 @@
 //! Every configuration names its cryptography provider (aws-lc-rs), so that no process-wide default
 //! can surprise it. TLS 1.2 and 1.3 alone are spoken (RFC 8996).
 
+mod acme;
 mod certificates;
 mod client;
 mod config;
@@ -18,6 +19,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+pub use self::acme::Acme;
 pub use self::certificates::Certificates;
 pub use self::client::{Roots, Verification, client_config};
 pub use self::config::{Config, MinVersion, Pair};
