@@ -121,6 +121,31 @@ impl Client {
         Ok(client)
     }
 
+    /// Connects, sends these pieces as a proxy does, each on its own, and reads the greeting.
+    ///
+    /// # Errors
+    /// When there is no connection or no 220 greeting.
+    pub fn try_connect_behind(port: u16, pieces: &[&[u8]]) -> io::Result<Self> {
+        let mut client = Self::open(port)?;
+        for piece in pieces {
+            client.try_send(piece)?;
+        }
+        client.try_expect("220")?;
+        Ok(client)
+    }
+
+    /// The same by implicit TLS.
+    ///
+    /// # Errors
+    /// When there is no connection, no TLS or no 220 greeting.
+    pub fn try_connect_tls_behind(port: u16, header: &[u8]) -> io::Result<Self> {
+        let mut client = Self::open(port)?;
+        client.try_send(header)?;
+        client.switch_to_tls()?;
+        client.try_expect("220")?;
+        Ok(client)
+    }
+
     fn open(port: u16) -> io::Result<Self> {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let stream = TcpStream::connect_timeout(&address, CONNECT_LIMIT)?;

@@ -120,8 +120,25 @@ impl Relay {
     /// # Panics
     /// When it has not ended within [`wait::PATIENCE`].
     pub fn terminate(&mut self) -> std::process::ExitStatus {
-        let mut process = self.process.take().expect("the relay runs");
+        self.ask_to_end();
+        self.wait_for_end()
+    }
+
+    /// Asks it to end by SIGTERM.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn ask_to_end(&self) {
+        let process = self.process.as_ref().expect("the relay runs");
         process.terminate();
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it has not ended within [`wait::PATIENCE`].
+    pub fn wait_for_end(&mut self) -> std::process::ExitStatus {
+        let mut process = self.process.take().expect("the relay runs");
         wait::until_some("gatepost ended", wait::PATIENCE, || process.ended())
     }
 

@@ -21,6 +21,8 @@ pub struct Setup {
     pub tls: &'static str,
     /// `require-tls-for-auth` of the listener.
     pub require_tls: bool,
+    /// More keys of the listener, as they stand.
+    pub more_listener: String,
     /// `unauthorized` of the sender rules: `block` or `alert`.
     pub unauthorized: &'static str,
     /// Modules asked after the sender rules: the path of a component and its settings as TOML.
@@ -38,6 +40,7 @@ impl Setup {
             delivery: Delivery::Smarthost(port),
             tls: "starttls",
             require_tls: false,
+            more_listener: String::new(),
             unauthorized: "block",
             modules: Vec::new(),
             more_delivery: String::new(),
@@ -65,6 +68,13 @@ impl Setup {
         self.with("\n[scheduler]\nretry = \"1s\"\nunreachable-first-s = 1\nunreachable-max-s = 1\n")
     }
 
+    /// Adds keys of the listener as they stand.
+    #[must_use]
+    pub fn listening(mut self, keys: &str) -> Self {
+        self.more_listener.push_str(keys);
+        self
+    }
+
     /// Adds keys of `[delivery]` as they stand.
     #[must_use]
     pub fn delivering(mut self, keys: &str) -> Self {
@@ -85,8 +95,8 @@ impl Setup {
             "hostname = \"relay.example.com\"\n\n\
              [store]\nurl = \"sqlite://gatepost.db\"\n\n\
              [[listener]]\naddress = \"127.0.0.1\"\nports = [\"{port}\"]\n\
-             tls = \"{}\"\nrequire-tls-for-auth = {}\n\n",
-            self.tls, self.require_tls
+             tls = \"{}\"\nrequire-tls-for-auth = {}\n{}\n",
+            self.tls, self.require_tls, self.more_listener
         );
         text.push_str(&self.delivery());
         text.push_str(&self.more_delivery);
