@@ -125,6 +125,19 @@ fn under_starttls_all_is_as_before_and_the_greeting_is_asked_again() {
 }
 
 #[test]
+fn a_listener_that_requires_tls_hears_nothing_else_before() {
+    let shop = Shop::open_with(|setup| setup.listening("require-tls = true\n"));
+    let mut client = shop.relay.connect();
+    client.ehlo();
+    client.say("VRFY orders", "530 5.7.0");
+    client.say(&format!("MAIL FROM:<{FROM}>"), "530 5.7.0");
+    client.starttls();
+    client.say(&auth_plain(&shop.user.username, &shop.user.password), "235");
+    let (content, _) = mail(FROM, "required-tls");
+    client.submit(FROM, &[TO], &content, "250 2.0.0 queued as ");
+}
+
+#[test]
 fn what_was_pipelined_before_starttls_is_discarded() {
     let shop = Shop::open();
     let mut client = shop.relay.connect();

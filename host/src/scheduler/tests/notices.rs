@@ -58,8 +58,7 @@ async fn sent(
         sleep(Duration::from_millis(5)).await;
     }
     scheduler.shutdown().await;
-    let texts = sink.texts.lock().clone();
-    texts
+    sink.texts.lock().clone()
 }
 
 #[tokio::test]
