@@ -54,9 +54,6 @@ impl<U> Session<U> {
             Ok(size) => size,
             Err(_) => return self.hang_up(&unreadable_size()),
         };
-        if size.octets >= MIN_UNCOUNTED_CHUNK_OCTETS {
-            self.counters.commands -= 1;
-        }
         if size.octets > self.config.max_discarded_content_octets() {
             let text = "The chunk is larger than any message may be";
             return self.hang_up(&Reply::new(421, (4, 3, 4), text));
@@ -79,13 +76,14 @@ impl<U> Session<U> {
         }
     }
 
-    /// A chunk outside a transaction: its octets go, and it counts as a bad command.
+    /// A chunk outside a transaction: its octets go. A client that pipelines has sent it before it could know
+    /// that an earlier one was refused, so it counts as a bad command from strangers alone.
     fn misplaced_chunk(&mut self, size: ChunkSize) -> Option<Step> {
         let is_stranger = self.user().is_none();
         if is_stranger && size.octets > self.config.max_discarded_command_octets() as u64 {
             return self.hang_up(&Reply::new(421, (4, 7, 0), "Authentication required"));
         }
-        self.counters.bad_commands += 1;
+        self.counters.bad_commands += u32::from(is_stranger);
         if self.counters.bad_commands > self.config.max_bad_commands {
             return self.hang_up(&Reply::new(421, (4, 7, 0), "Too many bad commands"));
         }
@@ -105,6 +103,9 @@ impl<U> Session<U> {
             self.counters.transactions += 1;
             self.skip(size.octets, Refusal::MessageTooLarge { max_octets }.reply());
             return begun.is_none().then_some(Step::AbortContent);
+        }
+        if size.octets >= MIN_UNCOUNTED_CHUNK_OCTETS {
+            self.counters.commands -= 1;
         }
         chunked.begin(size);
         self.set_stage(Stage::ReceivingChunk(chunked));

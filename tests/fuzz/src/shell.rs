@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
+use crate::smtp::scram::{SALT_OCTETS, ScramVerifier};
 use crate::smtp::{
-    AuthPolicy, BodyType, Mailbox, Reply, Session, SessionConfig, Step, Transaction,
+    AuthPolicy, BodyType, Evidence, Mailbox, Reply, Session, SessionConfig, Step, Transaction,
+    VerifierFound,
 };
 
 /// Octets that a session may keep of what it was given: a pipelined group is taken apart at once.
@@ -162,10 +164,24 @@ impl Run {
             Step::BeginContent => self.content.clear(),
             Step::Authenticate(credentials) => {
                 assert!(!credentials.username.is_empty());
-                assert!(!format!("{credentials:?}").contains("password: \""));
+                let is_wrong = matches!(
+                    credentials.evidence,
+                    Evidence::Proof {
+                        is_right: false,
+                        ..
+                    }
+                );
                 let username = credentials.username;
-                let answer = refuse_if(self.shell.refuses_logins, (535, 5)).map(|()| username);
-                self.session.authenticated(answer);
+                let answer = refuse_if(self.shell.refuses_logins || is_wrong, (535, 5));
+                self.session.authenticated(answer.map(|()| username));
+            }
+            Step::LookUpVerifier(_) => {
+                let answer = refuse_if(self.shell.refuses_logins, (454, 4));
+                self.session.verifier_found(answer.map(|()| VerifierFound {
+                    verifier: ScramVerifier::nobody([7; SALT_OCTETS], 4096),
+                    version: 0,
+                    nonce: "nonce".to_owned(),
+                }));
             }
             Step::CheckSender(sender, _) => {
                 self.recipients = 0;
