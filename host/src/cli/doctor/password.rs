@@ -1,6 +1,6 @@
 //! Where the password comes from: stdin, the environment or the terminal, never an argument.
 
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io::{self, BufRead, IsTerminal};
 
 use anyhow::Context;
 
