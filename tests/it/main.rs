@@ -4,6 +4,7 @@ mod cli;
 mod clients;
 mod config;
 mod delivery;
+mod doctor;
 mod durability;
 mod examples;
 mod layers;
