@@ -24,6 +24,8 @@ pub enum Trouble {
     TooLong,
     /// What came is no SMTP reply: its first line.
     NotSmtp(String),
+    /// What came is a TLS record: the peer expects TLS from the first octet.
+    Tls,
     /// The operating system's or the TLS library's words.
     Broken(String),
 }
@@ -34,6 +36,7 @@ impl fmt::Display for Trouble {
             Self::Silent => f.write_str("the server is silent"),
             Self::Closed => f.write_str("the server hangs up"),
             Self::TooLong => f.write_str("the reply does not end"),
+            Self::Tls => f.write_str("the server expects TLS from the first octet"),
             Self::NotSmtp(line) => write!(f, "`{line}` is no reply"),
             Self::Broken(reason) => f.write_str(reason),
         }
@@ -189,6 +192,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
         let mut bounded = (&mut self.stream).take(*budget);
         let read = bounded.read_until(b'\n', &mut line).await?;
         *budget = budget.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX));
+        if is_tls_record(&line) {
+            return Err(Trouble::Tls);
+        }
         match line.last() {
             None if *budget == 0 => Err(Trouble::TooLong),
             None => Err(Trouble::Closed),
@@ -213,6 +219,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
             Err(Trouble::Broken(text.to_owned()))
         }
     }
+}
+
+/// RFC 8446 §5.1: an alert or a handshake, and the major version of every TLS.
+fn is_tls_record(octets: &[u8]) -> bool {
+    matches!(octets, [0x15 | 0x16, 0x03, ..])
 }
 
 /// Code, whether it is the last line, and text (RFC 5321 §4.2).
@@ -261,7 +272,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_reply_is_told_apart() {
-        let cases: [(&[u8], Trouble); 6] = [
+        let cases: [(&[u8], Trouble); 7] = [
+            (b"\x15\x03\x03\0\x02\x02\x46", Trouble::Tls),
             (b"", Trouble::Closed),
             (
                 b"HTTP/1.1 400 Bad Request\r\n",

@@ -208,6 +208,11 @@ fn no_reply(endpoint: &Endpoint, stage: Stage, trouble: &Trouble) -> Finding {
         }
         Trouble::Silent => Finding::failed(check, format!("no {wait} in time"))
             .fix("see the relay's log; wait longer with --timeout-s 60"),
+        Trouble::Tls => {
+            let fix =
+                format!("try --port {port} --implicit; mail clients need SSL/TLS on this port");
+            Finding::failed(check, trouble.to_string()).fix(fix)
+        }
         Trouble::NotSmtp(line) => {
             let what = if line.starts_with("HTTP/") {
                 "a web server"

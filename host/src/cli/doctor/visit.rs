@@ -173,7 +173,7 @@ impl Visitor {
             // A web server waits for us to speak first: what it says to EHLO gives it away.
             Err(Stop::NoReply(Stage::Greeting, Trouble::Silent)) => {
                 let trouble = match dialogue.say(&format!("EHLO {name}")).await {
-                    Err(trouble @ Trouble::NotSmtp(_)) => trouble,
+                    Err(trouble @ (Trouble::NotSmtp(_) | Trouble::Tls)) => trouble,
                     _ => Trouble::Silent,
                 };
                 return Err(Stop::NoReply(Stage::Greeting, trouble));
