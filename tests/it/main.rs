@@ -6,6 +6,7 @@ mod autoconfig;
 mod cli;
 mod config;
 mod delivery;
+mod doctor;
 mod drain;
 mod durability;
 mod examples;

@@ -5,6 +5,7 @@ mod alert_commands;
 mod autoconfig_commands;
 mod config_commands;
 mod demo;
+mod doctor;
 mod failure;
 mod output;
 mod queue_commands;
@@ -50,6 +51,8 @@ enum Command {
     Serve,
     /// Show what Gatepost does, on loopback, with everything built in
     Demo(demo::Demo),
+    /// Play a mail client against a running relay, and say what to type or fix
+    Doctor(doctor::Doctor),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config_commands::ConfigCommand),
@@ -98,6 +101,10 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     };
     match command {
         Command::Demo(demo) => return demo::run(demo, global.log.as_deref()).await,
+        Command::Doctor(doctor) => {
+            output::log_to_stderr(global.log.as_deref(), "error");
+            return doctor::run(doctor, global.config.as_deref(), output).await;
+        }
         Command::Serve => {
             output::log_to_stderr(global.log.as_deref(), "info");
             return serve::run(&load(&global)?).await;
@@ -120,7 +127,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             alert_commands::run(command, &open(&config).await?, output).await?
         }
         Command::Autoconfig(command) => autoconfig_commands::run(command, &config, output)?,
-        Command::Demo(_) | Command::Serve => unreachable!("handled above"),
+        Command::Demo(_) | Command::Doctor(_) | Command::Serve => unreachable!("handled above"),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -48,7 +48,11 @@ pub fn client_config(
     Ok(Arc::new(config.with_no_client_auth()))
 }
 
-fn root_store(roots: &Roots) -> Result<RootCertStore, TlsError> {
+/// The certificate authorities that `roots` names.
+///
+/// # Errors
+/// When there are none, or the file cannot be read.
+pub fn root_store(roots: &Roots) -> Result<RootCertStore, TlsError> {
     let found = match roots {
         Roots::System => rustls_native_certs::load_native_certs().certs,
         Roots::File(path) => certificates(path)?,

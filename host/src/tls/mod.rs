@@ -21,7 +21,7 @@ use rustls::pki_types::pem::PemObject;
 
 pub use self::acme::Acme;
 pub use self::certificates::Certificates;
-pub use self::client::{Roots, Verification, client_config};
+pub use self::client::{Roots, Verification, client_config, root_store};
 pub use self::config::{Config, MinVersion, Pair};
 pub use self::error::TlsError;
 pub use self::loaded::{Facts, Loaded};

@@ -59,8 +59,17 @@ impl Output {
 /// # Panics
 /// When it cannot be started.
 pub fn gatepost(arguments: &[&str]) -> Output {
+    gatepost_with(arguments, &[])
+}
+
+/// The same with more variables in the environment.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn gatepost_with(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let child = Command::new(process::binary())
         .args(arguments)
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
