@@ -45,13 +45,16 @@ impl HostName {
 /// What came of a lookup; an error is a text for people.
 type Answers<T> = Result<Vec<T>, String>;
 
+/// A service name, the port it stands for, and the hosts and ports that its SRV records name.
+type Service = (String, u16, Answers<(String, u16)>);
+
 /// What DNS said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsFacts {
     /// A and AAAA records.
     pub addresses: Answers<IpAddr>,
     /// For each service its targets with their ports.
-    pub services: Vec<(String, u16, Answers<(String, u16)>)>,
+    pub services: Vec<Service>,
     /// The names of each address.
     pub reverse: Vec<(IpAddr, Answers<String>)>,
 }

@@ -102,7 +102,7 @@ mod tests {
         };
         let (ok, warning) = (Finding::ok("a", ""), Finding::warning("b", ""));
         let failed = Finding::failed("c", "");
-        assert_eq!(of(&[ok.clone()]), "All is well.");
+        assert_eq!(of(std::slice::from_ref(&ok)), "All is well.");
         assert_eq!(
             of(&[ok, warning.clone()]),
             "It works; 1 warning to look at."
