@@ -212,7 +212,7 @@ impl Notice<'_> {
     fn write_status(&self, report: &mut Report) {
         let parameters = &self.original.parameters;
         if let Some(envid) = &parameters.envid {
-            report.field("Original-Envelope-Id", &xtext::decoded(envid.as_str()));
+            report.field("Original-Envelope-Id", &envid.decoded());
         }
         report.field("Reporting-MTA", &format!("dns; {}", self.hostname));
         report.field("Arrival-Date", &date(self.original.received_at));

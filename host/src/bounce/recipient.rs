@@ -61,7 +61,7 @@ impl Told {
     /// The fields of RFC 3464 §2.3.
     pub(super) fn write_status(&self, report: &mut Report, notice: &Notice<'_>) {
         if let Some(orcpt) = &self.orcpt {
-            report.field("Original-Recipient", &original_recipient(orcpt.as_str()));
+            report.field("Original-Recipient", &original_recipient(orcpt));
         }
         let address = self.mailbox.as_str();
         // RFC 6533 §3: an address beyond ASCII has its own type.
@@ -90,10 +90,7 @@ impl Told {
 
     /// True when its fields go beyond US-ASCII.
     pub(super) fn is_international(&self) -> bool {
-        let original = self
-            .orcpt
-            .as_ref()
-            .map(|one| original_recipient(one.as_str()));
+        let original = self.orcpt.as_ref().map(original_recipient);
         !self.mailbox.as_str().is_ascii() || original.is_some_and(|text| !text.is_ascii())
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::queue::{Deadline, RemoteReply};
-use crate::smtp::{DeliverByMode, EnvelopeId, OriginalRecipient, Ret};
+use crate::smtp::{DeliverByMode, Ret};
 
 fn meta(reverse_path: Option<&str>) -> MessageMeta {
     MessageMeta {
@@ -151,11 +151,11 @@ fn asking(parameters: MessageParameters) -> MessageMeta {
 #[test]
 fn what_the_sender_called_it_is_told_decoded() {
     let meta = asking(MessageParameters {
-        envid: Some(EnvelopeId::from_stored("QQ+2B1")),
+        envid: "QQ+2B1".parse().ok(),
         ..MessageParameters::default()
     });
     let mut failed = told(550, "5.1.1 no", Action::Failed);
-    failed.orcpt = Some(OriginalRecipient::from_stored("rfc822;Bob+2Bx@b.example"));
+    failed.orcpt = Some("rfc822;Bob+2Bx@b.example".parse().expect("xtext"));
     let text = text(&notice(&meta, &[failed]).expect("there is a sender"));
     assert!(
         text.contains("Original-Envelope-Id: QQ+1\r\nReporting-MTA"),

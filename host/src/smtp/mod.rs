@@ -24,7 +24,6 @@ mod reply;
 pub mod scram;
 mod session;
 mod state;
-mod stored;
 #[cfg(test)]
 mod transcript;
 mod transfer;

@@ -3,12 +3,10 @@
 use sqlx::sqlite::SqliteRow;
 
 use super::StoreError;
-use super::rows::{damaged, get};
+use super::rows::{damaged, get, parse};
 use crate::clock::Timestamp;
 use crate::queue::{Deadline, MessageParameters, SmtpUtf8};
-use crate::smtp::{
-    DeliverByMode, EnvelopeId, MtPriority, Notify, OriginalRecipient, RcptParameters, Ret,
-};
+use crate::smtp::{DeliverByMode, MtPriority, Notify, RcptParameters, Ret};
 
 /// What MAIL asked for.
 pub(super) fn message_parameters(row: &SqliteRow) -> Result<MessageParameters, StoreError> {
@@ -18,7 +16,7 @@ pub(super) fn message_parameters(row: &SqliteRow) -> Result<MessageParameters, S
         smtputf8: get::<Option<i64>>(row, "smtputf8")?.map(smtputf8),
         require_tls: get::<Option<bool>>(row, "require_tls")?.unwrap_or_default(),
         ret: get::<Option<i64>>(row, "ret")?.map(ret),
-        envid: envid.map(EnvelopeId::from_stored),
+        envid: envid.map(|text| parse("ENVID", &text)).transpose()?,
         deliver_by: deadline(row)?,
         mt_priority: mt_priority(row)?,
         held_until: held_until.map(Timestamp::from_millis),
@@ -30,7 +28,7 @@ pub(super) fn rcpt_parameters(row: &SqliteRow) -> Result<RcptParameters, StoreEr
     let orcpt: Option<String> = get(row, "orcpt")?;
     Ok(RcptParameters {
         notify: get::<Option<i64>>(row, "notify")?.map(notify),
-        orcpt: orcpt.map(OriginalRecipient::from_stored),
+        orcpt: orcpt.map(|text| parse("ORCPT", &text)).transpose()?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! From rows to types: whatever a row holds that cannot be is an error, never a panic.
 
 use std::fmt::Display;
+use std::str::FromStr;
 
 use sqlx::sqlite::{Sqlite, SqliteRow};
 use sqlx::{Decode, Row, Type};
@@ -216,6 +217,10 @@ fn mailbox(row: &SqliteRow) -> Result<Mailbox, StoreError> {
 /// RFC 6531: with SMTPUTF8 a path goes beyond US-ASCII.
 fn path(what: &'static str, text: &str) -> Result<Mailbox, StoreError> {
     Mailbox::parse_utf8(text).map_err(|_| damaged(what, text))
+}
+
+pub(super) fn parse<T: FromStr>(what: &'static str, text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|_| damaged(what, text))
 }
 
 pub(super) fn damaged(what: &'static str, value: impl Display) -> StoreError {

@@ -7,7 +7,7 @@ use super::extensions::Extensions;
 use super::reply::{deferred, failed};
 use crate::clock::Timestamp;
 use crate::queue::{MessageMeta, OpenRecipient, Outcome, Priority, SmtpUtf8};
-use crate::smtp::{BodyType, DeliverByMode, Mailbox, MtPriority, OriginalRecipient};
+use crate::smtp::{BodyType, DeliverByMode, Mailbox, MtPriority};
 
 /// What is to be sent.
 #[derive(Clone, Copy)]
@@ -249,7 +249,7 @@ fn rcpt_line(recipient: &OpenRecipient, peer: Peer<'_>) -> Result<String, Outcom
             let _ = write!(line, " NOTIFY={notify}");
         }
         if let Some(orcpt) = &parameters.orcpt {
-            let _ = write!(line, " ORCPT={}", original(orcpt, peer));
+            let _ = write!(line, " ORCPT={}", orcpt.as_str());
         }
     }
     line.push_str("\r\n");
@@ -273,23 +273,6 @@ fn addressed<'a>(path: &'a Mailbox, peer: Peer<'_>) -> Result<Cow<'a, str>, Outc
             peer.name
         ))),
     }
-}
-
-/// ORCPT as this peer can take it: RFC 6533 §3, `utf-8-addr-xtext` where it knows no UTF-8.
-fn original<'a>(orcpt: &'a OriginalRecipient, peer: Peer<'_>) -> Cow<'a, str> {
-    let text = orcpt.as_str();
-    if text.is_ascii() || peer.extensions.smtputf8 {
-        return Cow::Borrowed(text);
-    }
-    let mut encoded = String::with_capacity(text.len() * 2);
-    for character in text.chars() {
-        if character.is_ascii() {
-            encoded.push(character);
-        } else {
-            let _ = write!(encoded, "\\x{{{:X}}}", u32::from(character));
-        }
-    }
-    Cow::Owned(encoded)
 }
 
 impl Transaction<'_> {

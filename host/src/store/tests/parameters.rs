@@ -9,9 +9,7 @@ use super::{Bench, RECEIVED, contract, record};
 use crate::queue::{
     Deadline, MessageParameters, NewMessage, OpenMessage, RecipientStatus::Deferred, SmtpUtf8,
 };
-use crate::smtp::{
-    DeliverByMode, EnvelopeId, Mailbox, MtPriority, Notify, OriginalRecipient, RcptParameters, Ret,
-};
+use crate::smtp::{DeliverByMode, Mailbox, MtPriority, Notify, RcptParameters, Ret};
 use crate::store::Store;
 
 contract!(
@@ -44,7 +42,7 @@ fn variants() -> Vec<MessageParameters> {
         smtputf8: Some(SmtpUtf8::Utf8Header),
         require_tls: true,
         ret: Some(Ret::Full),
-        envid: Some(EnvelopeId::from_stored("QQ+2B1")),
+        envid: Some("QQ+2B1".parse().expect("xtext")),
         deliver_by: deadline(DeliverByMode::Return, true),
         mt_priority: MtPriority::new(-9),
         held_until: Some(RECEIVED),
@@ -78,7 +76,7 @@ async fn parameters_come_back_as_they_went_in(bench: Bench) {
         message.meta.parameters = parameters.clone();
         message.recipients[0].parameters = RcptParameters {
             notify: notify(true, false, true),
-            orcpt: Some(OriginalRecipient::from_stored("rfc822;a+2Bx@b.example")),
+            orcpt: Some("rfc822;a+2Bx@b.example".parse().expect("xtext")),
         };
         message.recipients[1].parameters.notify = Some(Notify::NEVER);
         let open = accept(&bench, message.clone()).await;
