@@ -237,7 +237,7 @@ fn a_message_is_held_until_its_release_and_shown_so() {
 }
 
 #[test]
-fn a_deadline_of_mode_r_is_kept_or_the_message_returned() {
+fn a_next_hop_that_keeps_no_deadlines_gets_nothing_with_one_of_mode_r() {
     let (sink, relay, user) = open(&[]);
     let (_, content) = short("deadline");
     let queue_id = submit(&mut relay.login(&user), " BY=600;R", TO, "", &content);
@@ -246,11 +246,28 @@ fn a_deadline_of_mode_r_is_kept_or_the_message_returned() {
     });
     assert!(shown.to_string().contains("5.4.7"), "{shown}");
     assert!(notification(&sink).text().contains("Deliver-By-Date: "));
-    sink.stop();
-    let queue_id = submit(&mut relay.login(&user), " BY=2;R", TO, "", &content);
-    self::shown(&relay, &queue_id, "its time is over", |shown| {
+    assert_eq!(sink.count(), 1, "the notification alone");
+}
+
+#[test]
+fn what_is_not_delivered_in_time_is_given_up_in_mode_r() {
+    let (sink, relay, user) = open(&["DELIVERBY"]);
+    sink.set(Script {
+        content: Some("451 4.3.0 come again".into()),
+        ..Script::reading().offering(&["DELIVERBY"])
+    });
+    let (_, content) = short("deadline");
+    let queue_id = submit(&mut relay.login(&user), " BY=3;R", TO, "", &content);
+    shown(&relay, &queue_id, "its time is over", |shown| {
         shown["status"] == "expired"
     });
+    sink.set(Script::reading());
+    let notice = notification(&sink);
+    assert!(
+        notice.text().contains("Status: 5.4.7\r\n"),
+        "{}",
+        notice.text()
+    );
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub struct Config {
     /// content is read from the store when its turn comes.
     pub ready_content_octets: usize,
     /// Waiting messages whose envelope is kept in memory, about 1 KiB each. Default 100,000; beyond
-    /// it only their place in the order is kept, about 150 octets.
+    /// it only their place in the order is kept, about 200 octets.
     pub ready_envelopes: usize,
     /// Outcomes waiting for their commit. Default 1,024; beyond it deliveries wait.
     pub unrecorded_outcomes: usize,
