@@ -201,11 +201,7 @@ impl Intake {
         id: QueueId,
     ) -> Result<Accepted, Rejection> {
         let received_at = Timestamp::now();
-        let header =
-            HeaderSection::parse(&received.head).map_err(|error| Rejection::header(&error))?;
-        if received.staged_chunks > 0 && header.end() == HeaderEnd::EndOfInput {
-            return Err(Rejection::header_too_large());
-        }
+        let header = header(&received)?;
         let kept = parameters::kept(&transaction.parameters, &header, received_at);
         let said = request::Said {
             body: transaction.parameters.body,
@@ -325,6 +321,15 @@ impl Intake {
     fn made_message_id(&self, id: QueueId) -> String {
         format!("<{id}@{}>", self.shared.hostname)
     }
+}
+
+/// The header section, all of which must be at hand.
+fn header(received: &Content) -> Result<HeaderSection<'_>, Rejection> {
+    let header = HeaderSection::parse(&received.head).map_err(|error| Rejection::header(&error))?;
+    if received.staged_chunks > 0 && header.end() == HeaderEnd::EndOfInput {
+        return Err(Rejection::header_too_large());
+    }
+    Ok(header)
 }
 
 /// The "with" protocol of the Received field (RFC 3848, RFC 6531 §4.3).
