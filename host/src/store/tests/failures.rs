@@ -193,7 +193,7 @@ async fn what_cannot_be_opened_is_explained() {
         ("foreign", "is not a gatepost store"),
         (
             "store.db",
-            "has schema version 9999; this release knows versions up to 2",
+            "has schema version 9999; this release knows versions up to ",
         ),
     ];
     for (name, expected) in cases {
