@@ -170,6 +170,13 @@ fn limits(config: &Config) -> Result<(), Problem> {
             "use 512 or more",
         );
     }
+    if config.accounts.scram_iterations < 4096 {
+        return problem(
+            "accounts.scram-iterations",
+            "RFC 7677 §4 asks for at least 4096",
+            "use 4096 or more, or leave it out for the default",
+        );
+    }
     for (key, value) in [
         ("smtp.max-recipients", smtp.max_recipients),
         ("smtp.max-session-recipients", smtp.max_session_recipients),
