@@ -25,8 +25,8 @@ pub struct Trust {
     pub name: ServerName<'static>,
     /// The authorities; why there are none.
     pub roots: Result<RootCertStore, String>,
-    /// The relay's own certificate, when it is this machine's.
-    pub own: Option<CertificateDer<'static>>,
+    /// The relay's own certificates, when it is this machine's.
+    pub own: Vec<CertificateDer<'static>>,
 }
 
 /// What a handshake showed.
@@ -42,7 +42,7 @@ pub struct TlsFacts {
     pub chain: Result<(), ChainFault>,
     /// Whether the certificate is valid for the name.
     pub name_fits: bool,
-    /// Whether it is, octet by octet, the one this machine's configuration names.
+    /// Whether it is, octet by octet, one that this machine's configuration names.
     pub is_own: bool,
 }
 
@@ -96,7 +96,7 @@ impl TlsFacts {
             leaf: read_leaf(chain),
             chain: judge_chain(chain, trust),
             name_fits: fits_name(chain, &trust.name),
-            is_own: matches!((chain.first(), &trust.own), (Some(leaf), Some(own)) if leaf == own),
+            is_own: chain.first().is_some_and(|leaf| trust.own.contains(leaf)),
         }
     }
 }
@@ -201,8 +201,8 @@ fn chain(label: &str, name: &str, facts: &TlsFacts, leaf: &Leaf) -> Finding {
         Ok(()) => Finding::ok(check, format!("trusted; issued by {}", leaf.issuer)),
         Err(ChainFault::UnknownIssuer) if leaf.self_signed => {
             let fix = format!(
-                "set tls.certificate and tls.key to a certificate for {name} from an authority like \
-                 Let's Encrypt; or make every client trust this one, and check it with --ca-file FILE"
+                "set tls.certificate and tls.key to a certificate for {name} from an authority, or \
+                 enable tls.acme; or make every client trust this one, and check it with --ca-file FILE"
             );
             Finding::failed(
                 check,
@@ -255,7 +255,8 @@ fn names(label: &str, name: &str, facts: &TlsFacts, leaf: &Leaf) -> Finding {
 
 fn expiry(label: &str, leaf: &Leaf, now: Timestamp) -> Finding {
     let check = format!("expiry {label}");
-    let renew = "renew the certificate and make the relay read it: restart `gatepost serve`";
+    let renew =
+        "renew the certificate: the relay reads the new file by itself, at the latest on SIGHUP";
     let (from, until) = (leaf.not_before, leaf.not_after);
     if now < from {
         return Finding::failed(check, format!("not valid before {from}"))
@@ -274,134 +275,4 @@ fn expiry(label: &str, leaf: &Leaf, now: Timestamp) -> Finding {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::doctor::finding::Verdict::{self, Failed, Ok as Fine, Warning};
-
-    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-
-    fn leaf(self_signed: bool, days_left: i64) -> Leaf {
-        let day = 86_400_000;
-        Leaf {
-            der: vec![1],
-            names: vec!["mx.example.com".into()],
-            issuer: "CN=somebody".into(),
-            self_signed,
-            not_before: Timestamp::from_millis(NOW.as_millis() - 100 * day),
-            not_after: Timestamp::from_millis(NOW.as_millis() + days_left * day),
-        }
-    }
-
-    fn facts(leaf: Leaf, chain: Result<(), ChainFault>, name_fits: bool) -> TlsFacts {
-        TlsFacts {
-            version: "TLS 1.3".into(),
-            cipher: "AES".into(),
-            leaf: Ok(leaf),
-            chain,
-            name_fits,
-            is_own: false,
-        }
-    }
-
-    #[test]
-    fn a_certificate_is_judged_as_a_client_would() {
-        let unknown = || Err(ChainFault::UnknownIssuer);
-        let cases: [(&str, TlsFacts, [Verdict; 3], &str); 6] = [
-            (
-                "good",
-                facts(leaf(false, 60), Ok(()), true),
-                [Fine, Fine, Fine],
-                "",
-            ),
-            (
-                "self-signed",
-                facts(leaf(true, 60), unknown(), true),
-                [Failed, Fine, Fine],
-                "--ca-file",
-            ),
-            (
-                "no intermediate",
-                facts(leaf(false, 60), unknown(), true),
-                [Failed, Fine, Fine],
-                "fullchain.pem",
-            ),
-            (
-                "another name",
-                facts(leaf(false, 60), Ok(()), false),
-                [Fine, Failed, Fine],
-                "type mx.example.com as the server",
-            ),
-            (
-                "soon over",
-                facts(leaf(false, 13), Ok(()), true),
-                [Fine, Fine, Warning],
-                "renew",
-            ),
-            (
-                "over",
-                facts(leaf(false, -1), Err(ChainFault::Time), true),
-                [Failed, Fine, Failed],
-                "renew",
-            ),
-        ];
-        for (case, facts, expected, fix) in cases {
-            let found = judge("587", "relay.example.com", &facts, NOW);
-            let results: Vec<_> = found.iter().map(|finding| finding.result).collect();
-            assert_eq!(results, expected, "{case}");
-            let fixes: String = found.iter().map(|finding| finding.fix.as_str()).collect();
-            assert!(fixes.contains(fix), "{case}: {fixes}");
-            assert!(
-                found
-                    .iter()
-                    .all(|it| (it.result == Fine) == it.fix.is_empty()),
-                "{case}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_certificate_of_the_future_points_at_the_clocks() {
-        let mut early = leaf(false, 60);
-        early.not_before = Timestamp::from_millis(NOW.as_millis() + 1);
-        let finding = expiry("587", &early, NOW);
-        assert_eq!(finding.result, Failed);
-        assert!(finding.fix.contains("clocks"));
-    }
-
-    #[test]
-    fn a_password_goes_to_a_proven_relay_alone() {
-        let good = facts(leaf(false, 60), Ok(()), true);
-        assert!(good.is_proven());
-        let another_name = facts(leaf(false, 60), Ok(()), false);
-        assert!(!another_name.is_proven());
-        let mut unknown = facts(leaf(true, 60), Err(ChainFault::UnknownIssuer), true);
-        assert!(!unknown.is_proven());
-        unknown.is_own = true;
-        assert!(unknown.is_proven());
-    }
-
-    #[test]
-    fn a_real_certificate_is_read() {
-        let made = rcgen::generate_simple_self_signed(vec!["relay.example.com".to_owned()])
-            .expect("a plain name");
-        let chain = [made.cert.der().clone()];
-        let leaf = read_leaf(&chain).expect("it is one");
-        assert_eq!(leaf.names, ["relay.example.com"]);
-        assert!(leaf.self_signed);
-        let mut roots = RootCertStore::empty();
-        roots.add(chain[0].clone()).expect("usable");
-        let name = |text| ServerName::try_from(text).expect("a name");
-        let trust = |roots| Trust {
-            name: name("relay.example.com"),
-            roots: Ok(roots),
-            own: None,
-        };
-        assert_eq!(judge_chain(&chain, &trust(roots)), Ok(()));
-        assert_eq!(
-            judge_chain(&chain, &trust(RootCertStore::empty())),
-            Err(ChainFault::UnknownIssuer)
-        );
-        assert!(fits_name(&chain, &name("relay.example.com")));
-        assert!(!fits_name(&chain, &name("other.example.com")));
-    }
-}
+mod tests;

@@ -45,7 +45,7 @@ impl HostName {
 /// What came of a lookup; an error is a text for people.
 type Answers<T> = Result<Vec<T>, String>;
 
-/// A service name, the port it stands for, and the hosts and ports that its SRV records name.
+/// A service by its name, its usual port, and its targets with their ports.
 type Service = (String, u16, Answers<(String, u16)>);
 
 /// What DNS said.
@@ -53,7 +53,7 @@ type Service = (String, u16, Answers<(String, u16)>);
 pub struct DnsFacts {
     /// A and AAAA records.
     pub addresses: Answers<IpAddr>,
-    /// For each service its targets with their ports.
+    /// What mail clients look for.
     pub services: Vec<Service>,
     /// The names of each address.
     pub reverse: Vec<(IpAddr, Answers<String>)>,
@@ -105,12 +105,7 @@ impl Asker {
         }
     }
 
-    async fn service(
-        &self,
-        service: &str,
-        port: u16,
-        domain: &str,
-    ) -> (String, u16, Answers<(String, u16)>) {
+    async fn service(&self, service: &str, port: u16, domain: &str) -> Service {
         let name = format!("{service}._tcp.{domain}");
         let target = |data: &RData| match data {
             RData::SRV(srv) => Some((host_name(&srv.target), srv.port)),
@@ -217,12 +212,12 @@ fn addresses(name: &str, found: &Answers<IpAddr>, place: Place) -> Finding {
 }
 
 /// Services are a convenience: clients that look for them set themselves up.
-fn service(name: &str, (service, port, found): &(String, u16, Answers<(String, u16)>)) -> Finding {
+fn service(name: &str, (service, port, found): &Service) -> Finding {
     let check = "dns service";
     match found {
         Ok(targets) if targets.is_empty() => {
             let fix = format!(
-                "so that clients find it by themselves, publish: {service}. SRV 0 1 {port} {name}."
+                "so that clients find it by themselves, publish (`gatepost autoconfig dns` has all): {service}. SRV 0 1 {port} {name}."
             );
             Finding::skipped(check, format!("{service} is not published")).fix(fix)
         }

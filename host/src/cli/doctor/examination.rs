@@ -291,7 +291,7 @@ fn trust(doctor: &Doctor, setting: &Setting) -> Result<Trust, Failure> {
     Ok(Trust {
         name,
         roots,
-        own: setting.own_certificate(),
+        own: setting.own_certificates(),
     })
 }
 

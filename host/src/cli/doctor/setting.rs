@@ -12,7 +12,7 @@ use super::port::Place;
 use super::report::Report;
 use crate::cli::Failure;
 use crate::config::Config;
-use crate::tls;
+use crate::{acme, tls};
 
 /// The relay.
 pub struct Setting {
@@ -70,17 +70,31 @@ impl Setting {
         }
     }
 
-    /// The certificate that the configuration names, or the self-signed one beside the store.
-    pub fn own_certificate(&self) -> Option<CertificateDer<'static>> {
-        let config = self.config.as_ref()?;
-        CertificateDer::from_pem_file(certificate_path(config)).ok()
+    /// The certificates that the relay of this configuration may show.
+    pub fn own_certificates(&self) -> Vec<CertificateDer<'static>> {
+        let Some(config) = &self.config else {
+            return Vec::new();
+        };
+        let acme = &config.tls.acme;
+        let kept = acme
+            .enabled
+            .then(|| acme::kept(acme, &config.data_folder()))
+            .flatten();
+        let kept = kept.and_then(|kept| kept.key.cert.first().cloned());
+        let files = certificate_files(config);
+        let from_files = files.filter_map(|path| CertificateDer::from_pem_file(path).ok());
+        from_files.chain(kept).collect()
     }
 }
 
-/// Where the relay of this configuration keeps its certificate.
-fn certificate_path(config: &Config) -> PathBuf {
-    let configured = config.tls.certificate.clone();
-    configured.unwrap_or_else(|| config.data_folder().join("self-signed.crt"))
+/// Those that are named, and the self-signed one beside the store.
+fn certificate_files(config: &Config) -> impl Iterator<Item = PathBuf> {
+    let additional = config.tls.additional.iter();
+    let named = config.tls.certificate.iter();
+    let named = named
+        .chain(additional.map(|pair| &pair.certificate))
+        .cloned();
+    named.chain([config.data_folder().join("self-signed.crt")])
 }
 
 /// What is found about a configuration that could be read.
