@@ -96,7 +96,7 @@ impl Postfix {
     pub fn start(next_hop: u16) -> Result<Self> {
         ensure!(
             Path::new(MASTER).exists(),
-            "Postfix is not installed\nhint: tests/bench/run installs it"
+            "Postfix is not installed\nhint: tests/run installs it"
         );
         let folder = new_folder();
         let port = free_port();
