@@ -18,7 +18,7 @@ use self::gatepost::policy::types::{Envelope, Message, Priority, Session};
 
 wasmtime::component::bindgen!({
     path: "../wit",
-    world: "submission-policy",
+    world: "full-policy",
     additional_derives: [PartialEq],
 });
 
