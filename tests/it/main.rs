@@ -18,4 +18,5 @@ mod policy;
 mod priority;
 mod proxy;
 mod reload;
+mod smuggling;
 mod submission;

@@ -12,6 +12,7 @@ use tokio_rustls::rustls::{ClientConnection, StreamOwned};
 
 use self::trust::trusting_config;
 
+mod pieces;
 pub mod trust;
 
 /// How long one reply may take.
