@@ -3,6 +3,7 @@
 mod abuse;
 mod acme;
 mod autoconfig;
+mod bombs;
 mod cli;
 mod config;
 mod delivery;

@@ -24,9 +24,7 @@ impl Client {
         let (own, peer) = (stream.local_addr()?, stream.peer_addr()?);
         for piece in pieces {
             self.try_send(piece)?;
-            wait::until("the piece is read", wait::PATIENCE, || {
-                is_read(own, peer)
-            });
+            wait::until("the piece is read", wait::PATIENCE, || is_read(own, peer));
         }
         Ok(())
     }
