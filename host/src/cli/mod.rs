@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod failure;
 mod output;
+mod policy_commands;
 mod queue_commands;
 mod queue_parameters;
 mod serve;
@@ -68,6 +69,9 @@ enum Command {
     /// Look at alerts
     #[command(subcommand)]
     Alert(alert_commands::AlertCommand),
+    /// Write, test and look at policies
+    #[command(subcommand)]
+    Policy(policy_commands::PolicyCommand),
     /// Print what clients configure themselves by
     #[command(subcommand)]
     Autoconfig(autoconfig_commands::AutoconfigCommand),
@@ -105,6 +109,10 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             output::log_to_stderr(global.log.as_deref(), "error");
             return doctor::run(doctor, global.config.as_deref(), output).await;
         }
+        Command::Policy(command) => {
+            output::log_to_stderr(global.log.as_deref(), "warn");
+            return policy_commands::run(command, global.config.as_deref(), output).await;
+        }
         Command::Serve => {
             output::log_to_stderr(global.log.as_deref(), "info");
             return serve::run(&load(&global)?).await;
@@ -127,7 +135,9 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             alert_commands::run(command, &open(&config).await?, output).await?
         }
         Command::Autoconfig(command) => autoconfig_commands::run(command, &config, output)?,
-        Command::Demo(_) | Command::Doctor(_) | Command::Serve => unreachable!("handled above"),
+        Command::Demo(_) | Command::Doctor(_) | Command::Policy(_) | Command::Serve => {
+            unreachable!("handled above")
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::config::{DefaultDecision, OnFailure};
 use super::failure::{Failure, FailureKind};
 use super::module::{Evaluation, PolicyInfo};
-use super::verdict::{Judgement, Opinion, PolicyAlert, Refusal, summary};
+use super::types;
+use super::verdict::{Judgement, Opinion, PolicyAlert, Refusal, host_priority, summary};
 use crate::alert::Severity;
 use crate::queue::Priority;
 
@@ -102,6 +103,13 @@ pub(super) struct Chain {
 }
 
 impl Chain {
+    /// A chain whose first policy finds this priority decided.
+    pub fn beginning_with(priority: types::Priority) -> Self {
+        let mut chain = Self::default();
+        chain.ruling.priority = host_priority(priority);
+        chain
+    }
+
     /// Effective priority so far.
     pub fn priority(&self) -> Priority {
         self.ruling.priority
@@ -225,7 +233,7 @@ impl Step {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::types::{self, Decision, EnhancedCode, Reply, Verdict};
+    use crate::policy::types::{Decision, EnhancedCode, Reply, Verdict};
 
     fn policy(name: &str) -> PolicyInfo {
         PolicyInfo {
@@ -245,6 +253,8 @@ mod tests {
             }),
             fuel: 7,
             duration: Duration::from_micros(9),
+            memory_bytes: 0,
+            log: vec![],
         }
     }
 
@@ -253,6 +263,8 @@ mod tests {
             result: Err(Failure::new(kind, "what\r\nhappened")),
             fuel: 0,
             duration: Duration::ZERO,
+            memory_bytes: 0,
+            log: vec![],
         }
     }
 

@@ -19,18 +19,31 @@ const LOG_LINES: u32 = 32;
 /// Octets of a log line; the rest is cut.
 const LOG_LINE_BYTES: usize = 1024;
 
+/// A line a policy wrote to the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// `debug`, `info`, `warn` or `error`.
+    pub level: &'static str,
+    /// One printable line of at most 1,024 octets.
+    pub text: String,
+}
+
 /// The host's side of one evaluation.
 pub(super) struct State {
     policy: Arc<str>,
     log_lines_left: u32,
+    keeps_log: bool,
+    pub kept_log: Vec<LogLine>,
     pub limiter: Limiter,
 }
 
 impl State {
-    pub fn new(policy: Arc<str>, memory_bytes: usize) -> Self {
+    pub fn new(policy: Arc<str>, memory_bytes: usize, keeps_log: bool) -> Self {
         Self {
             policy,
             log_lines_left: LOG_LINES,
+            keeps_log,
+            kept_log: Vec::new(),
             limiter: Limiter::new(memory_bytes),
         }
     }
@@ -48,11 +61,27 @@ impl log::Host for State {
             "policy says: {}",
             printable(&message, LOG_LINE_BYTES)
         );
+        if self.keeps_log {
+            self.kept_log.push(LogLine {
+                level: level_name(level),
+                text: printable(&message, LOG_LINE_BYTES),
+            });
+        }
+    }
+}
+
+const fn level_name(level: log::Level) -> &'static str {
+    match level {
+        log::Level::Debug => "debug",
+        log::Level::Info => "info",
+        log::Level::Warn => "warn",
+        log::Level::Error => "error",
     }
 }
 
 /// Counts the memory and tables of a store, all of its instances together.
 pub(super) struct Limiter {
+    memory_limit: usize,
     memory_left: usize,
     tables_left: usize,
     /// What was granted last, to be taken back should the engine then fail to grow.
@@ -64,12 +93,18 @@ pub(super) struct Limiter {
 impl Limiter {
     fn new(memory_bytes: usize) -> Self {
         Self {
+            memory_limit: memory_bytes,
             memory_left: memory_bytes,
             tables_left: TABLE_ELEMENTS,
             last_memory: 0,
             last_table: 0,
             denied: false,
         }
+    }
+
+    /// Octets of linear memory that were granted; a memory never shrinks.
+    pub fn memory_bytes(&self) -> u64 {
+        (self.memory_limit - self.memory_left) as u64
     }
 
     /// Whether the guest was refused space at any time.
@@ -147,10 +182,12 @@ mod tests {
 
     #[test]
     fn log_lines_are_counted() {
-        let mut state = State::new("p".into(), 0);
+        let mut state = State::new("p".into(), 0, true);
         for _ in 0..LOG_LINES * 2 {
             log::Host::write(&mut state, log::Level::Info, "x".repeat(5000));
         }
         assert_eq!(state.log_lines_left, 0);
+        assert_eq!(state.kept_log.len(), LOG_LINES as usize);
+        assert_eq!(state.kept_log[0].text.len(), LOG_LINE_BYTES);
     }
 }

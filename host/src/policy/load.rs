@@ -88,19 +88,21 @@ async fn policy(
     let component = compile(&runtime.engine, bytes).await?;
     let pre = link(runtime, &component)?;
     let stages = probe::stages(&component)?;
+    let imports = imports(&runtime.engine, &component);
     let asked = Asked {
         name: entry.name.as_str().into(),
         pre,
         limits: entry.limits,
+        keeps_log: false,
     };
     let descriptor = introduce(runtime, &asked, &stages, &settings).await?;
-    Ok(finish(entry, sha256, settings, descriptor, stages, asked))
+    let facts = (sha256, imports, settings);
+    Ok(finish(entry, facts, descriptor, stages, asked))
 }
 
 fn finish(
     entry: &PolicyConfig,
-    sha256: String,
-    settings: Arc<str>,
+    (sha256, imports, settings): (String, Vec<String>, Arc<str>),
     descriptor: Descriptor,
     stages: Stages,
     asked: Asked,
@@ -122,9 +124,12 @@ fn finish(
             sha256,
             stages: stages.names(),
             fuel_limit: entry.limits.fuel,
+            imports,
+            settings_schema: descriptor.settings_schema,
         },
         on_failure: entry.on_failure,
         settings,
+        validate_settings: stages.validate_settings,
         evaluate: stages.evaluate,
         envelope: stages.envelope,
         asked,
@@ -132,7 +137,7 @@ fn finish(
 }
 
 /// Settings travel as JSON; TOML's dates become their text.
-fn settings_json(settings: &toml::Table) -> Result<String, LoadProblem> {
+pub(super) fn settings_json(settings: &toml::Table) -> Result<String, LoadProblem> {
     let mut object = serde_json::Map::new();
     for (key, value) in settings {
         object.insert(key.clone(), json(value, key)?);
@@ -223,6 +228,16 @@ fn link(runtime: &Runtime, component: &Component) -> Result<InstancePre<State>, 
     pre.map_err(|error| LoadProblem::WrongShape(format!("{error:#}")))
 }
 
+/// Everything the component imports that does something.
+fn imports(engine: &Engine, component: &Component) -> Vec<String> {
+    let component_type = component.component_type();
+    component_type
+        .imports(engine)
+        .filter(|(_, import)| !is_of_types(engine, &import.ty))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
 fn unknown_imports(runtime: &Runtime, component: &Component) -> Vec<String> {
     let engine = &runtime.engine;
     let component_type = component.component_type();
@@ -233,15 +248,17 @@ fn unknown_imports(runtime: &Runtime, component: &Component) -> Vec<String> {
         .collect()
 }
 
-/// `types` holds no functions, so there is nothing in it to be given.
 fn is_linked(engine: &Engine, name: &str, item: &ComponentItem) -> bool {
+    let is_instance = matches!(item, ComponentItem::ComponentInstance(_));
+    is_of_types(engine, item) || (is_instance && name.starts_with("gatepost:policy/log@0.1."))
+}
+
+/// `types` holds no functions, so there is nothing in it to be given.
+fn is_of_types(engine: &Engine, item: &ComponentItem) -> bool {
     match item {
-        ComponentItem::ComponentInstance(instance) => {
-            let only_types = instance
-                .exports(engine)
-                .all(|(_, export)| matches!(export.ty, ComponentItem::Type(_)));
-            only_types || name.starts_with("gatepost:policy/log@0.1.")
-        }
+        ComponentItem::ComponentInstance(instance) => instance
+            .exports(engine)
+            .all(|(_, export)| matches!(export.ty, ComponentItem::Type(_))),
         ComponentItem::Type(_) => true,
         _ => false,
     }
@@ -258,12 +275,22 @@ async fn introduce(
     let turn: Turn = Arc::new(permit);
     let (descriptor,): (Descriptor,) =
         at_load(asked, "describe", stages.describe, (), &turn).await?;
+    validate(asked, stages.validate_settings, settings, &turn).await?;
+    Ok(descriptor)
+}
+
+/// Asks the policy whether settings are usable.
+pub(super) async fn validate(
+    asked: &Asked,
+    function: ComponentExportIndex,
+    settings: &Arc<str>,
+    turn: &Turn,
+) -> Result<(), LoadProblem> {
     let params = (Arc::clone(settings),);
-    let validate = stages.validate_settings;
     let (problems,): (Vec<Problem>,) =
-        at_load(asked, "validate-settings", validate, params, &turn).await?;
+        at_load(asked, "validate-settings", function, params, turn).await?;
     if problems.is_empty() {
-        return Ok(descriptor);
+        return Ok(());
     }
     Err(LoadProblem::settings(&problems))
 }

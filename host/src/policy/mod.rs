@@ -18,17 +18,21 @@
 //! | `limits`, `failure` | what an instance may use, and how it can fail |
 //! | `verdict` | makes an answer safe to act on |
 //! | `chain` | combines the answers |
+//! | `document` | requests and verdicts as JSON, to be recorded and replayed |
+//! | `offline` | one module by itself, for the author's tools |
 //! | `bindings` | the Rust side of `wit/policy.wit` |
 
 mod bindings;
 mod chain;
 mod config;
+pub mod document;
 mod engine;
 mod failure;
 mod limits;
 mod load;
 mod load_error;
 mod module;
+mod offline;
 mod probe;
 mod verdict;
 
@@ -38,8 +42,10 @@ use std::sync::Arc;
 pub use self::chain::{Ruling, Step, StepDecision};
 pub use self::config::{Config, DefaultDecision, Limits, Mode, OnFailure, PolicyConfig};
 pub use self::failure::FailureKind;
+pub use self::limits::LogLine;
 pub use self::load_error::{FileKind, LoadError, LoadProblem};
 pub use self::module::PolicyInfo;
+pub use self::offline::{Trial, Workbench};
 pub use self::verdict::{PolicyAlert, Refusal};
 
 use self::bindings::{EnvelopeRequest, MessageRequest};
@@ -196,6 +202,8 @@ impl Evaluation {
             result: Err(Failure::new(FailureKind::Saturated, waiting)),
             fuel: 0,
             duration: std::time::Duration::ZERO,
+            memory_bytes: 0,
+            log: Vec::new(),
         }
     }
 }

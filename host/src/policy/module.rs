@@ -16,7 +16,7 @@ use wasmtime::{Store, UpdateDeadline};
 use super::bindings::{EnvelopeRequest, MessageRequest};
 use super::config::{Limits, OnFailure};
 use super::failure::{DeadlinePassed, Failure, FailureKind};
-use super::limits::{HOST_CALL_BYTES, State};
+use super::limits::{HOST_CALL_BYTES, LogLine, State};
 use super::types::{Address, Verdict};
 
 /// What is known of a loaded policy, for logs and people.
@@ -38,6 +38,10 @@ pub struct PolicyInfo {
     pub stages: Vec<&'static str>,
     /// Fuel one evaluation may take.
     pub fuel_limit: u64,
+    /// What it imports, which is all that it can do besides deciding.
+    pub imports: Vec<String>,
+    /// The JSON Schema of its settings, as it states it; may be empty, and anything may stand here.
+    pub settings_schema: String,
 }
 
 /// A policy that is ready to be asked.
@@ -46,6 +50,7 @@ pub(super) struct Policy {
     pub on_failure: OnFailure,
     /// The JSON document that the policy found usable.
     pub settings: Arc<str>,
+    pub validate_settings: ComponentExportIndex,
     pub evaluate: ComponentExportIndex,
     pub envelope: Option<EnvelopeStage>,
     pub asked: Asked,
@@ -63,6 +68,8 @@ pub(super) struct Asked {
     pub name: Arc<str>,
     pub pre: InstancePre<State>,
     pub limits: Limits,
+    /// Whether log lines are kept beside being logged.
+    pub keeps_log: bool,
 }
 
 /// One question, with everything it refers to.
@@ -72,11 +79,20 @@ pub(super) enum Question {
     Recipient(EnvelopeRequest, Address),
 }
 
+impl Question {
+    /// Whether it is about an envelope, which not every policy answers.
+    pub fn is_of_envelope(&self) -> bool {
+        !matches!(self, Self::Message(_))
+    }
+}
+
 /// What came of one question.
 pub(super) struct Evaluation {
     pub result: Result<Verdict, Failure>,
     pub fuel: u64,
     pub duration: Duration,
+    pub memory_bytes: u64,
+    pub log: Vec<LogLine>,
 }
 
 /// Holds a place among the concurrent evaluations for as long as any clone lives.
@@ -116,6 +132,8 @@ impl Policy {
             result,
             fuel: called.fuel,
             duration: started.elapsed(),
+            memory_bytes: called.memory_bytes,
+            log: called.log,
         }
     }
 
@@ -130,6 +148,10 @@ impl Policy {
 pub(super) struct Called<R> {
     pub result: Result<R, Failure>,
     pub fuel: u64,
+    /// Linear memory in the end.
+    pub memory_bytes: u64,
+    /// Lines, where they are kept.
+    pub log: Vec<LogLine>,
 }
 
 impl Asked {
@@ -147,12 +169,14 @@ impl Asked {
         let mut store = self.store();
         let result = self.call_in(&mut store, &function, params).await;
         let fuel = self.limits.fuel - store.get_fuel().unwrap_or(0).min(self.limits.fuel);
-        let denied = store.data().limiter.denied();
-        drop(store);
+        let state = store.into_data();
         drop(held);
+        let denied = state.limiter.denied();
         Called {
             result: result.map_err(|error| Failure::from_engine(&error, denied)),
             fuel,
+            memory_bytes: state.limiter.memory_bytes(),
+            log: state.kept_log,
         }
     }
 
@@ -174,7 +198,7 @@ impl Asked {
     /// An empty store with every limit armed; its time runs from now.
     fn store(&self) -> Store<State> {
         let memory_bytes = (self.limits.memory_mib as usize) << 20;
-        let state = State::new(Arc::clone(&self.name), memory_bytes);
+        let state = State::new(Arc::clone(&self.name), memory_bytes, self.keeps_log);
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store
@@ -211,6 +235,8 @@ async fn run<R: Send + 'static>(
     rest.await.unwrap_or_else(|error| Called {
         result: Err(Failure::new(FailureKind::Trap, error.to_string())),
         fuel: 0,
+        memory_bytes: 0,
+        log: Vec::new(),
     })
 }
 

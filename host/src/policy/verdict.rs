@@ -230,7 +230,8 @@ fn host_severity(severity: types::Severity) -> Severity {
     }
 }
 
-fn host_priority(priority: types::Priority) -> Priority {
+/// The host's word for a priority.
+pub(super) fn host_priority(priority: types::Priority) -> Priority {
     match priority {
         types::Priority::Highest => Priority::Highest,
         types::Priority::High => Priority::High,

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod loading;
+mod offline;
 
 use std::path::PathBuf;
 use std::sync::Arc;

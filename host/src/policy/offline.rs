@@ -1,0 +1,128 @@
+//! One module by itself, without a relay around it: what the author's tools and replays ask.
+//!
+//! It is loaded, asked and judged by the code that serves sessions; only that more of what happens
+//! inside is kept.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::chain::{Chain, Ruling};
+use super::config::{Config, Mode, PolicyConfig};
+use super::document::Request;
+use super::engine::Runtime;
+use super::failure::FailureKind;
+use super::limits::LogLine;
+use super::load;
+use super::load_error::{LoadError, LoadProblem};
+use super::module::{Evaluation, Policy, PolicyInfo};
+use super::types::{self, Verdict};
+use super::verdict::printable;
+
+/// Octets of a failure's detail that are kept for people.
+const DETAIL_BYTES: usize = 1000;
+
+/// A module that was loaded to be tried out.
+pub struct Workbench {
+    runtime: Runtime,
+    policy: Policy,
+}
+
+/// What came of one request.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// The verdict as the policy gave it, or how it failed, with what is known about it.
+    pub verdict: Result<Verdict, (FailureKind, String)>,
+    /// What the relay makes of it, as a chain of this policy alone; when it passes, nothing is refused.
+    pub ruling: Ruling,
+    /// Fuel it took.
+    pub fuel: u64,
+    /// How long it took, instantiation included.
+    pub duration: Duration,
+    /// Octets of linear memory it had in the end; memories never shrink.
+    pub memory_bytes: u64,
+    /// What it logged, in order.
+    pub log: Vec<LogLine>,
+}
+
+impl Workbench {
+    /// Loads the module of `entry` as a relay would; `mode` is as if it were `enforce`.
+    ///
+    /// # Errors
+    /// As [`super::PolicySet::load`].
+    pub async fn load(entry: &PolicyConfig, base_dir: &Path) -> Result<Self, LoadError> {
+        let entry = PolicyConfig {
+            mode: Mode::Enforce,
+            ..entry.clone()
+        };
+        let config = Config {
+            chain: vec![entry],
+            ..Config::default()
+        };
+        let runtime =
+            Runtime::new(&config).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        let mut chain = load::chain(&runtime, &config, base_dir).await?;
+        let mut policy = chain.remove(0);
+        policy.asked.keeps_log = true;
+        Ok(Self { runtime, policy })
+    }
+
+    /// What is known of the module.
+    pub fn info(&self) -> &PolicyInfo {
+        &self.policy.info
+    }
+
+    /// The settings it was loaded with, as the policy is given them.
+    pub fn settings(&self) -> Arc<str> {
+        Arc::clone(&self.policy.settings)
+    }
+
+    /// Whether it exports `envelope-stage`.
+    pub fn has_envelope_stage(&self) -> bool {
+        self.policy.envelope.is_some()
+    }
+
+    /// Other settings for the same module, as the policy is given them, when it finds them usable.
+    ///
+    /// # Errors
+    /// What it finds wrong with them.
+    pub async fn check_settings(&self, settings: &toml::Table) -> Result<Arc<str>, LoadProblem> {
+        let settings: Arc<str> = load::settings_json(settings)?.into();
+        let validate = self.policy.validate_settings;
+        let turn = self.runtime.turn().await.ok_or(LoadProblem::Busy)?;
+        load::validate(&self.policy.asked, validate, &settings, &Arc::new(turn)).await?;
+        Ok(settings)
+    }
+
+    /// Asks the module; none when it does not take part in that stage.
+    pub async fn ask(&self, request: &Request) -> Option<Trial> {
+        let question = request.question();
+        if question.is_of_envelope() && !self.has_envelope_stage() {
+            return None;
+        }
+        let evaluation = match self.runtime.turn().await {
+            Some(turn) => self.policy.ask(question, Arc::new(turn)).await,
+            None => Evaluation::saturated(),
+        };
+        Some(self.judge(request.effective_priority(), evaluation))
+    }
+
+    fn judge(&self, priority: types::Priority, mut evaluation: Evaluation) -> Trial {
+        let verdict = evaluation.result.clone();
+        let (fuel, duration) = (evaluation.fuel, evaluation.duration);
+        let memory_bytes = evaluation.memory_bytes;
+        let log = std::mem::take(&mut evaluation.log);
+        let mut chain = Chain::beginning_with(priority);
+        // Whether a longer chain would end here is told by the ruling too.
+        let _ = chain.add(&self.policy.info, self.policy.on_failure, evaluation);
+        Trial {
+            verdict: verdict
+                .map_err(|failure| (failure.kind, printable(&failure.detail, DETAIL_BYTES))),
+            ruling: chain.go_on(),
+            fuel,
+            duration,
+            memory_bytes,
+            log,
+        }
+    }
+}
