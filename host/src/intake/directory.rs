@@ -24,6 +24,16 @@ pub struct Principal {
     pub identity: types::Identity,
 }
 
+impl Principal {
+    /// The account with what policies see of it.
+    pub fn new(account: Account) -> Self {
+        Self {
+            identity: identity(&account),
+            account,
+        }
+    }
+}
+
 /// Answers who an account is. An edit, by whatever process, is seen by every question asked after it.
 ///
 /// The store counts every change of lists and users. A question reads that count and takes the
@@ -95,10 +105,7 @@ impl Directory {
         let Some(account) = self.store.account(username).await? else {
             return Ok(None);
         };
-        let principal = Arc::new(Principal {
-            identity: identity(&account),
-            account,
-        });
+        let principal = Arc::new(Principal::new(account));
         self.remember(generation, username, &principal);
         Ok(Some(principal))
     }

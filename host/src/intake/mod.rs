@@ -7,6 +7,7 @@ mod config;
 mod directory;
 mod evaluate;
 mod parameters;
+mod question;
 mod rejection;
 mod request;
 mod spool;
@@ -19,6 +20,7 @@ use tracing::info;
 
 pub use self::config::Config;
 pub use self::directory::{Asked, Directory, Principal};
+pub use self::question::Asking;
 pub use self::rejection::Rejection;
 use self::spool::Memory;
 pub use self::spool::{Spool, SpoolError};

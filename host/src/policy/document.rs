@@ -256,7 +256,7 @@ impl Default for Settings {
 impl Serialize for Settings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match serde_json::from_str::<serde_json::Value>(&self.0) {
-            Ok(value) if !value.is_string() && value.to_string() == *self.0 => {
+            Ok(value) if value.is_object() && value.to_string() == *self.0 => {
                 value.serialize(serializer)
             }
             _ => serializer.serialize_str(&self.0),
@@ -268,8 +268,8 @@ impl<'de> Deserialize<'de> for Settings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match serde_json::Value::deserialize(deserializer)? {
             serde_json::Value::String(text) => Ok(Self(text.into())),
-            serde_json::Value::Null => Err(D::Error::custom("settings are an object, not null")),
-            value => Ok(Self(value.to_string().into())),
+            value @ serde_json::Value::Object(_) => Ok(Self(value.to_string().into())),
+            _ => Err(D::Error::custom("settings are an object")),
         }
     }
 }

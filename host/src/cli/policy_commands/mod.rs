@@ -2,8 +2,10 @@
 //!
 //! They load and ask a module with the very code of the relay; none of them touches a running one.
 
+mod cases;
 mod check;
 mod module;
+mod test;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,6 +20,8 @@ use super::{Failure, Output};
 pub enum PolicyCommand {
     /// Load a module as the relay would, and say what is wrong with it or its settings
     Check(check::Check),
+    /// Ask a module what cases ask, and compare what comes with what they expect
+    Test(test::Test),
 }
 
 /// Runs the command. `config` is the configuration file that was named, for the commands that read one.
@@ -28,5 +32,6 @@ pub async fn run(
 ) -> Result<ExitCode, Failure> {
     match command {
         PolicyCommand::Check(check) => check::run(&check, output).await,
+        PolicyCommand::Test(test) => test::run(&test, output).await,
     }
 }
