@@ -255,10 +255,11 @@ impl Default for Settings {
 
 impl Serialize for Settings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match serde_json::from_str::<serde_json::Value>(&self.0) {
-            Ok(value) if value.is_object() && value.to_string() == *self.0 => {
-                value.serialize(serializer)
-            }
+        let object: Option<serde_json::Map<String, serde_json::Value>> =
+            serde_json::from_str(&self.0).ok();
+        let is_kept = |written: &String| written.as_str() == &*self.0;
+        match object.map(serde_json::Value::Object) {
+            Some(object) if is_kept(&object.to_string()) => object.serialize(serializer),
             _ => serializer.serialize_str(&self.0),
         }
     }
