@@ -111,8 +111,9 @@ pub fn the_user_sees_why_a_sender_is_refused(client: &Client) {
     let shown = client.send(&desk, login, &foreign);
     // Which address, whose, what would be allowed, what to do.
     let reason = format!(
-        "{UNAUTHORIZED} (MAIL FROM) is not an authorized sender of user {}; allowed: example.com; \
-         set the MAIL FROM address to one of these",
+        "the sender address {UNAUTHORIZED} (envelope sender: your From address, or the Return-Path \
+         where set) is not authorized for user {}; allowed: example.com; change it to one of these \
+         in your program's settings",
         desk.user.username
     );
     fails_with(&shown, &[&[reason.as_str()], client.refused].concat());

@@ -14,6 +14,10 @@ const MAX_ADDRESS: usize = 120;
 /// Longest user name shown, in octets.
 const MAX_USERNAME: usize = 40;
 
+/// What to do about an unauthorized address, behind what is allowed.
+const REMEDY: &str = "; change it to one of these in your program's settings, \
+                      or ask your administrator to authorize it";
+
 /// RFC 3463 §3.8: delivery not authorized, message refused.
 const NOT_AUTHORIZED: EnhancedCode = EnhancedCode {
     class: 5,
@@ -30,9 +34,9 @@ const MALFORMED: EnhancedCode = EnhancedCode {
 /// `550 5.7.1`: the address, where it stands, what is allowed, and what to do.
 pub fn not_authorized(claim: &Claim, username: &str, allowed: &Allowed) -> Reply {
     let start = format!(
-        "{} ({}) is not an authorized sender of user {}; ",
+        "the sender address {} ({}) is not authorized for user {}; ",
         text::ascii(&claim.address.full, MAX_ADDRESS),
-        claim.place.label(),
+        claim.place.whereabouts(),
         text::ascii(username, MAX_USERNAME),
     );
     let Allowed::Only(entries) = allowed else {
@@ -43,13 +47,9 @@ pub fn not_authorized(claim: &Claim, username: &str, allowed: &Allowed) -> Reply
                        ask the administrator to correct them";
         return reply(NOT_AUTHORIZED, start + useless);
     }
-    let end = format!(
-        "; set the {} address to one of these, or ask the administrator to authorize yours",
-        claim.place.label(),
-    );
-    let room = MAX_TEXT.saturating_sub(start.len() + "allowed: ".len() + end.len());
+    let room = MAX_TEXT.saturating_sub(start.len() + "allowed: ".len() + REMEDY.len());
     let shown = abbreviated(entries, room);
-    reply(NOT_AUTHORIZED, format!("{start}allowed: {shown}{end}"))
+    reply(NOT_AUTHORIZED, format!("{start}allowed: {shown}{REMEDY}"))
 }
 
 /// `550 5.6.0`: what is wrong with the originator fields, and how they should look.
@@ -131,15 +131,29 @@ mod tests {
         let entries = ["example.com".to_owned(), "example.org".to_owned()];
         assert_eq!(
             refusal("bob@example.net", Place::From, "s1_2", &entries),
-            "bob@example.net (From) is not an authorized sender of user s1_2; allowed: \
-             example.com, example.org; set the From address to one of these, or ask the \
-             administrator to authorize yours"
+            "the sender address bob@example.net (From field of the message) is not authorized \
+             for user s1_2; allowed: example.com, example.org; change it to one of these in your \
+             program's settings, or ask your administrator to authorize it"
         );
-        let text = refusal("bob@example.net", Place::Envelope, "s1_2", &entries);
-        assert!(
-            text.starts_with("bob@example.net (MAIL FROM) is not"),
-            "{text}"
-        );
+    }
+
+    #[test]
+    fn a_refused_envelope_is_told_in_the_words_of_a_mail_program() {
+        let text = refusal("bob@example.net", Place::Envelope, "s1_2", &domains(1));
+        let start = "the sender address bob@example.net (envelope sender: your From address, or \
+                     the Return-Path where set) is not authorized for user s1_2; allowed: ";
+        assert!(text.starts_with(start), "{text}");
+        let text = refusal("bob@example.net", Place::Sender, "s1_2", &domains(1));
+        assert!(text.contains("(Sender field of the message)"), "{text}");
+    }
+
+    #[test]
+    fn what_to_do_is_told_however_long_the_names_are() {
+        let long = "x".repeat(5000);
+        for place in Place::ALL {
+            let text = refusal(&long, place, &long, &vec![long.clone(); 1000]);
+            assert!(text.ends_with(REMEDY), "{text}");
+        }
     }
 
     #[test]
@@ -149,7 +163,7 @@ mod tests {
             text.contains("domain0.example.com, domain1.example.com"),
             "{text}"
         );
-        assert!(text.contains(" more; set the From address"), "{text}");
+        assert!(text.contains(" more; change it to one of these"), "{text}");
     }
 
     #[test]

@@ -60,12 +60,21 @@ impl Place {
         }
     }
 
-    /// What people call it.
+    /// What administrators call it.
     pub const fn label(self) -> &'static str {
         match self {
             Self::From => "From",
             Self::Sender => "Sender",
-            Self::Envelope => "MAIL FROM",
+            Self::Envelope => "envelope sender",
+        }
+    }
+
+    /// Where it stands, for people who know their program and not SMTP.
+    pub const fn whereabouts(self) -> &'static str {
+        match self {
+            Self::From => "From field of the message",
+            Self::Sender => "Sender field of the message",
+            Self::Envelope => "envelope sender: your From address, or the Return-Path where set",
         }
     }
 
