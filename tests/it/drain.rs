@@ -1,8 +1,11 @@
 //! A relay that is told to end lets messages arrive that are on their way, and keeps nobody waiting.
 
+use std::io::Read;
+use std::net::TcpStream;
+
 use gatepost_tests::client::Client;
 use gatepost_tests::message;
-use gatepost_tests::relay::{Relay, Setup, User};
+use gatepost_tests::relay::{Relay, Setup, User, free_port};
 use gatepost_tests::sink::{Script, Sink};
 
 const FROM: &str = "orders@example.com";
@@ -51,6 +54,29 @@ fn idle_sessions_end_at_once_and_a_message_on_its_way_arrives() {
     relay.restart();
     sink.restart();
     sink.delivery(&id);
+}
+
+#[test]
+fn a_handshake_that_does_not_end_keeps_nobody_waiting() {
+    const PATIENT: &str = "\n[submission]\ndrain-s = 600\nhandshake-timeout-s = 600\n";
+    let port = free_port();
+    let implicit = format!(
+        "\n[[listener]]\naddress = \"127.0.0.1\"\nports = [\"{port}\"]\ntls = \"implicit\"\n"
+    );
+    let (_sink, mut relay, user) = relay(&format!("{PATIENT}{implicit}"));
+    let mut upgrading = relay.connect();
+    upgrading.ehlo();
+    upgrading.say("STARTTLS", "220");
+    let mut silent = TcpStream::connect(("127.0.0.1", port)).expect("the relay listens");
+    // Connections to the port are served in their order: the silent one is in its handshake by now.
+    let mut encrypted = Client::try_connect_tls(port).expect("a greeting under TLS");
+    encrypted.login(&user.username, &user.password);
+    relay.ask_to_end();
+    assert_eq!(relay.wait_for_end().code(), Some(0));
+    upgrading.expect_end();
+    assert_eq!(silent.read(&mut [0]).ok().filter(|octets| *octets > 0), None);
+    let log = relay.log();
+    assert!(!log.contains("some sessions did not end in time"), "{log}");
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use gatepost::tls::self_signed;
+use gatepost_tests::client::{Client, auth_plain};
 use gatepost_tests::message;
 use gatepost_tests::relay::{Relay, Setup, new_folder};
 use gatepost_tests::wait;
@@ -173,6 +175,61 @@ fn a_changed_limit_holds_for_new_sessions_and_the_rest_is_named() {
         let log = relay.log();
         log.contains("needs a restart: scheduler\n")
     });
+}
+
+#[test]
+fn limits_of_connections_hold_for_new_ones_and_cut_nobody() {
+    let limit = |max: u32| format!("\n[submission]\nmax-connections-per-address = {max}\n");
+    let relay = relay(&setup().with(&limit(2)));
+    let change = |max| {
+        relay.configure(&setup().with(&limit(max)).to_toml(relay.port()));
+        reload(&relay, "reloaded for new sessions: submission");
+    };
+    let connect = || Client::try_connect(relay.port());
+    // The relay notices after its start that the connection that looked for it has gone.
+    let mut open: Vec<_> = (0..2)
+        .map(|_| wait::until_some("a place", wait::PATIENCE, || connect().ok()))
+        .collect();
+    connect().map(drop).expect_err("a third one");
+    change(3);
+    open.push(connect().expect("a third one"));
+    change(1);
+    let told = connect().map(drop).expect_err("a fourth one").to_string();
+    assert!(told.contains("at most 1 at a time"), "{told}");
+    for client in &mut open {
+        client.say("NOOP", "250");
+    }
+}
+
+#[test]
+fn a_running_session_keeps_the_time_it_has_and_a_new_one_gets_the_new() {
+    let relay = relay(&setup());
+    let mut before = relay.connect();
+    let changed = setup().with("\n[submission]\nlogin-timeout-s = 1\n");
+    relay.configure(&changed.to_toml(relay.port()));
+    reload(&relay, "reloaded for new sessions: submission");
+    let mut after = relay.connect();
+    after.expect("421 4.4.2");
+    before.say("NOOP", "250");
+}
+
+#[test]
+fn passwords_are_remembered_as_the_new_accounts_say() {
+    let logins = "\n[submission.logins]\nfree-failures = 0\nfirst-delay-ms = 1000\nmax-user-delay-s = 1\n";
+    let relay = relay(&setup().with(logins));
+    let user = relay.add_shop_user(&[]);
+    relay.login(&user);
+    let mut client = relay.connect();
+    client.ehlo();
+    client.say(&auth_plain(&user.username, "wrong"), "535 5.7.8");
+    let changed = setup()
+        .with(logins)
+        .with("\n[accounts]\ncache-ttl-s = 0\n");
+    relay.configure(&changed.to_toml(relay.port()));
+    reload(&relay, "reloaded for new sessions: accounts");
+    let began = Instant::now();
+    relay.login(&user);
+    assert!(began.elapsed() >= Duration::from_secs(1), "it did not wait");
 }
 
 #[test]

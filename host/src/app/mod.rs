@@ -10,7 +10,6 @@ mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -48,7 +47,7 @@ pub struct App {
     pub certificates: Option<Certificates>,
     reload: Arc<Notify>,
     shutdown: Shutdown,
-    drain_time: Duration,
+    submission: Submission,
     tasks: JoinSet<()>,
     _lock: QueueLock,
 }
@@ -111,6 +110,7 @@ impl App {
             certificates: certificates.clone(),
             facts,
             entrances,
+            submission: submission.clone(),
             store: store.clone(),
         };
         tasks.spawn(reload::run(reloader, Arc::clone(&reload), shutdown.clone()));
@@ -122,7 +122,7 @@ impl App {
             certificates,
             reload,
             shutdown,
-            drain_time: config.submission.drain_time(),
+            submission,
             tasks,
             _lock: lock,
         })
@@ -139,7 +139,7 @@ impl App {
     pub async fn stop(mut self) {
         info!("shutting down");
         self.shutdown.announce();
-        let drained = tokio::time::timeout(self.drain_time, async {
+        let drained = tokio::time::timeout(self.submission.drain_time(), async {
             while self.tasks.join_next().await.is_some() {}
         })
         .await;

@@ -13,12 +13,13 @@ use tracing::{error, info, warn};
 use super::certificates::Named;
 use super::watch::Watch;
 use crate::alert::{NewAlert, Severity};
+use crate::accounts::Verifier;
 use crate::clock::Timestamp;
 use crate::config::{Config, ConfigError, Problem};
 use crate::listener::TlsMode;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
-use crate::submission::Entrance;
+use crate::submission::{Entrance, Submission};
 use crate::tls::{Certificates, Facts, TlsError};
 
 /// Why everything stays as it was.
@@ -55,6 +56,8 @@ pub(super) struct Reloader {
     pub(super) facts: Vec<Facts>,
     /// One for each listener.
     pub(super) entrances: Vec<Entrance>,
+    /// Serves the sessions.
+    pub(super) submission: Submission,
     /// Where alerts go.
     pub(super) store: Store,
 }
@@ -112,6 +115,11 @@ impl Reloader {
         {
             changes.live.push("certificates");
         }
+        if next.accounts != self.running.accounts {
+            self.submission
+                .verify_by(Verifier::new(next.accounts.clone()));
+        }
+        self.submission.limit(next.submission.clone());
         self.running = next;
         for (entrance, door) in self.entrances.iter().zip(doors) {
             entrance.replace(door);
@@ -123,6 +131,8 @@ impl Reloader {
     fn adopt(&self, new: &Config) -> Config {
         let mut next = self.running.clone();
         next.smtp = new.smtp.clone();
+        next.submission = new.submission.clone();
+        next.accounts = new.accounts.clone();
         next.reload = new.reload.clone();
         next.tls.additional = new.tls.additional.clone();
         if let Some(pair) = new.tls.default_pair() {

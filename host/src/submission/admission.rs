@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
 use super::config::Config;
@@ -49,29 +48,23 @@ impl fmt::Display for Origin {
 /// How many are there of each key. Holds an entry for each key that is there, and no other.
 #[derive(Debug)]
 pub(super) struct Places<K: Eq + Hash> {
-    max: usize,
     taken: Mutex<HashMap<K, usize>>,
 }
 
 impl<K: Copy + Eq + Hash> Places<K> {
-    pub(super) fn new(max: usize) -> Arc<Self> {
+    pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
-            max,
             taken: Mutex::default(),
         })
     }
 
-    /// A place for one more; none when as many as may be are there.
-    pub(super) fn take(self: &Arc<Self>, key: K) -> Option<Place<K>> {
+    /// A place for one more; none when `max` are there.
+    pub(super) fn take(self: &Arc<Self>, key: K, max: usize) -> Option<Place<K>> {
         let mut taken = self.taken.lock();
-        let count = taken.entry(key).or_insert(0);
-        if *count >= self.max {
-            if self.max == 0 {
-                taken.remove(&key);
-            }
+        if taken.get(&key).copied().unwrap_or(0) >= max {
             return None;
         }
-        *count += 1;
+        *taken.entry(key).or_insert(0) += 1;
         Some(Place {
             places: Arc::clone(self),
             key,
@@ -125,11 +118,9 @@ impl Seldom {
 /// Lets connections and users in.
 #[derive(Debug)]
 pub(super) struct Admission {
-    all: Arc<Semaphore>,
+    all: Arc<Places<()>>,
     origins: Arc<Places<Origin>>,
     users: Arc<Places<i64>>,
-    max_per_address: usize,
-    max_per_user: usize,
     full: Seldom,
     crowded: Seldom,
 }
@@ -137,26 +128,24 @@ pub(super) struct Admission {
 /// A connection's place, among all and among those of its address.
 #[derive(Debug)]
 pub(super) struct Ticket {
-    _all: OwnedSemaphorePermit,
+    _all: Place<()>,
     _origin: Place<Origin>,
 }
 
 impl Admission {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            all: Arc::new(Semaphore::new(config.max_connections)),
-            origins: Places::new(config.max_connections_per_address),
-            users: Places::new(config.max_connections_per_user),
-            max_per_address: config.max_connections_per_address,
-            max_per_user: config.max_connections_per_user,
+            all: Places::new(),
+            origins: Places::new(),
+            users: Places::new(),
             full: Seldom::default(),
             crowded: Seldom::default(),
         }
     }
 
     /// A place for a connection; the error is what its client is told instead of a greeting.
-    pub(super) fn connection(&self, origin: Origin) -> Result<Ticket, Reply> {
-        let Ok(all) = Arc::clone(&self.all).try_acquire_owned() else {
+    pub(super) fn connection(&self, origin: Origin, limits: &Config) -> Result<Ticket, Reply> {
+        let Some(all) = self.all.take((), limits.max_connections) else {
             if let Some(unsaid) = self.full.is_due(Instant::now()) {
                 warn!(%origin, unsaid, "more sessions than submission.max-connections; one is turned away");
             }
@@ -166,11 +155,11 @@ impl Admission {
                 "too many sessions; try again later",
             ));
         };
-        let Some(place) = self.origins.take(origin) else {
+        let max = limits.max_connections_per_address;
+        let Some(place) = self.origins.take(origin, max) else {
             if let Some(unsaid) = self.crowded.is_due(Instant::now()) {
                 warn!(%origin, unsaid, "more sessions from one address than submission.max-connections-per-address; one is turned away");
             }
-            let max = self.max_per_address;
             let text = format!(
                 "too many connections from {origin}: at most {max} at a time; close some, or try again later"
             );
@@ -183,9 +172,14 @@ impl Admission {
     }
 
     /// A place for a session of a user; the error is the reply to AUTH.
-    pub(super) fn user(&self, id: i64, username: &str) -> Result<Place<i64>, Reply> {
-        self.users.take(id).ok_or_else(|| {
-            let max = self.max_per_user;
+    pub(super) fn user(
+        &self,
+        id: i64,
+        username: &str,
+        limits: &Config,
+    ) -> Result<Place<i64>, Reply> {
+        let max = limits.max_connections_per_user;
+        self.users.take(id, max).ok_or_else(|| {
             let text = format!(
                 "too many connections of {username}: at most {max} at a time; close some, or try again later"
             );
@@ -219,13 +213,13 @@ mod tests {
 
     #[test]
     fn places_are_given_back_and_nothing_is_remembered() {
-        let places = Places::new(2);
-        let first = places.take(1).expect("a place");
-        let _second = places.take(1).expect("a place");
-        assert!(places.take(1).is_none());
-        let other = places.take(2).expect("another key has its own places");
+        let places = Places::new();
+        let first = places.take(1, 2).expect("a place");
+        let _second = places.take(1, 2).expect("a place");
+        assert!(places.take(1, 2).is_none());
+        let other = places.take(2, 2).expect("another key has its own places");
         drop(first);
-        let again = places.take(1).expect("a place was given back");
+        let again = places.take(1, 2).expect("a place was given back");
         assert_eq!(places.taken.lock().len(), 2);
         drop((again, other));
         assert_eq!(places.taken.lock().len(), 1, "only what is there");
@@ -233,31 +227,40 @@ mod tests {
 
     #[test]
     fn a_refused_key_leaves_nothing_behind() {
-        let places = Places::new(0);
-        assert!(places.take(1).is_none());
+        let places = Places::new();
+        assert!(places.take(1, 0).is_none());
         assert!(places.taken.lock().is_empty());
     }
 
     #[test]
+    fn a_lower_limit_cuts_nobody_and_lets_nobody_in_until_it_holds() {
+        let places = Places::new();
+        let mut inside: Vec<_> = (0..3).filter_map(|_| places.take(1, 3)).collect();
+        assert!(places.take(1, 2).is_none());
+        inside.truncate(2);
+        assert!(places.take(1, 2).is_none());
+        inside.truncate(1);
+        assert!(places.take(1, 2).is_some());
+    }
+
+    #[test]
     fn an_address_that_is_full_is_told_so_and_others_come_in() {
-        let admission = Admission::new(&Config {
+        let limits = Config {
             max_connections: 3,
             max_connections_per_address: 1,
             ..Config::default()
-        });
-        let _first = admission.connection(origin("192.0.2.1")).expect("a place");
-        let refused = admission
-            .connection(origin("192.0.2.1"))
-            .expect_err("a place");
+        };
+        let admission = Admission::new();
+        let connect = |from| admission.connection(origin(from), &limits);
+        let _first = connect("192.0.2.1").expect("a place");
+        let refused = connect("192.0.2.1").expect_err("a place");
         assert_eq!(
             refused.to_string(),
             "421 4.7.0 too many connections from 192.0.2.1: at most 1 at a time; close some, or try again later"
         );
-        let _other = admission.connection(origin("192.0.2.2")).expect("a place");
-        let _third = admission.connection(origin("192.0.2.3")).expect("a place");
-        let refused = admission
-            .connection(origin("192.0.2.4"))
-            .expect_err("a place");
+        let _other = connect("192.0.2.2").expect("a place");
+        let _third = connect("192.0.2.3").expect("a place");
+        let refused = connect("192.0.2.4").expect_err("a place");
         assert!(refused.text().starts_with("too many sessions"), "{refused}");
     }
 

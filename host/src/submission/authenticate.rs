@@ -81,10 +81,11 @@ impl Shared {
         mechanism: &'static str,
     ) -> Result<Login, Reply> {
         let user = &principal.account.user;
+        let limits = self.config();
         self.guard.succeeded(Origin::of(peer.client.ip()));
         let place = self
             .admission
-            .user(user.id, &user.username)
+            .user(user.id, &user.username, &limits)
             .inspect_err(|_| {
                 info!(
                     session.id = peer.session_id,
@@ -104,7 +105,7 @@ impl Shared {
         principal.is_some_and(|principal| {
             let user = &principal.account.user;
             let hash = user.password_hash.expose();
-            self.verifier
+            self.verifier()
                 .remembers(user.id, user.credential_version, hash, password)
         })
     }
@@ -123,12 +124,12 @@ impl Shared {
             }
         };
         let Some(principal) = principal else {
-            self.verifier.verify_nobody(password).await?;
+            self.verifier().verify_nobody(password).await?;
             return Ok(false);
         };
         let user = &principal.account.user;
         let hash = user.password_hash.expose();
-        self.verifier
+        self.verifier()
             .verify(user.id, user.credential_version, hash, password)
             .await
     }

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use super::admission::{Origin, Ticket};
 use super::authenticate::Login;
+use super::config::Config;
 use super::logins;
 use super::pace::{Awaited, Overdue, Pace};
 use super::proxy;
@@ -42,22 +44,21 @@ pub async fn serve(
     server_port: u16,
     door: &Door,
 ) {
-    let Some(client) = proxy::client(&mut stream, socket, door, shared).await else {
+    let limits = shared.config();
+    let wait = limits.handshake_timeout();
+    let Some(client) = proxy::client(&mut stream, socket, door, shared, wait).await else {
         return;
     };
     let session_id = id::session_id();
     let mut stream = Stream::Plain(stream);
-    let ticket = match admit(shared, client) {
+    let ticket = match admit(shared, client, &limits) {
         Ok(ticket) => ticket,
         Err(reply) => return refuse(&mut stream, door, &reply, shared).await,
     };
     if door.implicit_tls
         && let Some(acceptor) = &door.tls
     {
-        match stream
-            .accept_tls(acceptor, shared.config.handshake_timeout())
-            .await
-        {
+        match handshake(stream, acceptor, shared, wait).await {
             Ok(encrypted) => stream = encrypted,
             Err(error) => return debug!(client = %client, %error, "TLS handshake failed"),
         }
@@ -87,7 +88,8 @@ pub async fn serve(
         spool: None,
         buffer: Vec::new(),
         is_outpaced: false,
-        pace: Pace::new(&shared.config),
+        pace: Pace::new(&limits),
+        limits,
         asked: shared.directory.ask(),
     };
     connection.bind_channel();
@@ -97,13 +99,26 @@ pub async fn serve(
 }
 
 /// A place for a client's connection, unless its address is blocked or there are too many.
-fn admit(shared: &Shared, client: SocketAddr) -> Result<Ticket, Reply> {
+fn admit(shared: &Shared, client: SocketAddr, limits: &Config) -> Result<Ticket, Reply> {
     let origin = Origin::of(client.ip());
     if let Some(left) = shared.guard.refuses(origin, Instant::now()) {
         debug!(%origin, "a connection from a blocked address is refused");
         return Err(logins::blocked(origin, left));
     }
-    shared.admission.connection(origin)
+    shared.admission.connection(origin, limits)
+}
+
+/// The server's part in a TLS handshake, which the shutdown ends: nothing can be said before its end.
+async fn handshake(
+    stream: Stream,
+    acceptor: &TlsAcceptor,
+    shared: &Shared,
+    wait: Duration,
+) -> io::Result<Stream> {
+    tokio::select! {
+        encrypted = stream.accept_tls(acceptor, wait) => encrypted,
+        () = shared.shutdown.announced() => Err(io::Error::other("the relay is shutting down")),
+    }
 }
 
 /// Says why there is no session; to few at a time, for those who are turned away hold no place.
@@ -130,6 +145,8 @@ struct Connection<'a> {
     /// The last read filled the buffer: there is more than we asked for.
     is_outpaced: bool,
     pace: Pace,
+    /// The limits when it began.
+    limits: Arc<Config>,
     /// When the commands at hand arrived: the account must be no older than that.
     asked: Asked,
 }
@@ -258,7 +275,7 @@ impl Connection<'_> {
             Ok(())
         } else {
             self.stream
-                .write(&output, self.shared.config.reply_timeout())
+                .write(&output, self.limits.reply_timeout())
                 .await
         }
     }
@@ -277,9 +294,8 @@ impl Connection<'_> {
             .as_ref()
             .ok_or_else(|| io::Error::other("no certificate"))?;
         let plain = std::mem::replace(&mut self.stream, Stream::Closed);
-        self.stream = plain
-            .accept_tls(acceptor, self.shared.config.handshake_timeout())
-            .await?;
+        let wait = self.limits.handshake_timeout();
+        self.stream = handshake(plain, acceptor, self.shared, wait).await?;
         self.peer.tls = self.stream.tls_parameters();
         self.session.tls_established();
         self.bind_channel();
@@ -383,7 +399,7 @@ impl Connection<'_> {
     async fn end(mut self, ended: io::Result<()>) {
         self.abort_content().await;
         match ended {
-            Ok(()) => self.stream.close(self.shared.config.reply_timeout()).await,
+            Ok(()) => self.stream.close(self.limits.reply_timeout()).await,
             Err(error) => debug!(session.id = self.peer.session_id, %error, "connection lost"),
         }
         debug!(

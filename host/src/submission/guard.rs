@@ -36,10 +36,18 @@ pub(super) struct Crossed {
     pub is_blocked: bool,
 }
 
+/// A login that failed.
+#[derive(Clone, Copy)]
+pub(super) struct Guess<'a> {
+    /// The user name, whether it is one's or not.
+    pub username: &'a str,
+    /// The wrong password, where the mechanism shows it.
+    pub secret: Option<&'a str>,
+}
+
 /// The failures of all addresses and user names.
 #[derive(Debug)]
 pub(super) struct Guard {
-    config: Logins,
     /// Neither user names nor passwords are kept, only digests under a key of this process.
     key: RandomState,
     failures: Mutex<Failures>,
@@ -121,9 +129,8 @@ impl Entry {
 }
 
 impl Guard {
-    pub(super) fn new(config: Logins) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            config,
             key: RandomState::new(),
             failures: Mutex::default(),
         }
@@ -140,48 +147,55 @@ impl Guard {
     }
 
     /// What a login from there as that user is due.
-    pub(super) fn hold(&self, origin: Origin, username: &str, now: Instant) -> Hold {
+    pub(super) fn hold(
+        &self,
+        rules: &Logins,
+        origin: Origin,
+        username: &str,
+        now: Instant,
+    ) -> Hold {
         let user = self.user_key(username);
         let mut failures = self.failures.lock();
-        let interval = self.config.forget_one_after();
+        let interval = rules.forget_one_after();
         let mut of_origin = Duration::ZERO;
         if let Some(entry) = failures.origins.get_mut(&origin) {
             if let Some(left) = entry.blocked(now) {
                 return Hold::Blocked(left);
             }
             entry.settle(interval, now);
-            of_origin = self.delay(entry.count, self.config.max_delay());
+            of_origin = delay(rules, entry.count, rules.max_delay());
         }
         let mut of_user = Duration::ZERO;
         if let Some(entry) = failures.users.get_mut(&user) {
             entry.settle(interval, now);
-            of_user = self.delay(entry.count, self.config.max_user_delay());
+            of_user = delay(rules, entry.count, rules.max_user_delay());
         }
         Hold::Delay(of_origin.max(of_user))
     }
 
-    /// Counts a failed login. `secret` is the wrong password where there is one to be seen.
+    /// Counts a failed login.
     pub(super) fn failed(
         &self,
+        rules: &Logins,
         origin: Origin,
-        username: &str,
-        secret: Option<&str>,
+        guess: Guess,
         now: Instant,
     ) -> Crossed {
+        let Guess { username, secret } = guess;
         let user = self.user_key(username);
         let guess = secret.map(|secret| self.key.hash_one((username, secret)));
         let mut failures = self.failures.lock();
         let mut crossed = Crossed::default();
-        let entry = self.entry(&mut failures.users, user, now);
-        entry.count = entry.count.saturating_add(1).min(self.config.block_after);
-        crossed.user = entry.tell(self.config.alert_after);
-        let entry = self.entry(&mut failures.origins, origin, now);
-        if guess.is_none_or(|guess| entry.is_new_guess(guess)) {
-            entry.count = entry.count.saturating_add(1).min(self.config.block_after);
+        let found = entry(rules, &mut failures.users, user, now);
+        found.count = found.count.saturating_add(1).min(rules.block_after);
+        crossed.user = found.tell(rules.alert_after);
+        let found = entry(rules, &mut failures.origins, origin, now);
+        if guess.is_none_or(|guess| found.is_new_guess(guess)) {
+            found.count = found.count.saturating_add(1).min(rules.block_after);
         }
-        crossed.origin = entry.tell(self.config.alert_after);
-        if entry.count >= self.config.block_after && entry.blocked(now).is_none() {
-            entry.blocked_until = Some(now + self.config.block());
+        crossed.origin = found.tell(rules.alert_after);
+        if found.count >= rules.block_after && found.blocked(now).is_none() {
+            found.blocked_until = Some(now + rules.block());
             crossed.is_blocked = true;
         }
         crossed
@@ -198,31 +212,31 @@ impl Guard {
     fn user_key(&self, username: &str) -> u64 {
         self.key.hash_one(username.to_ascii_lowercase())
     }
+}
 
-    /// Doubles with every failure beyond those that are free.
-    fn delay(&self, count: u32, max: Duration) -> Duration {
-        let Some(beyond) = count.checked_sub(self.config.free_failures.saturating_add(1)) else {
-            return Duration::ZERO;
-        };
-        let doubled = 2_u32.saturating_pow(beyond);
-        self.config.first_delay().saturating_mul(doubled).min(max)
-    }
+/// Doubles with every failure beyond those that are free.
+fn delay(rules: &Logins, count: u32, max: Duration) -> Duration {
+    let Some(beyond) = count.checked_sub(rules.free_failures.saturating_add(1)) else {
+        return Duration::ZERO;
+    };
+    let doubled = 2_u32.saturating_pow(beyond);
+    rules.first_delay().saturating_mul(doubled).min(max)
+}
 
-    /// The entry of a key as of now; makes room for a new one.
-    fn entry<'a, K: Copy + Eq + Hash>(
-        &self,
-        entries: &'a mut HashMap<K, Entry>,
-        key: K,
-        now: Instant,
-    ) -> &'a mut Entry {
-        let interval = self.config.forget_one_after();
-        if !entries.contains_key(&key) && entries.len() >= self.config.remembered.max(1) {
-            make_room(entries, interval, now);
-        }
-        let entry = entries.entry(key).or_insert_with(|| Entry::new(now));
-        entry.settle(interval, now);
-        entry
+/// The entry of a key as of now; makes room for a new one.
+fn entry<'a, K: Copy + Eq + Hash>(
+    rules: &Logins,
+    entries: &'a mut HashMap<K, Entry>,
+    key: K,
+    now: Instant,
+) -> &'a mut Entry {
+    let interval = rules.forget_one_after();
+    if !entries.contains_key(&key) && entries.len() >= rules.remembered.max(1) {
+        make_room(entries, interval, now);
     }
+    let entry = entries.entry(key).or_insert_with(|| Entry::new(now));
+    entry.settle(interval, now);
+    entry
 }
 
 /// Drops what is forgotten, or else what has failed least recently.

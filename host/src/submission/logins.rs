@@ -6,7 +6,7 @@ use tracing::{debug, error, info, warn};
 
 use super::Shared;
 use super::admission::Origin;
-use super::guard::{Crossed, Hold};
+use super::guard::{Crossed, Guess, Hold};
 use crate::alert::{NewAlert, Severity};
 use crate::clock::Timestamp;
 use crate::intake::{Peer, Principal};
@@ -27,7 +27,8 @@ impl Shared {
     /// Safe.
     pub(super) async fn hold_back(&self, peer: &Peer, username: &str) -> Result<(), Reply> {
         let origin = Origin::of(peer.client.ip());
-        match self.guard.hold(origin, username, Instant::now()) {
+        let limits = self.config();
+        match self.guard.hold(&limits.logins, origin, username, Instant::now()) {
             Hold::Delay(Duration::ZERO) => Ok(()),
             Hold::Delay(delay) => {
                 let delay_ms = delay.as_millis();
@@ -58,7 +59,10 @@ impl Shared {
         secret: Option<&str>,
     ) {
         let origin = Origin::of(peer.client.ip());
-        let crossed = self.guard.failed(origin, username, secret, Instant::now());
+        let limits = self.config();
+        let rules = &limits.logins;
+        let guess = Guess { username, secret };
+        let crossed = self.guard.failed(rules, origin, guess, Instant::now());
         info!(
             session.id = peer.session_id,
             %origin,
@@ -66,7 +70,7 @@ impl Shared {
             "authentication failed"
         );
         if crossed.is_blocked {
-            let block_s = self.config.logins.block_s;
+            let block_s = rules.block_s;
             warn!(%origin, block_s, "too many failed logins from one address; it is blocked for a while");
         }
         let alerts = alerts(crossed, origin, principal, Timestamp::now());

@@ -18,7 +18,9 @@ mod stream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use parking_lot::RwLock;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -43,10 +45,11 @@ pub struct Submission {
 }
 
 struct Shared {
-    config: Config,
+    /// What the next session gets.
+    config: RwLock<Arc<Config>>,
     intake: Intake,
     directory: Directory,
-    verifier: Verifier,
+    verifier: RwLock<Arc<Verifier>>,
     scheduler: Scheduler,
     store: Store,
     salt_key: SaltKey,
@@ -97,19 +100,34 @@ impl Submission {
         } = rooms;
         Self {
             shared: Arc::new(Shared {
-                admission: Admission::new(&config),
-                guard: Guard::new(config.logins.clone()),
+                admission: Admission::new(),
+                guard: Guard::new(),
                 refusals: Semaphore::new(connection::MAX_REFUSALS),
-                config,
+                config: RwLock::new(Arc::new(config)),
                 intake,
                 directory,
-                verifier,
+                verifier: RwLock::new(Arc::new(verifier)),
                 scheduler,
                 store,
                 salt_key,
                 shutdown,
             }),
         }
+    }
+
+    /// Other limits, from the next session on; who is in stays in, also beyond a lower limit.
+    pub fn limit(&self, config: Config) {
+        *self.shared.config.write() = Arc::new(config);
+    }
+
+    /// Verifies by another verifier from the next login on.
+    pub fn verify_by(&self, verifier: Verifier) {
+        *self.shared.verifier.write() = Arc::new(verifier);
+    }
+
+    /// How long sessions may take to end after the shutdown is announced.
+    pub fn drain_time(&self) -> Duration {
+        self.shared.config().drain_time()
     }
 
     /// Serves one connection to its end. Never fails: whatever happens concerns this client alone.
@@ -121,5 +139,16 @@ impl Submission {
         door: Arc<Door>,
     ) {
         connection::serve(&self.shared, stream, client, server_port, &door).await;
+    }
+}
+
+impl Shared {
+    /// The limits that hold now.
+    fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.read())
+    }
+
+    fn verifier(&self) -> Arc<Verifier> {
+        Arc::clone(&self.verifier.read())
     }
 }

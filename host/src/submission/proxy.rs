@@ -62,19 +62,20 @@ impl ProxyError {
 }
 
 /// The client's address: what an upstream tells, and for everybody else the socket's. None when the
-/// connection is to be closed.
+/// connection is to be closed. A header has `wait` to come.
 pub async fn client(
     stream: &mut TcpStream,
     socket: SocketAddr,
     door: &Door,
     shared: &Shared,
+    wait: Duration,
 ) -> Option<SocketAddr> {
     let is_upstream = |ip: IpAddr| door.upstreams.iter().any(|network| network.contains(ip));
     if !is_upstream(socket.ip()) {
         return Some(socket);
     }
     let told = tokio::select! {
-        told = read_header(stream, shared.config.handshake_timeout()) => told,
+        told = read_header(stream, wait) => told,
         () = shared.shutdown.announced() => return None,
     };
     match told {

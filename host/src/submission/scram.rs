@@ -32,7 +32,7 @@ impl Shared {
         })?;
         let user = principal.as_ref().map(|principal| &principal.account.user);
         let (verifier, version) =
-            scram::verifier_of(user, username, &self.salt_key, self.verifier.config());
+            scram::verifier_of(user, username, &self.salt_key, self.verifier().config());
         Ok(VerifierFound {
             verifier,
             version,
