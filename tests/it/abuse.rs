@@ -113,19 +113,53 @@ fn guessing_is_slowed_alike_for_users_that_exist_and_that_do_not() {
     assert!(began.elapsed() < Duration::from_secs(1), "remembered");
 }
 
-#[test]
-fn many_failures_raise_one_alert_and_block_the_address_but_end_no_session() {
-    let (_sink, relay, user) = relay(
-        "\n[smtp]\nmax-failed-logins = 100\n\
-         [submission.logins]\nfirst-delay-ms = 0\nalert-after = 3\nblock-after = 6\n",
-    );
-    let mut session = relay.login(&user);
+/// Nothing but the block holds anybody back, and no password is remembered.
+const BLOCKING: &str = "\n[smtp]\nmax-failed-logins = 100\n[accounts]\ncache-ttl-s = 0\n\
+    [submission.logins]\nfirst-delay-ms = 0\nalert-after = 3\nblock-after = 6\n";
+
+/// Fails until the address is blocked.
+fn fail_until_blocked(relay: &Relay, name: &str) -> Client {
     let mut client = relay.connect();
     client.ehlo();
     for number in 0..6 {
+        let guess = auth_plain(name, &format!("guess {number}"));
+        client.say(&guess, "535 5.7.8");
+    }
+    client
+}
+
+#[test]
+fn an_office_with_one_guesser_goes_on() {
+    let (_sink, relay, user) = relay(BLOCKING);
+    let stranger = relay.add_user("shop", &[]);
+    relay.login(&user);
+    fail_until_blocked(&relay, "s9_9");
+    for _ in 0..3 {
+        relay.login(&user);
+    }
+    // Whoever was not there before is told to wait.
+    let mut client = relay.connect();
+    client.ehlo();
+    let command = auth_plain(&stranger.username, &stranger.password);
+    client.say(&command, "421 4.7.0 too many failed logins");
+    client.expect_end();
+    // From the known user's own name nobody guesses for long.
+    let mut client = relay.connect();
+    client.ehlo();
+    for number in 0..4 {
         let guess = auth_plain(&user.username, &format!("guess {number}"));
         client.say(&guess, "535 5.7.8");
     }
+    let command = auth_plain(&user.username, "guess 4");
+    client.say(&command, "421 4.7.0 too many failed logins");
+}
+
+#[test]
+fn many_failures_raise_one_alert_and_block_the_address_but_end_no_session() {
+    let (_sink, relay, user) =
+        relay(&BLOCKING.replace("[submission.logins]", "[submission.logins]\nknown-s = 0"));
+    let mut session = relay.login(&user);
+    let mut client = fail_until_blocked(&relay, &user.username);
     let reply = client.say(&auth_plain(&user.username, "guess 7"), "421 4.7.0");
     assert!(reply.text().contains("127.0.0.1"), "{reply}");
     client.expect_end();

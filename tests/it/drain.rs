@@ -74,7 +74,10 @@ fn a_handshake_that_does_not_end_keeps_nobody_waiting() {
     relay.ask_to_end();
     assert_eq!(relay.wait_for_end().code(), Some(0));
     upgrading.expect_end();
-    assert_eq!(silent.read(&mut [0]).ok().filter(|octets| *octets > 0), None);
+    assert_eq!(
+        silent.read(&mut [0]).ok().filter(|octets| *octets > 0),
+        None
+    );
     let log = relay.log();
     assert!(!log.contains("some sessions did not end in time"), "{log}");
 }

@@ -215,16 +215,15 @@ fn a_running_session_keeps_the_time_it_has_and_a_new_one_gets_the_new() {
 
 #[test]
 fn passwords_are_remembered_as_the_new_accounts_say() {
-    let logins = "\n[submission.logins]\nfree-failures = 0\nfirst-delay-ms = 1000\nmax-user-delay-s = 1\n";
+    let logins =
+        "\n[submission.logins]\nfree-failures = 0\nfirst-delay-ms = 1000\nmax-user-delay-s = 1\n";
     let relay = relay(&setup().with(logins));
     let user = relay.add_shop_user(&[]);
     relay.login(&user);
     let mut client = relay.connect();
     client.ehlo();
     client.say(&auth_plain(&user.username, "wrong"), "535 5.7.8");
-    let changed = setup()
-        .with(logins)
-        .with("\n[accounts]\ncache-ttl-s = 0\n");
+    let changed = setup().with(logins).with("\n[accounts]\ncache-ttl-s = 0\n");
     relay.configure(&changed.to_toml(relay.port()));
     reload(&relay, "reloaded for new sessions: accounts");
     let began = Instant::now();

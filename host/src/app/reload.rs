@@ -12,8 +12,8 @@ use tracing::{error, info, warn};
 
 use super::certificates::Named;
 use super::watch::Watch;
-use crate::alert::{NewAlert, Severity};
 use crate::accounts::Verifier;
+use crate::alert::{NewAlert, Severity};
 use crate::clock::Timestamp;
 use crate::config::{Config, ConfigError, Problem};
 use crate::listener::TlsMode;

@@ -1,6 +1,7 @@
 //! Checks a client's credentials. A wrong name and a wrong password get the same reply after the same work.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tracing::{info, warn};
 
@@ -82,7 +83,9 @@ impl Shared {
     ) -> Result<Login, Reply> {
         let user = &principal.account.user;
         let limits = self.config();
-        self.guard.succeeded(Origin::of(peer.client.ip()));
+        let origin = Origin::of(peer.client.ip());
+        self.guard
+            .succeeded(&limits.logins, origin, &user.username, Instant::now());
         let place = self
             .admission
             .user(user.id, &user.username, &limits)

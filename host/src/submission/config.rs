@@ -61,10 +61,14 @@ pub struct Logins {
     pub alert_after: u32,
     /// Failures that block an address. Default 100; the same wrong password again does not count.
     pub block_after: u32,
-    /// Seconds an address is blocked: what it sends is told 421, but for credentials that were
-    /// verified a short while ago. Default 900.
+    /// Seconds an address is blocked: what it sends is told 421, but for users who are known there
+    /// (`known-s`). Default 900.
     pub block_s: u64,
-    /// Addresses, and user names, whose failures are remembered. Default 10,000 each, about two
+    /// Seconds since a login within which the same user gets in from the same address though that is
+    /// blocked, and does not wait for its failures. Default 604,800, a week: an office that is closed at
+    /// weekends is known on Monday. `free-failures` wrong passwords more, and a user is unknown there.
+    pub known_s: u64,
+    /// Addresses, and user names, whose failures and logins are remembered. Default 10,000 each, about three
     /// megabytes in all; then the oldest are forgotten.
     pub remembered: usize,
 }
@@ -100,6 +104,7 @@ impl Default for Logins {
             alert_after: 20,
             block_after: 100,
             block_s: 900,
+            known_s: 7 * 86_400,
             remembered: 10_000,
         }
     }
@@ -120,6 +125,9 @@ impl Config {
     }
 }
 
+/// The longest time that is added to the present, so that its end is a time that can be.
+const CENTURY_S: u64 = 100 * 366 * 86_400;
+
 impl Logins {
     pub(super) const fn first_delay(&self) -> Duration {
         Duration::from_millis(self.first_delay_ms)
@@ -138,9 +146,11 @@ impl Logins {
         Duration::from_secs(self.forget_one_after_s.max(1))
     }
 
-    /// At most a century, so that the end of a block is a time that can be.
     pub(super) fn block(&self) -> Duration {
-        const CENTURY_S: u64 = 100 * 366 * 86_400;
         Duration::from_secs(self.block_s.min(CENTURY_S))
+    }
+
+    pub(super) fn known(&self) -> Duration {
+        Duration::from_secs(self.known_s.min(CENTURY_S))
     }
 }

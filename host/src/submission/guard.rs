@@ -1,7 +1,8 @@
 //! Remembers failed logins for a while, by address and by user name, and says what the next one is due.
 //!
 //! Whether a user of that name exists makes no difference to anything in here, so that nobody learns
-//! it from a delay. A value without clock or I/O: `logins` waits and tells.
+//! it from a delay; but who has logged in from an address does not suffer for its neighbours there
+//! (`regulars`). A value without clock or I/O: `logins` waits and tells.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::admission::Origin;
 use super::config::Logins;
+use super::regulars::Regulars;
 
 /// Wrong credentials remembered of each address, so that the same again is not another guess: a
 /// program that was not told of a new password must not block the office around it.
@@ -57,6 +59,7 @@ pub(super) struct Guard {
 struct Failures {
     origins: HashMap<Origin, Entry>,
     users: HashMap<u64, Entry>,
+    regulars: Regulars,
 }
 
 /// The failures of one address or user name.
@@ -67,8 +70,6 @@ struct Entry {
     at: Instant,
     is_told: bool,
     blocked_until: Option<Instant>,
-    /// Someone has logged in from there since.
-    has_succeeded: bool,
     guesses: [u64; KNOWN_GUESSES],
     next_guess: usize,
 }
@@ -80,7 +81,6 @@ impl Entry {
             at: now,
             is_told: false,
             blocked_until: None,
-            has_succeeded: false,
             guesses: [0; KNOWN_GUESSES],
             next_guess: 0,
         }
@@ -138,12 +138,12 @@ impl Guard {
 
     /// How long a connection from there is refused at once; none when it may come in.
     ///
-    /// An address from which somebody did log in is let in: its failures may be those of one program
-    /// among many behind it. Its unknown credentials are refused at AUTH.
+    /// An address of regulars is let in: its failures may be those of one program among many behind it.
+    /// Who is none of them is refused at AUTH.
     pub(super) fn refuses(&self, origin: Origin, now: Instant) -> Option<Duration> {
         let failures = self.failures.lock();
-        let entry = failures.origins.get(&origin)?;
-        entry.blocked(now).filter(|_| !entry.has_succeeded)
+        let left = failures.origins.get(&origin)?.blocked(now)?;
+        (!failures.regulars.has_any_at(origin, now)).then_some(left)
     }
 
     /// What a login from there as that user is due.
@@ -157,8 +157,9 @@ impl Guard {
         let user = self.user_key(username);
         let mut failures = self.failures.lock();
         let interval = rules.forget_one_after();
+        let is_regular = failures.regulars.is_one((origin, user), now);
         let mut of_origin = Duration::ZERO;
-        if let Some(entry) = failures.origins.get_mut(&origin) {
+        if let Some(entry) = failures.origins.get_mut(&origin).filter(|_| !is_regular) {
             if let Some(left) = entry.blocked(now) {
                 return Hold::Blocked(left);
             }
@@ -185,6 +186,7 @@ impl Guard {
         let user = self.user_key(username);
         let guess = secret.map(|secret| self.key.hash_one((username, secret)));
         let mut failures = self.failures.lock();
+        let failures = &mut *failures;
         let mut crossed = Crossed::default();
         let found = entry(rules, &mut failures.users, user, now);
         found.count = found.count.saturating_add(1).min(rules.block_after);
@@ -192,6 +194,8 @@ impl Guard {
         let found = entry(rules, &mut failures.origins, origin, now);
         if guess.is_none_or(|guess| found.is_new_guess(guess)) {
             found.count = found.count.saturating_add(1).min(rules.block_after);
+            let pair = (origin, user);
+            failures.regulars.guessed(pair, rules.free_failures);
         }
         crossed.origin = found.tell(rules.alert_after);
         if found.count >= rules.block_after && found.blocked(now).is_none() {
@@ -201,11 +205,17 @@ impl Guard {
         crossed
     }
 
-    /// Notes that somebody logged in from there. Forgets nothing: whoever has an account of their own
-    /// could otherwise guess at those of others without end.
-    pub(super) fn succeeded(&self, origin: Origin) {
-        if let Some(entry) = self.failures.lock().origins.get_mut(&origin) {
-            entry.has_succeeded = true;
+    /// Notes that this user logged in from there. Forgets no failure: whoever has an account of their own
+    /// could otherwise guess at those of others without end. A block makes no new regulars: whoever
+    /// guesses beside a program that logs in again and again would get new attempts by each of its logins.
+    pub(super) fn succeeded(&self, rules: &Logins, origin: Origin, username: &str, now: Instant) {
+        let pair = (origin, self.user_key(username));
+        let mut failures = self.failures.lock();
+        let blocked = failures.origins.get(&origin);
+        let is_blocked = blocked.is_some_and(|entry| entry.blocked(now).is_some());
+        if !is_blocked || failures.regulars.is_one(pair, now) {
+            let until = now + rules.known();
+            failures.regulars.note(pair, until, now, rules.remembered);
         }
     }
 

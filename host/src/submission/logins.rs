@@ -28,7 +28,10 @@ impl Shared {
     pub(super) async fn hold_back(&self, peer: &Peer, username: &str) -> Result<(), Reply> {
         let origin = Origin::of(peer.client.ip());
         let limits = self.config();
-        match self.guard.hold(&limits.logins, origin, username, Instant::now()) {
+        match self
+            .guard
+            .hold(&limits.logins, origin, username, Instant::now())
+        {
             Hold::Delay(Duration::ZERO) => Ok(()),
             Hold::Delay(delay) => {
                 let delay_ms = delay.as_millis();

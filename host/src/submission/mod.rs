@@ -13,6 +13,7 @@ mod logins;
 mod network;
 mod pace;
 mod proxy;
+mod regulars;
 mod scram;
 mod stream;
 

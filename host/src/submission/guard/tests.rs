@@ -14,6 +14,7 @@ fn config() -> Logins {
         alert_after: 6,
         block_after: 10,
         block_s: 900,
+        known_s: 3600,
         remembered: 100,
     }
 }
@@ -43,6 +44,10 @@ impl Bench {
     fn failed(&self, from: Origin, username: &str, secret: Option<&str>, now: Instant) -> Crossed {
         let guess = Guess { username, secret };
         self.guard.failed(&self.rules, from, guess, now)
+    }
+
+    fn succeeded(&self, from: Origin, username: &str, now: Instant) {
+        self.guard.succeeded(&self.rules, from, username, now);
     }
 
     fn refuses(&self, origin: Origin, now: Instant) -> Option<Duration> {
@@ -132,18 +137,62 @@ fn too_many_failures_block_the_address_for_a_while() {
 }
 
 #[test]
-fn an_address_where_somebody_logs_in_is_refused_at_auth_alone() {
+fn who_is_known_at_a_blocked_address_gets_in_and_nobody_else() {
     let (guard, now) = (Bench::new(config()), Instant::now());
-    fail(&guard, 1, "s1_1", 0, now);
-    guard.guard.succeeded(origin(1));
-    for number in 1..10 {
-        fail(&guard, 1, "s1_1", number, now);
+    guard.succeeded(origin(1), "s1_1", now);
+    for number in 0..10 {
+        fail(&guard, 1, "s1_2", number, now);
     }
+    let blocked = Hold::Blocked(900 * SECOND);
     assert_eq!(guard.refuses(origin(1), now), None);
-    assert_eq!(
-        guard.hold(origin(1), "s1_2", now),
-        Hold::Blocked(900 * SECOND)
-    );
+    assert_eq!(guard.hold(origin(1), "S1_1", now), delay(0));
+    assert_eq!(guard.hold(origin(1), "s1_2", now), blocked);
+    assert_eq!(guard.hold(origin(1), "s1_3", now), blocked);
+    // Elsewhere it is one like any other.
+    for number in 0..10 {
+        fail(&guard, 2, "s1_2", number, now);
+    }
+    assert_eq!(guard.refuses(origin(2), now), Some(900 * SECOND));
+    assert_eq!(guard.hold(origin(2), "s1_1", now), blocked);
+}
+
+#[test]
+fn a_known_user_is_known_for_a_while() {
+    let (guard, now) = (Bench::new(config()), Instant::now());
+    guard.succeeded(origin(1), "s1_1", now);
+    let later = now + 3600 * SECOND;
+    for number in 0..10 {
+        fail(&guard, 1, "s1_2", number, later);
+    }
+    assert_eq!(guard.refuses(origin(1), later), Some(900 * SECOND));
+}
+
+#[test]
+fn a_neighbour_cannot_guess_at_a_known_user_for_long() {
+    let (guard, now) = (Bench::new(config()), Instant::now());
+    guard.succeeded(origin(1), "s1_1", now);
+    for number in 0..10 {
+        fail(&guard, 1, "s1_2", number, now);
+    }
+    let mut guesses = 0;
+    while guard.hold(origin(1), "s1_1", now) != Hold::Blocked(900 * SECOND) {
+        fail(&guard, 1, "s1_1", guesses, now);
+        // The user's own program goes on meanwhile; while the block lasts this brings nothing back.
+        guard.succeeded(origin(1), "s1_1", now);
+        guesses += 1;
+    }
+    assert_eq!(guesses, 4);
+}
+
+#[test]
+fn a_known_user_does_not_wait_for_the_failures_of_neighbours() {
+    let (guard, now) = (Bench::new(config()), Instant::now());
+    guard.succeeded(origin(1), "s1_1", now);
+    for number in 0..8 {
+        fail(&guard, 1, "s1_2", number, now);
+    }
+    assert_eq!(guard.hold(origin(1), "s1_3", now), delay(16));
+    assert_eq!(guard.hold(origin(1), "s1_1", now), delay(0));
 }
 
 #[test]
