@@ -185,6 +185,29 @@ fn mail_beyond_ascii_goes_where_it_is_known() {
 }
 
 #[test]
+fn an_original_recipient_beyond_ascii_is_passed_on_and_told() {
+    let orcpt = " NOTIFY=SUCCESS,FAILURE ORCPT=utf-8;kundin\\x{2B}neu@bücher.example";
+    for (offers, passed_on) in [
+        (&["SMTPUTF8", "DSN"][..], "bücher"),
+        (&["DSN"], "b\\x{FC}cher"),
+    ] {
+        let (sink, relay, user) = open(offers);
+        let (id, content) = short("orcpt");
+        submit(&mut relay.login(&user), " SMTPUTF8", TO, orcpt, &content);
+        let delivery = sink.delivery(&id);
+        let expected = format!(" ORCPT=utf-8;kundin\\x{{2B}}neu@{passed_on}.example");
+        assert!(delivery.to[0].ends_with(&expected), "{:?}", delivery.to);
+    }
+    let (sink, relay, user) = open(&["SMTPUTF8"]);
+    let (_, content) = short("told");
+    submit(&mut relay.login(&user), " SMTPUTF8", TO, orcpt, &content);
+    let notice = notification(&sink);
+    assert!(notice.text().contains("message/global-delivery-status"));
+    let told = "Original-Recipient: utf-8; kundin+neu@bücher.example\r\n";
+    assert!(notice.text().contains(told), "{}", notice.text());
+}
+
+#[test]
 fn a_header_beyond_ascii_is_returned_where_it_is_not_known() {
     let (sink, relay, user) = open(&[]);
     let id = message::id("header", 0);

@@ -7,7 +7,6 @@ mod advice;
 mod lines;
 mod recipient;
 mod returned;
-mod xtext;
 
 use std::time::Duration;
 

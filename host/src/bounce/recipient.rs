@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use super::Notice;
 use super::lines::{Report, date};
-use super::xtext::original_recipient;
 use crate::queue::RemoteReply;
 use crate::smtp::{Mailbox, OriginalRecipient};
 
@@ -61,7 +60,9 @@ impl Told {
     /// The fields of RFC 3464 §2.3.
     pub(super) fn write_status(&self, report: &mut Report, notice: &Notice<'_>) {
         if let Some(orcpt) = &self.orcpt {
-            report.field("Original-Recipient", &original_recipient(orcpt));
+            // RFC 6533 §3: with its characters, which this type of report can hold.
+            let address = format!("{}; {}", orcpt.address_type(), orcpt.decoded());
+            report.field("Original-Recipient", &address);
         }
         let address = self.mailbox.as_str();
         // RFC 6533 §3: an address beyond ASCII has its own type.
@@ -90,7 +91,7 @@ impl Told {
 
     /// True when its fields go beyond US-ASCII.
     pub(super) fn is_international(&self) -> bool {
-        let original = self.orcpt.as_ref().map(original_recipient);
+        let original = self.orcpt.as_ref().map(OriginalRecipient::decoded);
         !self.mailbox.as_str().is_ascii() || original.is_some_and(|text| !text.is_ascii())
     }
 

@@ -153,7 +153,7 @@ pub(super) fn rcpt_argument(argument: &str, is_international: bool) -> Result<Re
     }
     Ok(Recipient {
         mailbox: mailbox(path, (5, 1, 3), is_international)?,
-        parameters: RcptParameters::parse(parameters)?,
+        parameters: RcptParameters::parse(parameters, is_international)?,
     })
 }
 

@@ -4,14 +4,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Mailbox;
+use super::{Mailbox, OriginalRecipient, xtext};
 use crate::clock::Timestamp;
 
 /// RFC 3461 §4.4: octets of ENVID.
 const MAX_ENVID_OCTETS: usize = 100;
-/// RFC 3461 §4.2: octets of ORCPT.
-const MAX_ORCPT_OCTETS: usize = 500;
-
 /// A text is not the value of the parameter; says what would be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -52,10 +49,6 @@ pub struct Notify {
     /// Tell when it is late.
     pub delay: bool,
 }
-
-/// The ORCPT parameter of RCPT (RFC 3461 §4.2): `addr-type;xtext`, at most 500 characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OriginalRecipient(pub(super) Box<str>);
 
 /// The BY parameter of MAIL (RFC 2852).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,86 +141,18 @@ impl EnvelopeId {
 
     /// As the sender wrote it; printable US-ASCII.
     pub fn decoded(&self) -> String {
-        decode_xtext(&self.0)
+        xtext::decode(&self.0)
     }
-}
-
-impl OriginalRecipient {
-    /// As it stands in a parameter.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// What kind of address it is, for example `rfc822` or `utf-8`.
-    pub fn address_type(&self) -> &str {
-        self.0.split_once(';').map_or("", |(kind, _)| kind)
-    }
-
-    /// The address as the sender wrote it; printable US-ASCII.
-    pub fn decoded(&self) -> String {
-        decode_xtext(self.0.split_once(';').map_or("", |(_, address)| address))
-    }
-}
-
-/// RFC 3461 §4: `+` and two hexadecimal digits stand for an octet. What is not printable becomes `?`,
-/// because it goes into the fields of a notice.
-fn decode_xtext(text: &str) -> String {
-    let mut parts = text.split('+');
-    let mut decoded = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (code, rest) = part.split_at_checked(2).unwrap_or((part, ""));
-        let octet = u8::from_str_radix(code, 16).unwrap_or(b'?');
-        decoded.push(if matches!(octet, b' '..=b'~') {
-            octet.into()
-        } else {
-            '?'
-        });
-        decoded.push_str(rest);
-    }
-    decoded
-}
-
-/// RFC 3461 §4: `xtext = *( xchar / hexchar )`, `hexchar` in upper case.
-fn is_xtext(text: &str) -> bool {
-    let is_xchar = |octet: u8| matches!(octet, b'!'..=b'~') && octet != b'=';
-    let is_hex = |octet: u8| octet.is_ascii_digit() || matches!(octet, b'A'..=b'F');
-    let mut parts = text.split('+');
-    let is_plain = parts.next().unwrap_or_default().bytes().all(is_xchar);
-    is_plain
-        && parts.all(|part| {
-            part.len() >= 2 && part.bytes().take(2).all(is_hex) && part.bytes().all(is_xchar)
-        })
 }
 
 impl FromStr for EnvelopeId {
     type Err = ParseParameterError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_valid = (1..=MAX_ENVID_OCTETS).contains(&text.len()) && is_xtext(text);
+        let is_valid = (1..=MAX_ENVID_OCTETS).contains(&text.len()) && xtext::is_valid(text);
         let malformed = ParseParameterError("ENVID must be xtext of at most 100 characters");
         is_valid.then(|| Self(text.into())).ok_or(malformed)
     }
-}
-
-impl FromStr for OriginalRecipient {
-    type Err = ParseParameterError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_valid = text.len() <= MAX_ORCPT_OCTETS
-            && text.split_once(';').is_some_and(|(kind, address)| {
-                is_atom(kind) && !address.is_empty() && is_xtext(address)
-            });
-        let malformed =
-            ParseParameterError("ORCPT must be type;address in xtext, at most 500 characters");
-        is_valid.then(|| Self(text.into())).ok_or(malformed)
-    }
-}
-
-/// RFC 3461 §4.2: `addr-type = atom`
-fn is_atom(text: &str) -> bool {
-    let is_atext =
-        |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*-/?^_`{|}~".contains(&octet);
-    !text.is_empty() && text.bytes().all(is_atext)
 }
 
 impl FromStr for Ret {
@@ -404,28 +329,6 @@ mod tests {
         }
         let control: EnvelopeId = "a+0D+0Ab".parse().expect("xtext");
         assert_eq!(control.decoded(), "a??b");
-    }
-
-    #[test]
-    fn original_recipients_have_a_type_and_an_address() {
-        let known: OriginalRecipient = "rfc822;a+2Bb@example.com".parse().expect("an address");
-        assert_eq!(known.address_type(), "rfc822");
-        assert_eq!(known.decoded(), "a+b@example.com");
-        assert!(
-            "utf-8;j\\x{F6}rg@example.com"
-                .parse::<OriginalRecipient>()
-                .is_ok()
-        );
-        for text in [
-            "",
-            "rfc822",
-            "rfc822;",
-            ";a@b",
-            "rfc 822;a",
-            &format!("x;{}", "y".repeat(499)),
-        ] {
-            assert!(text.parse::<OriginalRecipient>().is_err(), "{text}");
-        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod extensions;
 mod fake_shell;
 mod line;
 mod mailbox;
+mod orcpt;
 mod parameters;
 mod reply;
 pub mod scram;
@@ -27,13 +28,15 @@ mod state;
 #[cfg(test)]
 mod transcript;
 mod transfer;
+mod xtext;
 
 pub use self::auth::{Credentials, Evidence, VerifierFound};
 pub use self::config::{AuthPolicy, SessionConfig};
 pub use self::extensions::{
     BodyType, DeliverBy, DeliverByMode, EnvelopeId, Hold, MailParameters, MtPriority, Notify,
-    OriginalRecipient, ParseParameterError, RcptParameters, Recipient, Ret,
+    ParseParameterError, RcptParameters, Recipient, Ret,
 };
 pub use self::mailbox::{Mailbox, MailboxError, MailboxProblem};
+pub use self::orcpt::OriginalRecipient;
 pub use self::reply::Reply;
 pub use self::session::{Session, Step, Transaction};

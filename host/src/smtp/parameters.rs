@@ -81,15 +81,20 @@ impl MailParameters {
 }
 
 impl RcptParameters {
-    /// Reads what follows the forward-path.
+    /// Reads what follows the forward-path; `is_international` after MAIL with SMTPUTF8.
     ///
     /// # Errors
     /// As for [`MailParameters::parse`].
-    pub(super) fn parse(text: &str) -> Result<Self, Reply> {
+    pub(super) fn parse(text: &str, is_international: bool) -> Result<Self, Reply> {
         let mut parameters = Self::default();
         let mut seen = Seen::default();
         for parameter in split(text) {
             let (keyword, value) = parameter?;
+            // RFC 6533 §3: of all parameters ORCPT alone may go beyond US-ASCII.
+            if !is_international && value.is_some_and(|value| !value.is_ascii()) {
+                let text = "a parameter beyond US-ASCII needs SMTPUTF8 with MAIL";
+                return Err(malformed(text));
+            }
             match seen.first(keyword)?.as_str() {
                 "NOTIFY" => parameters.notify = Some(parse(value)?),
                 "ORCPT" => parameters.orcpt = Some(parse(value)?),
@@ -173,12 +178,13 @@ fn is_keyword(text: &str) -> bool {
             .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
 }
 
-/// `esmtp-value = 1*(%d33-60 / %d62-126)`
+/// `esmtp-value = 1*(%d33-60 / %d62-126)`; RFC 6531 §3.3 adds `UTF8-non-ascii`, which is for the values
+/// themselves to refuse.
 fn is_value(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()
-            .all(|octet| octet.is_ascii_graphic() && octet != b'=')
+            .all(|octet| (octet.is_ascii_graphic() || !octet.is_ascii()) && octet != b'=')
 }
 
 /// RFC 1870 §3: `size-value = 1*20DIGIT`; what does not fit is as large as can be.
@@ -378,6 +384,8 @@ mod tests {
             ("RET=SOME", 501),
             ("RET=FULL RET=FULL", 501),
             ("ENVID=a+zz", 501),
+            ("ENVID=\u{e9}", 501),
+            ("SIZE=\u{661}", 501),
             ("BY=0;R", 501),
             ("MT-PRIORITY=10", 501),
             ("HOLDFOR=0", 501),
@@ -411,7 +419,7 @@ mod tests {
 
     #[test]
     fn rcpt_has_its_own_parameters() {
-        let read = |text| RcptParameters::parse(text).map_err(|reply| reply.code());
+        let read = |text| RcptParameters::parse(text, true).map_err(|reply| reply.code());
         let both = read("NOTIFY=success,DELAY ORCPT=rfc822;a@example.com").expect("known");
         let notify = Notify {
             success: true,
@@ -431,8 +439,23 @@ mod tests {
             ("ORCPT=a@example.com", 501),
             ("SIZE=5", 555),
             ("MT-PRIORITY=1", 555),
+            ("NOTIFY=n\u{e9}ver", 501),
+            ("ORCPT=rfc822;\u{e9}@example.com", 501),
         ] {
             assert_eq!(read(text), Err(code), "{text}");
         }
+    }
+
+    #[test]
+    fn an_original_recipient_beyond_ascii_needs_smtputf8() {
+        let text = "ORCPT=utf-8;\u{e9}@example.com";
+        let read = |is_international| RcptParameters::parse(text, is_international);
+        let known = read(true).expect("unitext").orcpt;
+        assert_eq!(
+            known.map(|known| known.decoded()).as_deref(),
+            Some("\u{e9}@example.com")
+        );
+        let refused = read(false).expect_err("no SMTPUTF8");
+        assert!(refused.text().contains("SMTPUTF8"), "{refused}");
     }
 }

@@ -63,11 +63,12 @@ impl Envelope {
     ) -> Result<Self, Outcome> {
         Self::may_go(transaction, peer, now)?;
         let mut mail = String::new();
+        let says_utf8 = peer.extensions.smtputf8 && transaction.is_utf8();
         mail_line(transaction, peer, now, &mut mail)?;
         let rcpt = transaction.recipients.iter();
         Ok(Self {
             mail,
-            rcpt: rcpt.map(|one| rcpt_line(one, peer)).collect(),
+            rcpt: rcpt.map(|one| rcpt_line(one, peer, says_utf8)).collect(),
             framing: match transaction.meta.body {
                 BodyType::BinaryMime => Framing::Bdat,
                 BodyType::SevenBit | BodyType::EightBitMime => Framing::Data,
@@ -190,8 +191,7 @@ fn mail_line(
         BodyType::BinaryMime => line.push_str(" BODY=BINARYMIME"),
         BodyType::SevenBit | BodyType::EightBitMime => {}
     }
-    let is_utf8 = meta.parameters.smtputf8.is_some() || transaction.is_international();
-    if offered.smtputf8 && is_utf8 {
+    if offered.smtputf8 && transaction.is_utf8() {
         line.push_str(" SMTPUTF8");
     }
     mail_parameters(meta, offered, now, line);
@@ -241,15 +241,25 @@ fn granted(asked: MtPriority, effective: Priority) -> MtPriority {
     MtPriority::new(most).map_or(asked, |most| asked.min(most))
 }
 
-fn rcpt_line(recipient: &OpenRecipient, peer: Peer<'_>) -> Result<String, Outcome> {
+/// `says_utf8` when MAIL said SMTPUTF8.
+fn rcpt_line(
+    recipient: &OpenRecipient,
+    peer: Peer<'_>,
+    says_utf8: bool,
+) -> Result<String, Outcome> {
     let mut line = format!("RCPT TO:<{}>", addressed(&recipient.mailbox, peer)?);
     if peer.extensions.dsn {
         let parameters = &recipient.parameters;
         if let Some(notify) = parameters.notify {
             let _ = write!(line, " NOTIFY={notify}");
         }
-        if let Some(orcpt) = &parameters.orcpt {
-            let _ = write!(line, " ORCPT={}", orcpt.as_str());
+        // RFC 6533 §3: beyond US-ASCII only with SMTPUTF8; what gets too long without is left out.
+        let orcpt = parameters.orcpt.as_ref().and_then(|orcpt| {
+            let as_it_is = says_utf8.then(|| Cow::Borrowed(orcpt.as_str()));
+            as_it_is.or_else(|| orcpt.in_ascii())
+        });
+        if let Some(orcpt) = orcpt {
+            let _ = write!(line, " ORCPT={orcpt}");
         }
     }
     line.push_str("\r\n");
@@ -276,6 +286,11 @@ fn addressed<'a>(path: &'a Mailbox, peer: Peer<'_>) -> Result<Cow<'a, str>, Outc
 }
 
 impl Transaction<'_> {
+    /// Whether MAIL is to say SMTPUTF8, where it is offered.
+    fn is_utf8(&self) -> bool {
+        self.meta.parameters.smtputf8.is_some() || self.is_international()
+    }
+
     fn is_international(&self) -> bool {
         let recipients = self.recipients.iter().map(|one| &one.mailbox);
         let mut paths = recipients.chain(&self.meta.reverse_path);

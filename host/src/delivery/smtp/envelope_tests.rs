@@ -216,6 +216,28 @@ fn required_tls_is_verified_and_promised_or_nothing_is_said() {
 }
 
 #[test]
+fn an_original_recipient_goes_on_as_it_came_where_smtputf8_is_said_and_in_ascii_elsewhere() {
+    let asked = RcptParameters {
+        orcpt: Some("utf-8;用户@b.example".parse().expect("unitext")),
+        ..RcptParameters::default()
+    };
+    let to = [recipient("b@b.example", asked)];
+    let meta = meta(MessageParameters {
+        smtputf8: Some(SmtpUtf8::AsciiHeader),
+        ..MessageParameters::default()
+    });
+    assert_eq!(
+        said(&meta, &to, &["DSN", "SMTPUTF8"])[1],
+        "RCPT TO:<b@b.example> ORCPT=utf-8;用户@b.example"
+    );
+    assert_eq!(
+        said(&meta, &to, &["DSN"])[1],
+        "RCPT TO:<b@b.example> ORCPT=utf-8;\\x{7528}\\x{6237}@b.example"
+    );
+    assert_eq!(said(&meta, &to, &["SMTPUTF8"])[1], "RCPT TO:<b@b.example>");
+}
+
+#[test]
 fn addresses_beyond_ascii_need_smtputf8_or_a_domain_in_a_labels() {
     let meta = meta(MessageParameters::default());
     let to = [
