@@ -4,6 +4,8 @@
 
 mod check;
 mod check_web;
+#[cfg(test)]
+mod reference;
 mod reload;
 
 use std::path::{Path, PathBuf};
