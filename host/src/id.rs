@@ -29,6 +29,15 @@ impl QueueId {
     pub const fn as_i64(self) -> i64 {
         self.0
     }
+
+    /// The smallest id that is handed out at this time; before the first one, 0.
+    pub fn first_at(time: Timestamp) -> Self {
+        let elapsed = time.as_millis().saturating_sub(EPOCH_MS);
+        Self(
+            elapsed.clamp(0, i64::MAX >> (NODE_BITS + SEQUENCE_BITS))
+                << (NODE_BITS + SEQUENCE_BITS),
+        )
+    }
 }
 
 /// The 13 characters that a reply shows, for example `0f3k9m2x7q1ab`.

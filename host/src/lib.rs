@@ -12,6 +12,7 @@ pub mod bounce;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod decision;
 pub mod delivery;
 pub mod id;
 pub mod intake;

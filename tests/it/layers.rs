@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The table of the design, from the top to the leaves. Rooms of one row do not use each other, so a
 /// row of the design stands here as several where one of its rooms builds on another.
-const LAYERS: [&[&str]; 14] = [
+const LAYERS: [&[&str]; 15] = [
     &["main", "lib", "cli", "app", "config", "demo"],
     // A listener hands its connections on.
     &["listener"],
@@ -14,6 +14,8 @@ const LAYERS: [&[&str]; 14] = [
     &["scheduler"],
     &["intake", "delivery", "bounce", "acme"],
     &["store", "policy"],
+    // A decision may bring alerts.
+    &["decision"],
     &["alert"],
     // A user has a default priority, which is the queue's.
     &["accounts", "autoconfig"],

@@ -102,6 +102,7 @@ impl App {
         tasks.spawn(upkeep::run(
             store.clone(),
             config.store.clone(),
+            config.policy.clone(),
             shutdown.clone(),
         ));
         let reload = Arc::new(Notify::new());

@@ -4,6 +4,7 @@
 //! the policies do. Knows no socket: `submission` brings the octets and carries the replies.
 
 mod config;
+mod decision;
 mod directory;
 mod evaluate;
 mod parameters;
@@ -24,11 +25,11 @@ pub use self::question::Asking;
 pub use self::rejection::Rejection;
 use self::spool::Memory;
 pub use self::spool::{Spool, SpoolError};
-use crate::alert::NewAlert;
 use crate::clock::Timestamp;
+use crate::decision::{Findings, NewDecision, Stage};
 use crate::id::{QueueId, QueueIds};
 use crate::message::{HeaderEnd, HeaderSection, Stamp, stamp};
-use crate::policy::{PolicySet, Ruling};
+use crate::policy::{PolicySet, Ruling, types};
 use crate::queue::{Content, MessageMeta, NewMessage, OpenMessage, Priority};
 use crate::smtp::{MailParameters, Mailbox, MtPriority, Recipient, Reply, Transaction};
 use crate::store::Store;
@@ -129,14 +130,19 @@ impl Intake {
             return Ok(());
         }
         let session = request::session(&self.shared.hostname, peer, principal);
-        let envelope = request::envelope(sender, &[]);
+        let envelope = Arc::new(request::envelope(sender, &[]));
         let address = sender.map(request::address);
         let ruling = self
             .shared
             .policies
-            .on_sender(session, envelope, address)
+            .on_sender(session, Arc::clone(&envelope), address.clone())
             .await;
-        self.enforce_early(peer, principal, ruling).await
+        let seen = types::Envelope {
+            mail_from: address,
+            ..Arc::unwrap_or_clone(envelope)
+        };
+        self.enforce_early(peer, principal, (Stage::Sender, &seen), ruling)
+            .await
     }
 
     /// Asks the policies about one forward-path.
@@ -154,14 +160,19 @@ impl Intake {
             return Ok(());
         }
         let session = request::session(&self.shared.hostname, peer, principal);
-        let envelope = request::envelope(transaction.0, transaction.1);
+        let envelope = Arc::new(request::envelope(transaction.0, transaction.1));
         let address = request::address(recipient);
         let ruling = self
             .shared
             .policies
-            .on_recipient(session, envelope, address)
+            .on_recipient(session, Arc::clone(&envelope), address.clone())
             .await;
-        self.enforce_early(peer, principal, ruling).await
+        let seen = types::Envelope {
+            recipients: vec![address],
+            ..Arc::unwrap_or_clone(envelope)
+        };
+        self.enforce_early(peer, principal, (Stage::Recipient, &seen), ruling)
+            .await
     }
 
     /// Takes the complete message: parse, policies, stamp, commit. The `250` follows the commit.
@@ -210,10 +221,10 @@ impl Intake {
             parameters: &kept,
             size: received.size,
         };
-        let ruling = self
-            .evaluate(peer, principal, &transaction, &header, said)
+        let (ruling, decision) = self
+            .evaluate(peer, principal, (id, &transaction), &header, said)
             .await;
-        let (priority, rule, alerts) = self.enforce(peer, principal, ruling).await?;
+        let (priority, rule, findings) = self.enforce(peer, principal, ruling, decision).await?;
         let content = self.stamped(
             peer,
             principal,
@@ -242,20 +253,16 @@ impl Intake {
             recipients: transaction.recipients,
             content,
         };
-        self.accept(message, alerts).await
+        self.accept(message, findings).await
     }
 
-    async fn accept(
-        &self,
-        message: NewMessage,
-        alerts: Vec<NewAlert>,
-    ) -> Result<Accepted, Rejection> {
+    async fn accept(&self, message: NewMessage, findings: Findings) -> Result<Accepted, Rejection> {
         let open = message.to_open();
         let message = Arc::new(message);
         let id = message.id;
         self.shared
             .store
-            .accept(Arc::clone(&message), alerts)
+            .accept(Arc::clone(&message), findings)
             .await
             .map_err(|error| Rejection::store(&error))?;
         info!(
@@ -346,59 +353,78 @@ fn protocol(peer: &Peer, asked: &MailParameters) -> &'static str {
 }
 
 /// What a ruling that lets a message pass leaves behind.
-type Passed = (Priority, String, Vec<NewAlert>);
+type Passed = (Priority, String, Findings);
 
 impl Intake {
     async fn evaluate(
         &self,
         peer: &Peer,
         principal: &Principal,
-        transaction: &Transaction,
+        (id, transaction): (QueueId, &Transaction),
         header: &HeaderSection<'_>,
         said: request::Said<'_>,
-    ) -> Ruling {
+    ) -> (Ruling, Option<NewDecision>) {
         let session = request::session(&self.shared.hostname, peer, principal);
-        let envelope =
-            request::envelope(transaction.reverse_path.as_ref(), &transaction.recipients);
-        let message = request::message(header, said);
-        self.shared
-            .policies
-            .evaluate(session, envelope, message)
-            .await
+        let envelope = Arc::new(request::envelope(
+            transaction.reverse_path.as_ref(),
+            &transaction.recipients,
+        ));
+        let message = Arc::new(request::message(header, said));
+        let policies = &self.shared.policies;
+        let ruling = policies
+            .evaluate(session, Arc::clone(&envelope), Arc::clone(&message))
+            .await;
+        let at = (id, Stage::Message);
+        let about = decision::about(at, peer, principal, &envelope, &message.header_from);
+        let decision = decision::decision(about, policies, &ruling);
+        (ruling, decision)
     }
 
-    /// Turns a ruling into a rejection whose alerts are stored, or into what goes on with the message.
+    /// Turns a ruling into a rejection, of which everything is kept, or into what goes on with the message.
     async fn enforce(
         &self,
         peer: &Peer,
         principal: &Principal,
         ruling: Ruling,
+        decision: Option<NewDecision>,
     ) -> Result<Passed, Rejection> {
-        let alerts = evaluate::alerts(&ruling, principal, Timestamp::now());
+        let findings = Findings {
+            alerts: evaluate::alerts(&ruling, principal, Timestamp::now()),
+            decision: decision.map(Box::new),
+        };
         evaluate::log(&ruling, peer, principal);
         let Some(refusal) = ruling.refusal else {
-            return Ok((ruling.priority, evaluate::rules(&ruling.steps), alerts));
+            return Ok((ruling.priority, evaluate::rules(&ruling.steps), findings));
         };
-        self.raise(peer, alerts).await;
+        self.keep(peer, findings).await;
         Err(Rejection::policy(refusal))
     }
 
-    /// [`Intake::enforce`] where no message follows yet that could carry the alerts.
+    /// [`Intake::enforce`] where no message follows yet that could carry what is found. A decision that
+    /// lets the transaction go on is not kept: the message's is to come.
     async fn enforce_early(
         &self,
         peer: &Peer,
         principal: &Principal,
+        (stage, envelope): (Stage, &types::Envelope),
         ruling: Ruling,
     ) -> Result<(), Rejection> {
-        let (_, _, alerts) = self.enforce(peer, principal, ruling).await?;
-        self.raise(peer, alerts).await;
+        let refused = ruling.refusal.is_some().then(|| {
+            let at = (self.shared.ids.next(), stage);
+            let about = decision::about(at, peer, principal, envelope, &[]);
+            decision::decision(about, &self.shared.policies, &ruling)
+        });
+        let (.., findings) = self
+            .enforce(peer, principal, ruling, refused.flatten())
+            .await?;
+        self.keep(peer, findings).await;
         Ok(())
     }
 
-    /// Stores alerts that no message carries with it.
-    async fn raise(&self, peer: &Peer, alerts: Vec<NewAlert>) {
-        if let Err(error) = self.shared.store.raise(alerts).await {
-            tracing::error!(session.id = peer.session_id, %error, "an alert could not be stored");
+    /// Keeps what no message carries with it.
+    async fn keep(&self, peer: &Peer, findings: Findings) {
+        if let Err(error) = self.shared.store.keep(findings).await {
+            tracing::error!(session.id = peer.session_id, %error, "what the policies found could not be stored");
         }
     }
 }

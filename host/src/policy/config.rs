@@ -14,6 +14,10 @@ pub struct Config {
     /// Milliseconds a chain waits for its turn before the client is told to try again.
     /// Default 2000, well within the ten minutes of RFC 5321 §4.5.3.2.6.
     pub queue_wait_ms: u64,
+    /// How long what the policies decided is kept.
+    pub decisions: DecisionsConfig,
+    /// Which requests are recorded, to be replayed later.
+    pub record: RecordConfig,
     /// The policies in the order they are asked. Default: the built-in sender rules.
     pub chain: Vec<PolicyConfig>,
 }
@@ -24,9 +28,80 @@ impl Default for Config {
             default: DefaultDecision::Accept,
             concurrency: 64,
             queue_wait_ms: 2000,
+            decisions: DecisionsConfig::default(),
+            record: RecordConfig::default(),
             chain: vec![PolicyConfig::new("sender-rules", "builtin:sender-rules")],
         }
     }
+}
+
+/// The `[policy.decisions]` table: what the policies decided, kept for whoever asks why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct DecisionsConfig {
+    /// Days that decisions are kept. Default 30: a month's questions.
+    pub keep_days: u32,
+    /// Decisions that are kept, refused ones included. Default 1,000,000, some 400 MiB.
+    pub max_rows: u64,
+}
+
+impl Default for DecisionsConfig {
+    fn default() -> Self {
+        Self {
+            keep_days: 30,
+            max_rows: 1_000_000,
+        }
+    }
+}
+
+/// The `[policy.record]` table: complete requests, the input of `gatepost policy diff`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RecordConfig {
+    /// Whether requests are recorded. Default false: they hold header fields and addresses.
+    pub enabled: bool,
+    /// The part of all decisions whose requests are recorded, above 0 and up to 1. Default 1: all.
+    pub sample: f64,
+    /// What is recorded as `(masked)`. Default nothing.
+    pub mask: Vec<Mask>,
+    /// Days that requests are kept. Default 7.
+    pub keep_days: u32,
+    /// Mebibytes of requests that are kept. Default 256: some hundred thousand.
+    pub max_mib: u32,
+}
+
+impl Default for RecordConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            sample: 1.0,
+            mask: Vec::new(),
+            keep_days: 7,
+            max_mib: 256,
+        }
+    }
+}
+
+impl RecordConfig {
+    /// Names the first value out of range, with the range.
+    pub(super) fn problem(&self) -> Option<&'static str> {
+        let is_part = self.sample > 0.0 && self.sample <= 1.0;
+        (!is_part).then_some("policy.record.sample must be above 0 and at most 1")
+    }
+}
+
+/// What of a request can be recorded as `(masked)`. Rules that do not look at it replay exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mask {
+    /// The subject, also among the header fields.
+    Subject,
+    /// The values of all header fields, but for names and order; also Message-ID and Date.
+    Headers,
+    /// The client's address, port and EHLO name.
+    Client,
+    /// The administrator's note about the user.
+    Note,
 }
 
 /// One entry of `[[policy.chain]]`.
@@ -164,6 +239,15 @@ mod tests {
             default = "reject"
             concurrency = 8
             queue-wait-ms = 100
+            [decisions]
+            keep-days = 3
+            max-rows = 1000
+            [record]
+            enabled = true
+            sample = 0.5
+            mask = ["subject", "headers", "client", "note"]
+            keep-days = 2
+            max-mib = 10
             [[chain]]
             name = "a"
             module = "a.wasm"
@@ -174,6 +258,11 @@ mod tests {
             settings = { unauthorized = "block" }
         "#;
         let config: Config = toml::from_str(text).expect("every key is known");
+        assert_eq!(
+            (config.decisions.keep_days, config.decisions.max_rows),
+            (3, 1000)
+        );
+        assert!(config.record.enabled && config.record.mask.contains(&Mask::Note));
         let policy = &config.chain[0];
         assert_eq!(config.default, DefaultDecision::Reject);
         assert_eq!(policy.mode, Mode::Off);
@@ -190,6 +279,23 @@ mod tests {
             "[[chain]]\nname = 'a'\nmodule = 'b'\nlimits = { fuel-ms = 1 }",
         ] {
             assert!(toml::from_str::<Config>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sample_is_a_part_of_all() {
+        for (sample, is_usable) in [
+            (0.0, false),
+            (0.01, true),
+            (1.0, true),
+            (1.1, false),
+            (f64::NAN, false),
+        ] {
+            let record = RecordConfig {
+                sample,
+                ..RecordConfig::default()
+            };
+            assert_eq!(record.problem().is_none(), is_usable, "{sample}");
         }
     }
 

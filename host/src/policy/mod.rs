@@ -37,10 +37,13 @@ mod probe;
 mod verdict;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use self::chain::{Ruling, Step, StepDecision};
-pub use self::config::{Config, DefaultDecision, Limits, Mode, OnFailure, PolicyConfig};
+pub use self::config::{
+    Config, DecisionsConfig, DefaultDecision, Limits, Mask, Mode, OnFailure, PolicyConfig,
+    RecordConfig,
+};
 pub use self::failure::FailureKind;
 pub use self::limits::LogLine;
 pub use self::load_error::{FileKind, LoadError, LoadProblem};
@@ -53,6 +56,7 @@ use self::chain::Chain;
 use self::engine::Runtime;
 use self::failure::Failure;
 use self::module::{Evaluation, Policy, Question, Turn};
+use crate::decision;
 
 /// The records of `gatepost:policy/types`, which `wit/policy.wit` documents.
 pub mod types {
@@ -64,6 +68,7 @@ pub struct PolicySet {
     runtime: Runtime,
     chain: Vec<Policy>,
     default: DefaultDecision,
+    record: OnceLock<Arc<decision::Chain>>,
 }
 
 impl PolicySet {
@@ -81,6 +86,9 @@ impl PolicySet {
                 "policy.concurrency must be from 1 to 10000",
             ));
         }
+        if let Some(problem) = config.record.problem() {
+            return Err(LoadError::Config(problem));
+        }
         let runtime =
             Runtime::new(config).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let chain = load::chain(&runtime, config, base_dir).await?;
@@ -88,7 +96,23 @@ impl PolicySet {
             runtime,
             chain,
             default: config.default,
+            record: OnceLock::new(),
         })
+    }
+
+    /// The number of this set among those of the running relay, from 1.
+    pub fn generation(&self) -> u64 {
+        1
+    }
+
+    /// What decisions of these policies are kept with.
+    pub fn record(&self) -> Arc<decision::Chain> {
+        let make = || {
+            Arc::new(decision::Chain::new(
+                self.chain.iter().map(recorded).collect(),
+            ))
+        };
+        Arc::clone(self.record.get_or_init(make))
     }
 
     /// The policies in the order they are asked.
@@ -110,7 +134,7 @@ impl PolicySet {
     pub async fn on_sender(
         &self,
         session: Arc<types::Session>,
-        envelope: types::Envelope,
+        envelope: impl Into<Arc<types::Envelope>>,
         sender: Option<types::Address>,
     ) -> Ruling {
         let request = EnvelopeParts::new(session, envelope);
@@ -122,7 +146,7 @@ impl PolicySet {
     pub async fn on_recipient(
         &self,
         session: Arc<types::Session>,
-        envelope: types::Envelope,
+        envelope: impl Into<Arc<types::Envelope>>,
         recipient: types::Address,
     ) -> Ruling {
         let request = EnvelopeParts::new(session, envelope);
@@ -134,10 +158,10 @@ impl PolicySet {
     pub async fn evaluate(
         &self,
         session: Arc<types::Session>,
-        envelope: types::Envelope,
-        message: types::Message,
+        envelope: impl Into<Arc<types::Envelope>>,
+        message: impl Into<Arc<types::Message>>,
     ) -> Ruling {
-        let (envelope, message) = (Arc::new(envelope), Arc::new(message));
+        let (envelope, message) = (envelope.into(), message.into());
         let question = |policy: &Policy, chain: &Chain| {
             Question::Message(MessageRequest {
                 settings: Arc::clone(&policy.settings),
@@ -208,6 +232,18 @@ impl Evaluation {
     }
 }
 
+fn recorded(policy: &Policy) -> decision::Policy {
+    let info = &policy.info;
+    decision::Policy {
+        name: info.name.clone(),
+        module: info.module.clone(),
+        version: info.version.clone(),
+        sha256: info.sha256.clone(),
+        mode: "enforce".to_owned(),
+        settings: policy.settings.to_string(),
+    }
+}
+
 fn warn_of(policy: &PolicyInfo, failure: &Failure) {
     tracing::warn!(
         policy = policy.name,
@@ -226,10 +262,10 @@ struct EnvelopeParts {
 }
 
 impl EnvelopeParts {
-    fn new(session: Arc<types::Session>, envelope: types::Envelope) -> Self {
+    fn new(session: Arc<types::Session>, envelope: impl Into<Arc<types::Envelope>>) -> Self {
         Self {
             session,
-            envelope: Arc::new(envelope),
+            envelope: envelope.into(),
         }
     }
 

@@ -7,9 +7,11 @@ use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::accounts::Edit;
-use super::{StoreError, alerts, attempts, content, messages, upkeep};
+use super::decisions::Kept;
+use super::{StoreError, alerts, attempts, content, decisions, messages, upkeep};
 use crate::alert::NewAlert;
 use crate::clock::Timestamp;
+use crate::decision::Retention;
 use crate::id::QueueId;
 use crate::queue::{AttemptRecord, NewMessage};
 
@@ -30,11 +32,13 @@ pub(super) enum Work {
     /// The upload of these chunks has ended without a message.
     Discard(QueueId),
     /// A message with what its verdict raised.
-    Accept(Arc<NewMessage>, Vec<NewAlert>),
+    Accept(Arc<NewMessage>, Vec<NewAlert>, Option<Kept>),
     /// What an attempt came to.
     Record(AttemptRecord),
     /// Alerts without a message.
     Raise(Vec<NewAlert>),
+    /// A decision without a message, and what it raised.
+    Decide(Kept, Vec<NewAlert>),
     /// A change of lists or accounts.
     Edit(Edit),
     /// Deletes chunks that belong to no message.
@@ -43,6 +47,10 @@ pub(super) enum Work {
     PurgeMessages(Timestamp),
     /// Deletes alerts that last happened before.
     PurgeAlerts(Timestamp),
+    /// Deletes some of the decisions that are too old or too many.
+    PurgeDecisions(Retention),
+    /// Deletes some of the recorded requests that are too old or too much.
+    PurgeRecordings(Retention),
     /// A command for the writing connection, to bring about failures.
     #[cfg(test)]
     Command(&'static str),
@@ -68,7 +76,10 @@ impl Work {
     pub(super) fn octets(&self) -> usize {
         match self {
             Self::Stage(chunk) => chunk.octets.len(),
-            Self::Accept(message, _) => message.content.head.len(),
+            Self::Accept(message, _, kept) => {
+                message.content.head.len() + kept.as_ref().map_or(0, Kept::octets)
+            }
+            Self::Decide(kept, _) => kept.octets(),
             _ => 0,
         }
     }
@@ -81,8 +92,12 @@ impl Work {
             Self::Accept(..) => "store a message",
             Self::Record(_) => "record an attempt",
             Self::Raise(_) => "store an alert",
+            Self::Decide(..) => "keep a decision",
             Self::Edit(_) => "change an account",
-            Self::PurgeMessages(_) | Self::PurgeAlerts(_) => "purge what is old",
+            Self::PurgeMessages(_)
+            | Self::PurgeAlerts(_)
+            | Self::PurgeDecisions(_)
+            | Self::PurgeRecordings(_) => "purge what is old",
             #[cfg(test)]
             Self::Command(_) => "obey a test",
         }
@@ -96,6 +111,7 @@ struct Group<'a> {
     accepted: Vec<&'a NewMessage>,
     records: Vec<&'a AttemptRecord>,
     alerts: Vec<&'a NewAlert>,
+    decisions: Vec<&'a Kept>,
     discarded: Vec<QueueId>,
     /// Executed one by one; with their places, for their answers.
     single: Vec<(usize, &'a Work)>,
@@ -107,12 +123,17 @@ impl<'a> Group<'a> {
         for (place, work) in works.iter().enumerate() {
             match work {
                 Work::Stage(chunk) => group.chunks.push(chunk),
-                Work::Accept(message, alerts) => {
+                Work::Accept(message, alerts, kept) => {
                     group.accepted.push(message);
                     group.alerts.extend(alerts);
+                    group.decisions.extend(kept);
                 }
                 Work::Record(record) => group.records.push(record),
                 Work::Raise(alerts) => group.alerts.extend(alerts),
+                Work::Decide(kept, alerts) => {
+                    group.alerts.extend(alerts);
+                    group.decisions.push(kept);
+                }
                 Work::Discard(id) => group.discarded.push(*id),
                 _ => group.single.push((place, work)),
             }
@@ -131,6 +152,7 @@ pub(super) async fn apply(
     let group = Group::sort(works);
     content::stage(connection, &group.chunks).await?;
     messages::insert(connection, &group.accepted).await?;
+    decisions::insert(connection, &group.decisions).await?;
     attempts::record(connection, &group.records).await?;
     alerts::raise(connection, &group.alerts).await?;
     content::discard(connection, &group.discarded).await?;
@@ -147,14 +169,21 @@ async fn apply_single(connection: &mut SqliteConnection, work: &Work) -> Result<
         Work::DiscardOrphans => upkeep::discard_orphans(connection).await,
         Work::PurgeMessages(before) => upkeep::purge_messages(connection, *before).await,
         Work::PurgeAlerts(before) => upkeep::purge_alerts(connection, *before).await,
+        Work::PurgeDecisions(retention) => decisions::purge(connection, retention).await,
+        Work::PurgeRecordings(retention) => {
+            decisions::purge_recordings(connection, retention).await
+        }
         #[cfg(test)]
         Work::Command(sql) => sqlx::query(*sql)
             .execute(connection)
             .await
             .map(|_| 0)
             .map_err(|error| StoreError::writing("obey a test", error)),
-        Work::Stage(_) | Work::Discard(_) | Work::Accept(..) | Work::Record(_) | Work::Raise(_) => {
-            Ok(0)
-        }
+        Work::Stage(_)
+        | Work::Discard(_)
+        | Work::Accept(..)
+        | Work::Record(_)
+        | Work::Raise(_)
+        | Work::Decide(..) => Ok(0),
     }
 }

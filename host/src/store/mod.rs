@@ -13,6 +13,7 @@ mod bulk;
 mod columns;
 mod config;
 mod content;
+mod decisions;
 mod error;
 mod jobs;
 mod lock;
@@ -26,6 +27,7 @@ mod tests;
 mod upkeep;
 mod writer;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +45,7 @@ pub use self::error::StoreError;
 pub use self::lock::QueueLock;
 
 use self::accounts::Edit;
+use self::decisions::Kept;
 use self::jobs::{Chunk, Job, Work};
 use self::upkeep::PURGE_STEP;
 use self::writer::Writer;
@@ -50,6 +53,7 @@ use crate::accounts::scram::SaltKey;
 use crate::accounts::{Account, List, User};
 use crate::alert::{Alert, NewAlert};
 use crate::clock::Timestamp;
+use crate::decision::{Decision, DecisionFilter, Findings, NewDecision, Retention};
 use crate::id::QueueId;
 use crate::queue::{
     AttemptRecord, MessageDetails, MessageFilter, MessageSummary, NewMessage, OpenMessage,
@@ -72,6 +76,8 @@ struct Shared {
     accepting: watch::Receiver<bool>,
     closing: Arc<Notify>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// Chains of policies that are known to be kept.
+    chains: Mutex<HashSet<i64>>,
 }
 
 /// Opening, closing, and whether it works.
@@ -117,6 +123,7 @@ impl Store {
                 accepting,
                 closing,
                 writer: Mutex::new(Some(tokio::spawn(writer.run()))),
+                chains: Mutex::default(),
             }),
         })
     }
@@ -345,16 +352,21 @@ impl Store {
         self.write(Work::Discard(id)).await.map(drop)
     }
 
-    /// Accepts a message, with what its verdict raised. When this returns `Ok` it is on the disk.
+    /// Accepts a message, with what its verdict leaves behind. When this returns `Ok` it is on the disk.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: it is not accepted; [`StoreError::Refused`]: the id is taken.
     pub async fn accept(
         &self,
         message: Arc<NewMessage>,
-        alerts: Vec<NewAlert>,
+        findings: impl Into<Findings>,
     ) -> Result<(), StoreError> {
-        self.write(Work::Accept(message, alerts)).await.map(drop)
+        let Findings { alerts, decision } = findings.into();
+        let kept = decision.map(|decision| self.kept(decision));
+        let chain = kept.as_ref().map(new_chain);
+        self.write(Work::Accept(message, alerts, kept)).await?;
+        self.chain_is_kept(chain.flatten());
+        Ok(())
     }
 
     /// Records what an attempt came to. When no recipient is open any more, the message is finished
@@ -420,6 +432,78 @@ impl Store {
     pub async fn message(&self, id: QueueId) -> Result<Option<MessageDetails>, StoreError> {
         reports::message(&self.shared.readers, id).await
     }
+}
+
+/// Decisions of the policies.
+impl Store {
+    /// Keeps what a verdict leaves behind that no message carries with it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn keep(&self, findings: Findings) -> Result<(), StoreError> {
+        let Some(decision) = findings.decision else {
+            return self.raise(findings.alerts).await;
+        };
+        let kept = self.kept(decision);
+        let chain = new_chain(&kept);
+        self.write(Work::Decide(kept, findings.alerts)).await?;
+        self.chain_is_kept(chain);
+        Ok(())
+    }
+
+    /// A page of decisions, newest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn decisions(&self, filter: &DecisionFilter) -> Result<Vec<Decision>, StoreError> {
+        decisions::select(&self.shared.readers, filter).await
+    }
+
+    /// The decisions about one message or command: the one that counted, then those in shadow.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn decisions_about(&self, id: QueueId) -> Result<Vec<Decision>, StoreError> {
+        decisions::of(&self.shared.readers, id).await
+    }
+
+    /// The recorded request of a decision, a JSON document; none when it was not recorded.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn recorded_request(&self, id: QueueId) -> Result<Option<String>, StoreError> {
+        decisions::request(&self.shared.readers, id).await
+    }
+
+    /// Deletes decisions and recorded requests that are too old or too many, in small steps; returns
+    /// how many of both.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn purge_decisions(&self, retention: Retention) -> Result<u64, StoreError> {
+        let recordings = self.in_steps(|| Work::PurgeRecordings(retention)).await?;
+        let decisions = self.in_steps(|| Work::PurgeDecisions(retention)).await?;
+        Ok(recordings + decisions)
+    }
+
+    fn kept(&self, decision: Box<NewDecision>) -> Kept {
+        let chain = decision.decision.chain.id();
+        Kept {
+            with_chain: !self.shared.chains.lock().contains(&chain),
+            decision,
+        }
+    }
+
+    fn chain_is_kept(&self, chain: Option<i64>) {
+        if let Some(chain) = chain {
+            self.shared.chains.lock().insert(chain);
+        }
+    }
+}
+
+/// The chain that a decision brings with it.
+fn new_chain(kept: &Kept) -> Option<i64> {
+    kept.with_chain.then(|| kept.decision.decision.chain.id())
 }
 
 /// Alerts and upkeep.

@@ -205,7 +205,8 @@ const fn body_type(code: i64) -> BodyType {
     }
 }
 
-fn priority(row: &SqliteRow) -> Result<Priority, StoreError> {
+/// A priority.
+pub(super) fn priority(row: &SqliteRow) -> Result<Priority, StoreError> {
     let number: i64 = get(row, "priority")?;
     Priority::from_number(number).ok_or_else(|| damaged("priority", number))
 }

@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_scram.sql"),
     include_str!("migrations/0003_parameters.sql"),
+    include_str!("migrations/0004_decisions.sql"),
 ];
 
 const COUNT_TABLES: &str = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'";

@@ -9,7 +9,7 @@ use super::bulk::Bulk;
 use super::content::execute_for;
 use crate::clock::Timestamp;
 
-/// Messages or alerts deleted in one transaction. 256: some milliseconds.
+/// Messages, alerts or decisions deleted in one transaction. 256: some milliseconds.
 pub(super) const PURGE_STEP: i64 = 256;
 
 /// Uploads that a dead process left behind.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod alerts;
+mod decisions;
 mod failures;
 mod parameters;
 mod queue;
