@@ -103,7 +103,7 @@ async fn a_decision_is_kept_with_its_message_and_read_back_whole(bench: Bench) {
     let accepted = bench.accept(Arc::new(message), findings).await;
     accepted.expect("accepted");
     let read = bench.decisions_about(expected.about.id).await;
-    assert_eq!(read.expect("readable"), [expected.clone()]);
+    assert_eq!(read.expect("readable"), std::slice::from_ref(&expected));
     let request = bench.recorded_request(expected.about.id).await;
     assert_eq!(
         request.expect("readable").as_deref(),
@@ -131,7 +131,7 @@ async fn a_refused_message_has_its_decision_alone(bench: Bench) {
     refused.about.stage = Stage::Sender;
     keep(&bench, refused.clone()).await;
     let read = bench.decisions_about(refused.about.id).await;
-    assert_eq!(read.expect("readable"), [refused.clone()]);
+    assert_eq!(read.expect("readable"), std::slice::from_ref(&refused));
     assert!(
         bench
             .message(refused.about.id)
