@@ -2,6 +2,8 @@
 //!
 //! It runs on one thread with prebuilt messages, because it shares the machine with the relay.
 
+mod crowd;
+mod loris;
 mod report;
 mod session;
 
@@ -12,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use tokio_rustls::TlsConnector;
 
+pub use self::crowd::Crowd;
+pub use self::loris::Lorises;
 pub use self::report::Report;
 use self::session::Session;
 use crate::client::trust::trusting_config;
@@ -93,6 +97,25 @@ impl Shared {
 }
 
 impl Load {
+    /// Four connections without TLS to a port of loopback, as this user, for a minute at most.
+    pub fn on(port: u16, user: &crate::relay::User) -> Self {
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            user: user.username.clone(),
+            password: user.password.clone(),
+            connections: 4,
+            per_session: 20,
+            size: 4096,
+            count: 1000,
+            time: Duration::from_secs(60),
+            tls: false,
+            pipelining: true,
+            from: "orders@example.com".into(),
+            to: "customer@example.net".into(),
+            run: "load".into(),
+        }
+    }
+
     /// Submits everything and reports.
     ///
     /// # Errors

@@ -31,14 +31,10 @@ pub(super) struct Session {
 impl Session {
     /// Connects, greets, and logs in.
     pub(super) async fn open(load: &Load, tls: &TlsConnector) -> io::Result<Self> {
-        let stream = TcpStream::connect(load.address).await?;
-        stream.set_nodelay(true)?;
-        let mut session = Self::new(stream);
-        session.expect(220).await?;
+        let mut session = Self::greeted(load).await?;
         let mut offers = session.ehlo().await?;
         if load.tls {
-            session.write(b"STARTTLS\r\n").await?;
-            session.expect(220).await?;
+            session.ask_for_tls().await?;
             session = session.encrypt(tls).await?;
             offers = session.ehlo().await?;
         }
@@ -56,6 +52,15 @@ impl Session {
         Ok(session)
     }
 
+    /// Connects and reads the greeting, without TLS.
+    pub(super) async fn greeted(load: &Load) -> io::Result<Self> {
+        let stream = TcpStream::connect(load.address).await?;
+        stream.set_nodelay(true)?;
+        let mut session = Self::new(stream);
+        session.expect(220).await?;
+        Ok(session)
+    }
+
     fn new(stream: impl Stream + 'static) -> Self {
         Self {
             stream: Box::new(stream),
@@ -67,6 +72,15 @@ impl Session {
 
     /// Submits one message: the time from its final dot to the reply.
     pub(super) async fn submit(&mut self, content: &[u8]) -> io::Result<Duration> {
+        self.begin().await?;
+        self.write(content).await?;
+        let sent = Instant::now();
+        self.expect(250).await?;
+        Ok(sent.elapsed())
+    }
+
+    /// MAIL, RCPT and DATA.
+    pub(super) async fn begin(&mut self) -> io::Result<()> {
         const REPLIES: [u16; 3] = [250, 250, 354];
         if self.pipelining {
             self.stream
@@ -81,10 +95,31 @@ impl Session {
                 self.expect(code).await?;
             }
         }
-        self.write(content).await?;
-        let sent = Instant::now();
-        self.expect(250).await?;
-        Ok(sent.elapsed())
+        Ok(())
+    }
+
+    /// Asks whether the session still lives.
+    pub(super) async fn noop(&mut self) -> io::Result<()> {
+        self.write(b"NOOP\r\n").await?;
+        self.expect(250).await.map(drop)
+    }
+
+    /// Asks for TLS and leaves the handshake to the caller.
+    pub(super) async fn ask_for_tls(&mut self) -> io::Result<()> {
+        self.write(b"STARTTLS\r\n").await?;
+        self.expect(220).await.map(drop)
+    }
+
+    /// Sends this octet again and again until the relay says something or hangs up.
+    pub(super) async fn drip(&mut self, octet: u8, pause: Duration) -> io::Result<()> {
+        let mut ignored = [0; 512];
+        loop {
+            self.write(&[octet]).await?;
+            tokio::select! {
+                read = self.stream.read(&mut ignored) => return read.map(drop),
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
     }
 
     /// Ends the session.
@@ -93,7 +128,7 @@ impl Session {
         self.expect(221).await.map(drop)
     }
 
-    async fn ehlo(&mut self) -> io::Result<String> {
+    pub(super) async fn ehlo(&mut self) -> io::Result<String> {
         self.write(b"EHLO load.example.com\r\n").await?;
         self.expect(250).await
     }
@@ -103,7 +138,7 @@ impl Session {
         Ok(Self::new(tls.connect(name, self.stream).await?))
     }
 
-    async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+    pub(super) async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
         self.stream.write_all(octets).await?;
         self.stream.flush().await
     }

@@ -168,7 +168,19 @@ impl Relay {
     /// # Panics
     /// When it does not run.
     pub fn peak_memory_kib(&self) -> u64 {
-        process::peak_memory_kib(self.pid()).expect("a running process has a status")
+        self.memory_kib("VmHWM:")
+    }
+
+    /// The memory it has resident now, in KiB.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn resident_memory_kib(&self) -> u64 {
+        self.memory_kib("VmRSS:")
+    }
+
+    fn memory_kib(&self, field: &str) -> u64 {
+        process::memory_kib(self.pid(), field).expect("a running process has a status")
     }
 
     /// What it logged since its folder was made.

@@ -114,10 +114,10 @@ pub(super) fn log(folder: &Path) -> String {
     String::from_utf8_lossy(&octets).into_owned()
 }
 
-/// VmHWM of `/proc/<pid>/status`.
-pub(super) fn peak_memory_kib(pid: u32) -> Option<u64> {
+/// A field of `/proc/<pid>/status` that counts KiB, for example `VmHWM:`.
+pub(super) fn memory_kib(pid: u32, field: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let line = status.lines().find(|line| line.starts_with(field))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
