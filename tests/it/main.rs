@@ -12,6 +12,7 @@ mod drain;
 mod durability;
 mod examples;
 mod extensions;
+mod floods;
 mod layers;
 mod limits;
 mod policies;

@@ -1,16 +1,20 @@
 //! Lists and users: what they are, how their credentials are made and verified. `store` keeps them.
 
+mod allowance;
 mod config;
 pub mod entries;
 mod explain;
 pub mod password;
 pub mod scram;
+mod usage;
 pub mod verifier;
 
+pub use self::allowance::{Allowance, Limit, ParseAllowanceError, ParseLimitError, Suspension};
 pub use self::config::Config;
 pub use self::entries::{
     EntryProblem, check_domains, check_senders, domain_entries, sender_entries,
 };
+pub use self::usage::{Slot, Span, Usage};
 pub use self::verifier::{Verifier, VerifierError};
 use crate::clock::Timestamp;
 use crate::queue::Priority;
@@ -62,6 +66,14 @@ pub struct User {
     pub authorized_domains: String,
     /// Addresses it may send as, separated by `;`, as they were entered.
     pub authorized_senders: String,
+    /// Messages it may send in an hour.
+    pub messages_per_hour: Allowance,
+    /// Messages it may send in a day.
+    pub messages_per_day: Allowance,
+    /// Why the relay made it inactive; none when a person did, or while it is active.
+    pub suspension: Option<Suspension>,
+    /// When its most recent suspension was lifted: what it sent before counts no more.
+    pub counting_since: Option<Timestamp>,
     /// Grows with every password reset.
     pub credential_version: i64,
     /// The argon2id hash in PHC form.

@@ -79,7 +79,7 @@ impl App {
             hostname: config.hostname.clone(),
         });
         let intake = intake(config, &store, policies, ids);
-        let submission = submission(config, intake, &store, &scheduler, &shutdown).await?;
+        let submission = submission(config, intake.clone(), &store, &scheduler, &shutdown).await?;
         let mut tasks = JoinSet::new();
         let mut addresses = Vec::new();
         let mut entrances = Vec::new();
@@ -112,6 +112,7 @@ impl App {
             facts,
             entrances,
             submission: submission.clone(),
+            intake,
             store: store.clone(),
         };
         tasks.spawn(reload::run(reloader, Arc::clone(&reload), shutdown.clone()));
@@ -219,14 +220,16 @@ async fn submission(
 
 fn intake(config: &Config, store: &Store, policies: Arc<PolicySet>, ids: Arc<QueueIds>) -> Intake {
     let lifetime = config.scheduler.expire_after();
-    Intake::new(
+    let intake = Intake::new(
         config.intake.clone(),
         config.hostname.clone(),
         lifetime,
         store.clone(),
         policies,
         ids,
-    )
+    );
+    intake.limit(config.limits.clone());
+    intake
 }
 
 /// Lets clients connect; they wait until the sessions are served.

@@ -16,6 +16,7 @@ use crate::accounts::Verifier;
 use crate::alert::{NewAlert, Severity};
 use crate::clock::Timestamp;
 use crate::config::{Config, ConfigError, Problem};
+use crate::intake::Intake;
 use crate::listener::TlsMode;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
@@ -58,6 +59,8 @@ pub(super) struct Reloader {
     pub(super) entrances: Vec<Entrance>,
     /// Serves the sessions.
     pub(super) submission: Submission,
+    /// Holds users to their limits.
+    pub(super) intake: Intake,
     /// Where alerts go.
     pub(super) store: Store,
 }
@@ -120,6 +123,7 @@ impl Reloader {
                 .verify_by(Verifier::new(next.accounts.clone()));
         }
         self.submission.limit(next.submission.clone());
+        self.intake.limit(next.limits.clone());
         self.running = next;
         for (entrance, door) in self.entrances.iter().zip(doors) {
             entrance.replace(door);
@@ -134,6 +138,7 @@ impl Reloader {
         next.submission = new.submission.clone();
         next.accounts = new.accounts.clone();
         next.reload = new.reload.clone();
+        next.limits = new.limits.clone();
         next.tls.additional = new.tls.additional.clone();
         if let Some(pair) = new.tls.default_pair() {
             next.tls.certificate = Some(pair.certificate);
@@ -251,6 +256,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         submission,
         accounts,
         intake,
+        limits,
         scheduler,
         delivery,
         policy,
@@ -269,6 +275,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         ("submission", *submission != other.submission),
         ("accounts", *accounts != other.accounts),
         ("intake", *intake != other.intake),
+        ("limits", *limits != other.limits),
         ("scheduler", *scheduler != other.scheduler),
         ("delivery", *delivery != other.delivery),
         ("policy", *policy != other.policy),

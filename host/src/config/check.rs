@@ -177,6 +177,13 @@ fn limits(config: &Config) -> Result<(), Problem> {
             "use 4096 or more, or leave it out for the default",
         );
     }
+    if !(1..=100).contains(&config.limits.alert_percent) {
+        return problem(
+            "limits.alert-percent",
+            format!("{} is no part of a limit", config.limits.alert_percent),
+            "use 1 to 100, or leave it out for the default",
+        );
+    }
     for (key, value) in [
         ("smtp.max-recipients", smtp.max_recipients),
         ("smtp.max-session-recipients", smtp.max_session_recipients),

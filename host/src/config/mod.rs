@@ -46,6 +46,8 @@ pub struct Config {
     pub accounts: accounts::Config,
     /// What is done to a message on its way in.
     pub intake: intake::Config,
+    /// How much a user may send.
+    pub limits: intake::LimitsConfig,
     /// When what is tried.
     pub scheduler: scheduler::Config,
     /// Where messages go.
@@ -75,6 +77,7 @@ impl Default for Config {
             submission: submission::Config::default(),
             accounts: accounts::Config::default(),
             intake: intake::Config::default(),
+            limits: intake::LimitsConfig::default(),
             scheduler: scheduler::Config::default(),
             delivery: delivery::Config::default(),
             policy: policy::Config::default(),

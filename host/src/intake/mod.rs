@@ -7,6 +7,7 @@ mod config;
 mod decision;
 mod directory;
 mod evaluate;
+mod limits;
 mod parameters;
 mod question;
 mod rejection;
@@ -21,6 +22,8 @@ use tracing::info;
 
 pub use self::config::Config;
 pub use self::directory::{Asked, Directory, Principal};
+use self::limits::Limits;
+pub use self::limits::{Config as LimitsConfig, OnExceeded};
 pub use self::question::Asking;
 pub use self::rejection::Rejection;
 use self::spool::Memory;
@@ -69,6 +72,7 @@ struct Shared {
     policies: Arc<PolicySet>,
     ids: Arc<QueueIds>,
     memory: Memory,
+    limits: Limits,
 }
 
 /// A message that was taken in, and what the client is told.
@@ -93,6 +97,7 @@ impl Intake {
         Self {
             shared: Arc::new(Shared {
                 memory: Memory::new(&config),
+                limits: Limits::new(store.clone()),
                 config,
                 hostname,
                 lifetime,
@@ -101,6 +106,11 @@ impl Intake {
                 ids,
             }),
         }
+    }
+
+    /// How much users may send from now on; until it is told, without a limit.
+    pub fn limit(&self, limits: LimitsConfig) {
+        self.shared.limits.set(limits);
     }
 
     /// A place for the content of one message; dropping it is not enough, see [`Spool::discard`].
@@ -116,7 +126,8 @@ impl Intake {
     /// Asks the policies about the reverse-path, before the client sends anything larger.
     ///
     /// # Errors
-    /// The reply to MAIL when the store cannot take mail or a policy refuses.
+    /// The reply to MAIL when the store cannot take mail, the user has sent as much as it may, or a
+    /// policy refuses.
     pub async fn sender(
         &self,
         peer: &Peer,
@@ -126,10 +137,11 @@ impl Intake {
         if !self.shared.store.accepting() {
             return Err(Rejection::store_unavailable());
         }
+        self.shared.limits.check(peer, principal).await?;
         if !self.shared.policies.checks_senders() {
             return Ok(());
         }
-        let session = request::session(&self.shared.hostname, peer, principal);
+        let session = self.session(peer, principal).await;
         let envelope = Arc::new(request::envelope(sender, &[]));
         let address = sender.map(request::address);
         let ruling = self
@@ -159,7 +171,7 @@ impl Intake {
         if !self.shared.policies.checks_recipients() {
             return Ok(());
         }
-        let session = request::session(&self.shared.hostname, peer, principal);
+        let session = self.session(peer, principal).await;
         let envelope = Arc::new(request::envelope(transaction.0, transaction.1));
         let address = request::address(recipient);
         let ruling = self
@@ -224,7 +236,8 @@ impl Intake {
         let (ruling, decision) = self
             .evaluate(peer, principal, (id, &transaction), &header, said)
             .await;
-        let (priority, rule, findings) = self.enforce(peer, principal, ruling, decision).await?;
+        let (priority, rule, mut findings) =
+            self.enforce(peer, principal, ruling, decision).await?;
         let content = self.stamped(
             peer,
             principal,
@@ -253,7 +266,14 @@ impl Intake {
             recipients: transaction.recipients,
             content,
         };
-        self.accept(message, findings).await
+        let limits = &self.shared.limits;
+        let mut place = limits.take_place(peer, principal, received_at).await?;
+        findings.alerts.append(&mut place.alerts);
+        let accepted = self.accept(message, findings).await;
+        if accepted.is_err() {
+            place.give_back();
+        }
+        accepted
     }
 
     async fn accept(&self, message: NewMessage, findings: Findings) -> Result<Accepted, Rejection> {
@@ -356,6 +376,14 @@ fn protocol(peer: &Peer, asked: &MailParameters) -> &'static str {
 type Passed = (Priority, String, Findings);
 
 impl Intake {
+    /// The session as a policy sees it now.
+    async fn session(&self, peer: &Peer, principal: &Principal) -> Arc<types::Session> {
+        let mut session = request::session(&self.shared.hostname, peer, principal);
+        let facts = self.shared.limits.facts(principal).await;
+        Arc::make_mut(&mut session).identity.facts.extend(facts);
+        session
+    }
+
     async fn evaluate(
         &self,
         peer: &Peer,
@@ -364,7 +392,7 @@ impl Intake {
         header: &HeaderSection<'_>,
         said: request::Said<'_>,
     ) -> (Ruling, Option<NewDecision>) {
-        let session = request::session(&self.shared.hostname, peer, principal);
+        let session = self.session(peer, principal).await;
         let envelope = Arc::new(request::envelope(
             transaction.reverse_path.as_ref(),
             &transaction.recipients,

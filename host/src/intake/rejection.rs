@@ -12,6 +12,9 @@ pub struct Rejection {
     pub reply: Reply,
     /// What the log says.
     pub reason: String,
+    /// True when the user was suspended: its session ends as that of any inactive user. The reply is for
+    /// the case that this was undone meanwhile.
+    pub is_suspension: bool,
 }
 
 impl Rejection {
@@ -25,6 +28,7 @@ impl Rejection {
         Self {
             reply,
             reason: "store not known good".to_owned(),
+            is_suspension: false,
         }
     }
 
@@ -39,6 +43,7 @@ impl Rejection {
         Self {
             reply: Reply::new(550, (5, 6, 0), error.to_string()),
             reason: error.to_string(),
+            is_suspension: false,
         }
     }
 
@@ -48,6 +53,24 @@ impl Rejection {
         Self {
             reply: Reply::new(552, (5, 3, 4), text),
             reason: "header larger than intake.memory-octets".to_owned(),
+            is_suspension: false,
+        }
+    }
+
+    /// The user has sent as much as it may.
+    pub(super) fn limit(reply: Reply) -> Self {
+        Self {
+            reply,
+            reason: "over the user's limit".to_owned(),
+            is_suspension: false,
+        }
+    }
+
+    /// [`Rejection::limit`], for which the user was suspended.
+    pub(super) fn suspended(reply: Reply) -> Self {
+        Self {
+            is_suspension: true,
+            ..Self::limit(reply)
         }
     }
 
@@ -55,6 +78,7 @@ impl Rejection {
         Self {
             reason: refusal.text.clone(),
             reply: Reply::new(refusal.code, refusal.enhanced, refusal.text),
+            is_suspension: false,
         }
     }
 }

@@ -5,9 +5,9 @@ use sqlx::{Row, Sqlite};
 use unicode_normalization::UnicodeNormalization;
 
 use super::bulk::Statement;
-use super::{StoreError, rows};
+use super::{StoreError, rows, suspensions};
 use crate::accounts::scram::SaltKey;
-use crate::accounts::{Account, List, User};
+use crate::accounts::{Account, Allowance, List, User};
 use crate::clock::Timestamp;
 use crate::queue::Priority;
 use crate::secret::Secret;
@@ -22,10 +22,14 @@ const COUNT_OPEN_MESSAGES: &str = "SELECT COUNT(*) FROM message WHERE open = 1 A
 const NEXT_USER: &str =
     "UPDATE list SET last_user = last_user + 1 WHERE id = $1 RETURNING last_user";
 const INSERT_USER: &str = "INSERT INTO account (list_id, username, active, priority, note, \
-     authorized_domains, authorized_senders, credential_version, password_hash, created_at, scram_verifier) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10) RETURNING id";
-const UPDATE_USER: &str = "UPDATE account SET active = $1, priority = $2, note = $3, \
-     authorized_domains = $4, authorized_senders = $5 WHERE id = $6";
+     authorized_domains, authorized_senders, credential_version, password_hash, created_at, scram_verifier, \
+     messages_per_hour, messages_per_day) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12) RETURNING id";
+/// A suspension that whoever edits has not seen stays.
+const UPDATE_USER: &str = "UPDATE account SET \
+     active = CASE WHEN suspended_at IS NOT DISTINCT FROM $1 THEN $2 ELSE active END, \
+     priority = $3, note = $4, authorized_domains = $5, authorized_senders = $6, \
+     messages_per_hour = $7, messages_per_day = $8 WHERE id = $9";
 const SET_PASSWORD_HASH: &str = "UPDATE account SET password_hash = $1, scram_verifier = $2, \
      credential_version = credential_version + 1 WHERE id = $3";
 const DELETE_USER: &str = "DELETE FROM account WHERE id = $1";
@@ -73,6 +77,10 @@ pub struct NewUser {
     pub authorized_domains: String,
     /// Addresses it may send as, separated by `;`.
     pub authorized_senders: String,
+    /// Messages it may send in an hour.
+    pub messages_per_hour: Allowance,
+    /// Messages it may send in a day.
+    pub messages_per_day: Allowance,
 }
 
 /// A change of lists or users.
@@ -172,19 +180,27 @@ async fn create_user(connection: &mut SqliteConnection, user: &NewUser) -> Resul
         .bind(user.authorized_senders.as_str())
         .bind(user.password_hash.expose().as_str())
         .bind(Timestamp::now().as_millis())
-        .bind(scram_verifier);
+        .bind(scram_verifier)
+        .bind(rows::allowance_code(user.messages_per_hour))
+        .bind(rows::allowance_code(user.messages_per_day));
     insert(connection, statement, || format!("user `{username}`")).await
 }
 
 async fn update_user(connection: &mut SqliteConnection, user: &User) -> Result<i64, StoreError> {
+    let suspended_at = user.suspension.as_ref().map(|one| one.at.as_millis());
     let statement = sqlx::query(UPDATE_USER)
+        .bind(suspended_at)
         .bind(user.active)
         .bind(i64::from(user.priority.number()))
         .bind(user.note.as_str())
         .bind(user.authorized_domains.as_str())
         .bind(user.authorized_senders.as_str())
+        .bind(rows::allowance_code(user.messages_per_hour))
+        .bind(rows::allowance_code(user.messages_per_day))
         .bind(user.id);
-    change(connection, statement, || user_number(user.id)).await
+    change(connection, statement, || user_number(user.id)).await?;
+    suspensions::lift(connection, user.id, Timestamp::now()).await?;
+    Ok(0)
 }
 
 /// Executes an insert that returns the new id.

@@ -8,7 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::accounts::Edit;
 use super::decisions::Kept;
-use super::{StoreError, alerts, attempts, content, decisions, messages, upkeep};
+use super::suspensions::{self, NewSuspension};
+use super::{StoreError, alerts, attempts, content, decisions, messages, sent, upkeep};
 use crate::alert::NewAlert;
 use crate::clock::Timestamp;
 use crate::decision::Retention;
@@ -41,6 +42,8 @@ pub(super) enum Work {
     Decide(Kept, Vec<NewAlert>),
     /// A change of lists or accounts.
     Edit(Edit),
+    /// A user that is made inactive because of what it does.
+    Suspend(NewSuspension),
     /// Deletes chunks that belong to no message.
     DiscardOrphans,
     /// Deletes some of the messages finished before.
@@ -51,6 +54,8 @@ pub(super) enum Work {
     PurgeDecisions(Retention),
     /// Deletes some of the recorded requests that are too old or too much.
     PurgeRecordings(Retention),
+    /// Deletes counts that are of no use at this time.
+    PurgeCounts(Timestamp),
     /// A command for the writing connection, to bring about failures.
     #[cfg(test)]
     Command(&'static str),
@@ -94,10 +99,12 @@ impl Work {
             Self::Raise(_) => "store an alert",
             Self::Decide(..) => "keep a decision",
             Self::Edit(_) => "change an account",
+            Self::Suspend(_) => "suspend a user",
             Self::PurgeMessages(_)
             | Self::PurgeAlerts(_)
             | Self::PurgeDecisions(_)
-            | Self::PurgeRecordings(_) => "purge what is old",
+            | Self::PurgeRecordings(_)
+            | Self::PurgeCounts(_) => "purge what is old",
             #[cfg(test)]
             Self::Command(_) => "obey a test",
         }
@@ -153,6 +160,7 @@ pub(super) async fn apply(
     content::stage(connection, &group.chunks).await?;
     messages::insert(connection, &group.accepted).await?;
     decisions::insert(connection, &group.decisions).await?;
+    sent::count(connection, &group.accepted).await?;
     attempts::record(connection, &group.records).await?;
     alerts::raise(connection, &group.alerts).await?;
     content::discard(connection, &group.discarded).await?;
@@ -173,6 +181,8 @@ async fn apply_single(connection: &mut SqliteConnection, work: &Work) -> Result<
         Work::PurgeRecordings(retention) => {
             decisions::purge_recordings(connection, retention).await
         }
+        Work::PurgeCounts(now) => sent::purge(connection, *now).await,
+        Work::Suspend(new) => suspensions::suspend(connection, new).await,
         #[cfg(test)]
         Work::Command(sql) => sqlx::query(*sql)
             .execute(connection)

@@ -21,7 +21,9 @@ mod messages;
 mod reports;
 mod rows;
 mod schema;
+mod sent;
 mod sqlite;
+mod suspensions;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -47,10 +49,11 @@ pub use self::lock::QueueLock;
 use self::accounts::Edit;
 use self::decisions::Kept;
 use self::jobs::{Chunk, Job, Work};
+use self::suspensions::NewSuspension;
 use self::upkeep::PURGE_STEP;
 use self::writer::Writer;
 use crate::accounts::scram::SaltKey;
-use crate::accounts::{Account, List, User};
+use crate::accounts::{Account, List, Suspension, Usage, User};
 use crate::alert::{Alert, NewAlert};
 use crate::clock::Timestamp;
 use crate::decision::{Decision, DecisionFilter, Findings, NewDecision, Retention};
@@ -269,7 +272,8 @@ impl Store {
         accounts::users(&self.shared.readers, list).await
     }
 
-    /// Changes what an administrator may edit: never the name, the list or the credential.
+    /// Changes what an administrator may edit: never the name, the list or the credential. A user
+    /// that was suspended and becomes active is no more, and begins with nothing sent.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -283,6 +287,33 @@ impl Store {
     /// [`StoreError::NotFound`].
     pub async fn delete_user(&self, id: i64) -> Result<(), StoreError> {
         self.edit(Edit::DeleteUser(id)).await.map(drop)
+    }
+
+    /// Makes an active user inactive and raises the alert, both or none; true when that was done,
+    /// false when it is not active or not there. [`Store::update_user`] makes it active again.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn suspend_user(
+        &self,
+        user_id: i64,
+        suspension: Suspension,
+        alert: NewAlert,
+    ) -> Result<bool, StoreError> {
+        let new = NewSuspension {
+            user_id,
+            suspension,
+            alert,
+        };
+        self.write(Work::Suspend(new)).await.map(|count| count > 0)
+    }
+
+    /// How many messages of a user were accepted within a day, or since its suspension was lifted.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn usage(&self, username: &str, now: Timestamp) -> Result<Usage, StoreError> {
+        sent::usage(&self.shared.readers, username, now).await
     }
 
     /// Replaces a user's credential, the password's hash and what SCRAM needs of it, and raises its version.
@@ -544,7 +575,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn purge(&self, before: Timestamp) -> Result<u64, StoreError> {
-        let alerts_before = Timestamp::now() - self.shared.keep_alerts;
+        let now = Timestamp::now();
+        self.in_steps(|| Work::PurgeCounts(now)).await?;
+        let alerts_before = now - self.shared.keep_alerts;
         self.in_steps(|| Work::PurgeAlerts(alerts_before)).await?;
         self.in_steps(|| Work::PurgeMessages(before)).await
     }

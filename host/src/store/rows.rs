@@ -7,7 +7,7 @@ use sqlx::sqlite::{Sqlite, SqliteRow};
 use sqlx::{Decode, Row, Type};
 
 use super::{StoreError, columns};
-use crate::accounts::{Account, List, Unauthorized, User};
+use crate::accounts::{Account, Allowance, Limit, List, Suspension, Unauthorized, User};
 use crate::alert::{Alert, Severity};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
@@ -50,6 +50,10 @@ pub(super) fn user(row: &SqliteRow) -> Result<User, StoreError> {
         note: get(row, "note")?,
         authorized_domains: get(row, "authorized_domains")?,
         authorized_senders: get(row, "authorized_senders")?,
+        messages_per_hour: allowance(row, "messages_per_hour")?,
+        messages_per_day: allowance(row, "messages_per_day")?,
+        suspension: suspension(row)?,
+        counting_since: get::<Option<i64>>(row, "counting_since")?.map(Timestamp::from_millis),
         credential_version: get(row, "credential_version")?,
         password_hash: Secret::new(get(row, "password_hash")?),
         scram_verifier: get::<Option<String>>(row, "scram_verifier")?.map(Secret::new),
@@ -181,6 +185,14 @@ pub(super) const fn unauthorized_code(rule: Unauthorized) -> i64 {
     }
 }
 
+/// The number the store keeps for how much a user may send.
+pub(super) fn allowance_code(allowance: Allowance) -> Option<i64> {
+    match allowance {
+        Allowance::Default => None,
+        Allowance::Own(Limit(limit)) => Some(limit.map_or(0, |number| i64::from(number.get()))),
+    }
+}
+
 /// The number the store keeps for a body type.
 pub(super) const fn body_code(body: BodyType) -> i64 {
     match body {
@@ -188,6 +200,23 @@ pub(super) const fn body_code(body: BodyType) -> i64 {
         BodyType::EightBitMime => 1,
         BodyType::BinaryMime => 2,
     }
+}
+
+fn allowance(row: &SqliteRow, column: &'static str) -> Result<Allowance, StoreError> {
+    let Some(code) = get::<Option<i64>>(row, column)? else {
+        return Ok(Allowance::Default);
+    };
+    let number = u32::try_from(code).map_err(|_| damaged(column, code))?;
+    Ok(Allowance::Own(Limit::at_most(number)))
+}
+
+fn suspension(row: &SqliteRow) -> Result<Option<Suspension>, StoreError> {
+    let at: Option<i64> = get(row, "suspended_at")?;
+    let reason: Option<String> = get(row, "suspended_because")?;
+    Ok(at.map(|at| Suspension {
+        at: Timestamp::from_millis(at),
+        reason: reason.unwrap_or_default(),
+    }))
 }
 
 const fn unauthorized(code: i64) -> Unauthorized {

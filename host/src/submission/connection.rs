@@ -328,6 +328,9 @@ impl Connection<'_> {
             .intake
             .sender(&self.peer, &principal, sender.as_ref())
             .await;
+        if self.is_suspended(&answer).await {
+            return;
+        }
         self.session
             .sender_answered(answer.map_err(|rejection| self.told(rejection)));
     }
@@ -370,12 +373,15 @@ impl Connection<'_> {
                 .session
                 .content_answered(Rejection::store_unavailable().reply);
         };
-        let reply = match self
+        let answer = self
             .shared
             .intake
             .message(&self.peer, &principal, transaction, spool)
-            .await
-        {
+            .await;
+        if self.is_suspended(&answer).await {
+            return;
+        }
+        let reply = match answer {
             Ok(accepted) => {
                 self.peer.messages += 1;
                 self.shared.scheduler.submit(accepted.message);
@@ -384,6 +390,15 @@ impl Connection<'_> {
             Err(rejection) => self.told(rejection),
         };
         self.session.content_answered(reply);
+    }
+
+    /// True when the user was suspended just now: the session ends as that of any inactive user.
+    async fn is_suspended<T>(&mut self, answer: &Result<T, Rejection>) -> bool {
+        if !matches!(answer, Err(rejection) if rejection.is_suspension) {
+            return false;
+        }
+        self.asked = self.shared.directory.ask();
+        self.principal().await.is_none()
     }
 
     /// Logs why, and returns what the client is told.

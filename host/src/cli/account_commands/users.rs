@@ -4,9 +4,10 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::find_list;
-use crate::accounts::{self, EntryProblem, User};
+use crate::accounts::{self, Allowance, EntryProblem, Span, User};
 use crate::cli::output::table;
 use crate::cli::{Failure, Output};
+use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::queue::Priority;
 use crate::secret::Secret;
@@ -71,7 +72,13 @@ pub struct Settings {
     /// A note for administrators
     #[arg(long)]
     note: Option<String>,
-    /// Whether it may log in
+    /// Messages it may send in an hour: a number, `unlimited`, or `default` for what the configuration says
+    #[arg(long, value_name = "N")]
+    messages_per_hour: Option<Allowance>,
+    /// Messages it may send in a day: a number, `unlimited`, or `default` for what the configuration says
+    #[arg(long, value_name = "N")]
+    messages_per_day: Option<Allowance>,
+    /// Whether it may log in; `true` lifts a suspension, and its messages are counted from then on
     #[arg(long, value_name = "true|false")]
     active: Option<bool>,
 }
@@ -81,13 +88,28 @@ struct Row {
     username: String,
     list: String,
     active: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspended_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspended_because: Option<String>,
     priority: Priority,
     note: String,
     authorized_domains: String,
     authorized_senders: String,
+    messages_per_hour: Allowance,
+    messages_per_day: Allowance,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    sent: Option<Sent>,
     created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
+}
+
+/// What a user has sent, as far as its limits count it.
+#[derive(Serialize)]
+struct Sent {
+    sent_1h: u32,
+    sent_24h: u32,
 }
 
 /// Runs the command.
@@ -99,7 +121,7 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let (user, password) = match command {
         UserCommand::Add { list, settings } => add(store, config, &list, settings).await?,
-        UserCommand::Show { username } => (find_user(store, &username).await?, None),
+        UserCommand::Show { username } => return show(store, config, &username, output).await,
         UserCommand::List { list } => return list_users(store, list.as_deref(), output).await,
         UserCommand::Edit { username, settings } => (edit(store, &username, settings).await?, None),
         UserCommand::Delete { username } => {
@@ -113,7 +135,24 @@ pub async fn run(
         UserCommand::ResetPassword { username } => reset_password(store, config, &username).await?,
     };
     let row = row(store, user, password).await?;
-    output.print(&row, || details(&row))
+    output.print(&row, || details(&row, config))
+}
+
+async fn show(
+    store: &Store,
+    config: &Config,
+    username: &str,
+    output: Output,
+) -> Result<(), Failure> {
+    let user = find_user(store, username).await?;
+    let now = Timestamp::now();
+    let usage = store.usage(&user.username, now).await?;
+    let mut row = row(store, user, None).await?;
+    row.sent = Some(Sent {
+        sent_1h: usage.within(Span::Hour, now),
+        sent_24h: usage.within(Span::Day, now),
+    });
+    output.print(&row, || details(&row, config))
 }
 
 async fn add(
@@ -134,6 +173,8 @@ async fn add(
         note: settings.note.unwrap_or_default(),
         authorized_domains: settings.authorized_domains.unwrap_or_default(),
         authorized_senders: settings.authorized_senders.unwrap_or_default(),
+        messages_per_hour: settings.messages_per_hour.unwrap_or_default(),
+        messages_per_day: settings.messages_per_day.unwrap_or_default(),
     };
     Ok((store.create_user(user).await?, Some(password)))
 }
@@ -146,15 +187,20 @@ async fn edit(store: &Store, username: &str, settings: Settings) -> Result<User,
         authorized_senders,
         priority,
         note,
+        messages_per_hour,
+        messages_per_day,
         active,
     } = settings;
     user.authorized_domains = authorized_domains.unwrap_or(user.authorized_domains);
     user.authorized_senders = authorized_senders.unwrap_or(user.authorized_senders);
     user.priority = priority.unwrap_or(user.priority);
     user.note = note.unwrap_or(user.note);
+    user.messages_per_hour = messages_per_hour.unwrap_or(user.messages_per_hour);
+    user.messages_per_day = messages_per_day.unwrap_or(user.messages_per_day);
     user.active = active.unwrap_or(user.active);
     store.update_user(&user).await?;
-    Ok(user)
+    // Read again: a suspension may have been lifted, or have come meanwhile.
+    find_user(store, username).await
 }
 
 async fn reset_password(
@@ -223,14 +269,20 @@ async fn row(store: &Store, user: User, password: Option<Secret<String>>) -> Res
         .into_iter()
         .find(|list| list.id == user.list_id)
         .map(|list| list.name);
+    let suspended_at = user.suspension.as_ref().map(|one| one.at.to_string());
     Ok(Row {
         username: user.username,
         list: list.unwrap_or_default(),
         active: user.active,
+        suspended_at,
+        suspended_because: user.suspension.map(|one| one.reason),
         priority: user.priority,
         note: user.note,
         authorized_domains: user.authorized_domains,
         authorized_senders: user.authorized_senders,
+        messages_per_hour: user.messages_per_hour,
+        messages_per_day: user.messages_per_day,
+        sent: None,
         created_at: user.created_at.to_string(),
         password: password.map(|password| password.expose().clone()),
     })
@@ -250,7 +302,6 @@ async fn list_users(store: &Store, list: Option<&str>, output: Output) -> Result
             return "no users yet; add one with `gatepost user add --list NAME`".to_owned();
         }
         let cells = |row: &Row| {
-            let active = if row.active { "active" } else { "inactive" };
             let allowed = [
                 row.authorized_domains.as_str(),
                 row.authorized_senders.as_str(),
@@ -267,7 +318,7 @@ async fn list_users(store: &Store, list: Option<&str>, output: Output) -> Result
             vec![
                 row.username.clone(),
                 row.list.clone(),
-                active.into(),
+                status(row).into(),
                 row.priority.to_string(),
                 allowed,
                 row.note.clone(),
@@ -281,28 +332,79 @@ async fn list_users(store: &Store, list: Option<&str>, output: Output) -> Result
     })
 }
 
-fn details(row: &Row) -> String {
+fn status(row: &Row) -> &'static str {
+    match (row.active, &row.suspended_at) {
+        (true, _) => "active",
+        (false, None) => "inactive",
+        (false, Some(_)) => "suspended",
+    }
+}
+
+/// A line of `user show`.
+fn line(name: &str, value: impl std::fmt::Display) -> String {
+    format!("{name:<20}{value}")
+}
+
+/// The limits in effect, and what counts against them.
+fn limit_lines(row: &Row, config: &Config) -> [String; 2] {
+    let one = |name, own: Allowance, default, sent: Option<u32>| {
+        let origin = match own {
+            Allowance::Default => " (default)",
+            Allowance::Own(_) => "",
+        };
+        let sent = sent.map_or_else(String::new, |sent| format!(", {sent} sent"));
+        line(name, format!("{}{origin}{sent}", own.or(default)))
+    };
+    let (limits, sent) = (&config.limits, row.sent.as_ref());
+    [
+        one(
+            "messages an hour",
+            row.messages_per_hour,
+            limits.messages_per_hour,
+            sent.map(|sent| sent.sent_1h),
+        ),
+        one(
+            "messages a day",
+            row.messages_per_day,
+            limits.messages_per_day,
+            sent.map(|sent| sent.sent_24h),
+        ),
+    ]
+}
+
+fn details(row: &Row, config: &Config) -> String {
     let everyone = row.authorized_domains.is_empty() && row.authorized_senders.is_empty();
     let mut lines = vec![
-        format!("user name           {}", row.username),
-        format!("list                {}", row.list),
-        format!(
-            "status              {}",
-            if row.active { "active" } else { "inactive" }
-        ),
-        format!("default priority    {}", row.priority),
-        format!("authorized domains  {}", row.authorized_domains),
-        format!("authorized senders  {}", row.authorized_senders),
-        format!("note                {}", row.note),
+        line("user name", &row.username),
+        line("list", &row.list),
+        line("status", status(row)),
     ];
+    if let (Some(at), Some(reason)) = (&row.suspended_at, &row.suspended_because) {
+        lines.push(line("", format!("since {at}: {reason}")));
+        lines.push(line(
+            "",
+            format!(
+                "lift it with `gatepost user edit {} --active true`",
+                row.username
+            ),
+        ));
+    }
+    lines.extend(limit_lines(row, config));
+    lines.extend([
+        line("default priority", row.priority),
+        line("authorized domains", &row.authorized_domains),
+        line("authorized senders", &row.authorized_senders),
+        line("note", &row.note),
+    ]);
     if everyone {
-        lines.push("                    both empty: may send as anyone".to_owned());
+        lines.push(line("", "both empty: may send as anyone"));
     }
     if let Some(password) = &row.password {
-        lines.push(format!("password            {password}"));
-        lines.push(
-            "                    shown this once; it cannot be read again, only reset".to_owned(),
-        );
+        lines.push(line("password", password));
+        lines.push(line(
+            "",
+            "shown this once; it cannot be read again, only reset",
+        ));
     }
     lines
         .iter()

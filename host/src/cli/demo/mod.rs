@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::story::Story;
 use super::{Failure, output};
-use crate::accounts;
+use crate::accounts::{self, Allowance};
 use crate::app::App;
 use crate::config::Config;
 use crate::queue::Priority;
@@ -106,6 +106,8 @@ async fn set(folder: &Path) -> Result<Stage, Failure> {
             note: "made by gatepost demo".to_owned(),
             authorized_domains: AUTHORIZED_DOMAIN.to_owned(),
             authorized_senders: String::new(),
+            messages_per_hour: Allowance::Default,
+            messages_per_day: Allowance::Default,
         })
         .await?;
     Ok(Stage {

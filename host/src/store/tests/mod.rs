@@ -4,6 +4,7 @@ mod accounts;
 mod alerts;
 mod decisions;
 mod failures;
+mod limits;
 mod parameters;
 mod queue;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Config, NewUser, Store};
+use crate::accounts::Allowance;
 use crate::clock::Timestamp;
 use crate::id::{QueueId, QueueIds};
 use crate::queue::{
@@ -186,5 +188,7 @@ fn new_user(list_id: i64) -> NewUser {
         active: true,
         authorized_domains: "example.com".to_owned(),
         authorized_senders: String::new(),
+        messages_per_hour: Allowance::Default,
+        messages_per_day: Allowance::Default,
     }
 }

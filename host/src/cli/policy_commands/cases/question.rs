@@ -7,7 +7,7 @@ use base64::Engine as _;
 
 use super::form::{BodyWord, CaseForm, ListForm, Scalar, SessionForm, StageName, UserForm};
 use super::form::{ParametersForm, UnauthorizedWord};
-use crate::accounts::{Account, List, Unauthorized, User};
+use crate::accounts::{Account, Allowance, List, Unauthorized, User};
 use crate::clock::Timestamp;
 use crate::intake::{Asking, Peer, Principal, Rejection};
 use crate::message::HeaderSection;
@@ -275,6 +275,10 @@ pub fn principal(user: &UserForm, list: &ListForm) -> Principal {
             note: user.note.clone(),
             authorized_domains: user.authorized_domains.clone(),
             authorized_senders: user.authorized_senders.clone(),
+            messages_per_hour: Allowance::Default,
+            messages_per_day: Allowance::Default,
+            suspension: None,
+            counting_since: None,
             credential_version: 0,
             password_hash: Secret::new(String::new()),
             scram_verifier: None,

@@ -1,0 +1,106 @@
+//! How many messages each user has sent, written by the commit that accepts them.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+
+use super::bulk::Bulk;
+use super::upkeep::PURGE_STEP;
+use super::{StoreError, rows};
+use crate::accounts::{Slot, Span, Usage};
+use crate::clock::Timestamp;
+use crate::queue::NewMessage;
+
+static COUNT: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "INSERT INTO sent_count (slot, username, messages) VALUES ",
+        3,
+        0,
+        " ON CONFLICT (slot, username) \
+         DO UPDATE SET messages = sent_count.messages + excluded.messages",
+    )
+});
+/// One look by the primary key for each slot of a day, whatever others have sent.
+pub(super) const SELECT_USAGE: &str = "WITH RECURSIVE wanted (slot) AS \
+     (SELECT $1 UNION ALL SELECT slot + 1 FROM wanted WHERE slot < $2) \
+     SELECT sent_count.slot, sent_count.messages FROM wanted CROSS JOIN sent_count \
+     WHERE sent_count.slot = wanted.slot AND sent_count.username = $3 ORDER BY sent_count.slot";
+const DELETE_OLD: &str = "DELETE FROM sent_count WHERE (slot, username) IN \
+     (SELECT slot, username FROM sent_count WHERE slot < $1 ORDER BY slot LIMIT $2)";
+const DELETE_OF_USER: &str = "DELETE FROM sent_count WHERE username = $1";
+
+/// Counts accepted messages. The relay's own, notices, are nobody's.
+pub(super) async fn count(
+    connection: &mut SqliteConnection,
+    messages: &[&NewMessage],
+) -> Result<(), StoreError> {
+    let mut counts: HashMap<(Slot, &str), i64> = HashMap::new();
+    for meta in messages.iter().map(|message| &message.meta) {
+        if !meta.username.is_empty() {
+            let key = (Slot::of(meta.received_at), meta.username.as_str());
+            *counts.entry(key).or_default() += 1;
+        }
+    }
+    let rows: Vec<_> = counts.into_iter().collect();
+    COUNT
+        .execute(
+            connection,
+            &rows,
+            |statement, ((slot, username), messages)| {
+                statement
+                    .bind(slot.number())
+                    .bind(*username)
+                    .bind(*messages)
+            },
+        )
+        .await
+        .map_err(|error| StoreError::writing("count a message", error))
+}
+
+/// What a user has sent within a day.
+pub(super) async fn usage(
+    readers: &SqlitePool,
+    username: &str,
+    now: Timestamp,
+) -> Result<Usage, StoreError> {
+    let found = sqlx::query(SELECT_USAGE)
+        .bind(Slot::oldest(Span::Day, now).number())
+        .bind(Slot::of(now).number())
+        .bind(username)
+        .fetch_all(readers)
+        .await
+        .map_err(|error| StoreError::reading("what a user has sent", error))?;
+    let counts = found.iter().map(|row| {
+        let slot = Slot::from_number(rows::get(row, "slot")?);
+        Ok((slot, rows::count(row, "messages")?))
+    });
+    counts.collect()
+}
+
+/// Forgets what a user has sent.
+pub(super) async fn forget(
+    connection: &mut SqliteConnection,
+    username: &str,
+) -> Result<(), StoreError> {
+    sqlx::query(DELETE_OF_USER)
+        .bind(username)
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(|error| StoreError::writing("forget what a user has sent", error))
+}
+
+/// Deletes up to [`PURGE_STEP`] counts that nothing asks for any more; answers with how many.
+pub(super) async fn purge(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let done = sqlx::query(DELETE_OLD)
+        .bind(Slot::oldest(Span::Day, now).number())
+        .bind(PURGE_STEP)
+        .execute(connection)
+        .await
+        .map_err(|error| StoreError::writing("purge old counts", error))?;
+    Ok(i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))
+}
