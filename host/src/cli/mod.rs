@@ -4,6 +4,7 @@ mod account_commands;
 mod alert_commands;
 mod autoconfig_commands;
 mod config_commands;
+mod decision_output;
 mod demo;
 mod doctor;
 mod failure;
@@ -13,7 +14,7 @@ mod queue_commands;
 mod queue_parameters;
 mod serve;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -143,10 +144,20 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
 }
 
 fn load(global: &Global) -> Result<Config, Failure> {
-    Config::load(global.config.as_deref()).map_err(|error| {
+    load_config(global.config.as_deref())
+}
+
+/// The configuration of this file, or of where it is looked for.
+fn load_config(path: Option<&Path>) -> Result<Config, Failure> {
+    Config::load(path).map_err(|error| {
         let hint = error.hint();
         Failure::new(error).hint(hint)
     })
+}
+
+/// The store of this configuration file.
+async fn open_of(path: Option<&Path>) -> Result<Store, Failure> {
+    open(&load_config(path)?).await
 }
 
 async fn open(config: &Config) -> Result<Store, Failure> {

@@ -4,8 +4,10 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::account_commands::find_list;
+use super::decision_output::{self, ListNames};
 use super::output::table;
 use super::{Failure, Output, queue_parameters};
+use crate::decision::Decision;
 use crate::id::QueueId;
 use crate::queue::{MessageDetails, MessageFilter, MessageSummary, Outcome};
 use crate::store::Store;
@@ -64,7 +66,11 @@ pub async fn run(command: QueueCommand, store: &Store, output: Output) -> Result
                 let hint = "finished messages are removed after store.keep-finished-days";
                 return Err(Failure::message(format!("there is no message {id}")).hint(hint));
             };
-            output.print(&details(&message), || timeline(&message))
+            let decisions = store.decisions_about(id).await?;
+            let lists = ListNames::read(store).await?;
+            output.print(&details(&message, &decisions, &lists), || {
+                timeline(&message, &decisions)
+            })
         }
     }
 }
@@ -107,7 +113,7 @@ fn summary(message: &MessageSummary) -> Value {
     })
 }
 
-fn details(message: &MessageDetails) -> Value {
+fn details(message: &MessageDetails, decisions: &[Decision], lists: &ListNames) -> Value {
     let mut value = summary(&message.summary);
     let attempts = |index: u32| {
         let attempts = message
@@ -135,6 +141,10 @@ fn details(message: &MessageDetails) -> Value {
         })
     });
     value["recipients"] = recipients.collect();
+    let decisions = decisions.iter();
+    value["decisions"] = decisions
+        .map(|decision| decision_output::value(decision, lists))
+        .collect();
     value
 }
 
@@ -170,7 +180,7 @@ fn listing(messages: &[MessageSummary]) -> String {
     )
 }
 
-fn timeline(message: &MessageDetails) -> String {
+fn timeline(message: &MessageDetails, decisions: &[Decision]) -> String {
     let (summary, meta) = (&message.summary, &message.summary.meta);
     let mut lines = vec![
         format!("message     {}", summary.id),
@@ -192,6 +202,9 @@ fn timeline(message: &MessageDetails) -> String {
         "{}  accepted in session {}: {}",
         meta.received_at, meta.session_id, meta.rule
     ));
+    let said = decisions.iter().flat_map(decision_output::step_lines);
+    // Below the text of the line before.
+    lines.extend(said.map(|line| format!("{:26}{line}", "")));
     for attempt in &message.attempts {
         let recipient = message
             .recipients

@@ -130,6 +130,15 @@ pub struct NewDecision {
     pub request: Option<String>,
 }
 
+/// A decision with its recorded request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// The decision that counted.
+    pub decision: Decision,
+    /// The request, a JSON document.
+    pub request: String,
+}
+
 /// What a verdict leaves behind beside the message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {

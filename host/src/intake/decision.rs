@@ -4,33 +4,18 @@ use super::{Peer, Principal};
 use crate::clock::Timestamp;
 use crate::decision::{About, Decision, NewDecision, Outcome, Run, Stage, Step, addresses};
 use crate::id::QueueId;
+use crate::policy::document::{self, Request};
 use crate::policy::{self, PolicySet, Ruling, types};
 
-/// What a question to the policies is about.
-pub fn about(
-    (id, stage): (QueueId, Stage),
-    peer: &Peer,
-    principal: &Principal,
-    envelope: &types::Envelope,
-    from: &[types::Address],
-) -> About {
-    let account = &principal.account;
-    About {
-        id,
-        at: Timestamp::now(),
-        stage,
-        list_id: Some(account.list.id),
-        username: account.user.username.clone(),
-        session_id: peer.session_id.clone(),
-        sender: envelope.mail_from.as_ref().map(|path| path.full.clone()),
-        from: addresses(from.iter().map(|one| one.full.as_str())),
-        recipients: addresses(envelope.recipients.iter().map(|one| one.full.as_str())),
-        recipient_count: u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX),
-    }
-}
-
-/// What the policies of `set` decided; none when nobody was asked and nothing refused.
-pub fn decision(about: About, set: &PolicySet, ruling: &Ruling) -> Option<NewDecision> {
+/// What the policies of `set` decided about `asked`, with the request where it is to be recorded; none
+/// when nobody was asked and nothing refused.
+pub fn decision(
+    id: QueueId,
+    (peer, principal): (&Peer, &Principal),
+    set: &PolicySet,
+    asked: &Request,
+    ruling: &Ruling,
+) -> Option<NewDecision> {
     let refusal = ruling.refusal.as_ref();
     if ruling.steps.is_empty() && refusal.is_none() {
         return None;
@@ -41,7 +26,7 @@ pub fn decision(about: About, set: &PolicySet, ruling: &Ruling) -> Option<NewDec
         (refusal.code, text)
     });
     let decision = Decision {
-        about,
+        about: about(id, peer, principal, asked),
         run: Run::Enforced,
         generation: set.generation(),
         chain: set.record(),
@@ -52,8 +37,42 @@ pub fn decision(about: About, set: &PolicySet, ruling: &Ruling) -> Option<NewDec
     };
     Some(NewDecision {
         decision,
-        request: None,
+        request: set.recording().document(id, asked),
     })
+}
+
+fn about(id: QueueId, peer: &Peer, principal: &Principal, asked: &Request) -> About {
+    let account = &principal.account;
+    let envelope = &asked.envelope;
+    let mut about = About {
+        id,
+        at: Timestamp::now(),
+        stage: Stage::Message,
+        list_id: Some(account.list.id),
+        username: account.user.username.clone(),
+        session_id: peer.session_id.clone(),
+        sender: envelope.mail_from.as_ref().map(|path| path.full.clone()),
+        from: String::new(),
+        recipients: full(&envelope.recipients),
+        recipient_count: u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX),
+    };
+    match &asked.stage {
+        document::Stage::Message { message, .. } => about.from = full(&message.header_from),
+        document::Stage::Sender(sender) => {
+            about.stage = Stage::Sender;
+            about.sender = sender.as_ref().map(|path| path.full.clone());
+        }
+        document::Stage::Recipient(recipient) => {
+            about.stage = Stage::Recipient;
+            about.recipients = full(std::slice::from_ref(recipient));
+            about.recipient_count = 1;
+        }
+    }
+    about
+}
+
+fn full(list: &[types::Address]) -> String {
+    addresses(list.iter().map(|address| address.full.as_str()))
 }
 
 fn step(step: &policy::Step) -> Step {

@@ -29,9 +29,10 @@ pub use self::rejection::Rejection;
 use self::spool::Memory;
 pub use self::spool::{Spool, SpoolError};
 use crate::clock::Timestamp;
-use crate::decision::{Findings, NewDecision, Stage};
+use crate::decision::{Findings, NewDecision};
 use crate::id::{QueueId, QueueIds};
 use crate::message::{HeaderEnd, HeaderSection, Stamp, stamp};
+use crate::policy::document::{self, Request};
 use crate::policy::{PolicySet, Ruling, types};
 use crate::queue::{Content, MessageMeta, NewMessage, OpenMessage, Priority};
 use crate::smtp::{MailParameters, Mailbox, MtPriority, Recipient, Reply, Transaction};
@@ -141,20 +142,12 @@ impl Intake {
         if !self.shared.policies.checks_senders() {
             return Ok(());
         }
-        let session = self.session(peer, principal).await;
-        let envelope = Arc::new(request::envelope(sender, &[]));
-        let address = sender.map(request::address);
-        let ruling = self
-            .shared
-            .policies
-            .on_sender(session, Arc::clone(&envelope), address.clone())
+        let stage = document::Stage::Sender(sender.map(request::address));
+        let asked = self
+            .asked(peer, principal, request::envelope(sender, &[]), stage)
             .await;
-        let seen = types::Envelope {
-            mail_from: address,
-            ..Arc::unwrap_or_clone(envelope)
-        };
-        self.enforce_early(peer, principal, (Stage::Sender, &seen), ruling)
-            .await
+        let ruling = self.shared.policies.answer(&asked).await;
+        self.enforce_early(peer, principal, &asked, ruling).await
     }
 
     /// Asks the policies about one forward-path.
@@ -171,20 +164,11 @@ impl Intake {
         if !self.shared.policies.checks_recipients() {
             return Ok(());
         }
-        let session = self.session(peer, principal).await;
-        let envelope = Arc::new(request::envelope(transaction.0, transaction.1));
-        let address = request::address(recipient);
-        let ruling = self
-            .shared
-            .policies
-            .on_recipient(session, Arc::clone(&envelope), address.clone())
-            .await;
-        let seen = types::Envelope {
-            recipients: vec![address],
-            ..Arc::unwrap_or_clone(envelope)
-        };
-        self.enforce_early(peer, principal, (Stage::Recipient, &seen), ruling)
-            .await
+        let envelope = request::envelope(transaction.0, transaction.1);
+        let stage = document::Stage::Recipient(request::address(recipient));
+        let asked = self.asked(peer, principal, envelope, stage).await;
+        let ruling = self.shared.policies.answer(&asked).await;
+        self.enforce_early(peer, principal, &asked, ruling).await
     }
 
     /// Takes the complete message: parse, policies, stamp, commit. The `250` follows the commit.
@@ -392,20 +376,33 @@ impl Intake {
         header: &HeaderSection<'_>,
         said: request::Said<'_>,
     ) -> (Ruling, Option<NewDecision>) {
-        let session = self.session(peer, principal).await;
-        let envelope = Arc::new(request::envelope(
-            transaction.reverse_path.as_ref(),
-            &transaction.recipients,
-        ));
-        let message = Arc::new(request::message(header, said));
+        let envelope =
+            request::envelope(transaction.reverse_path.as_ref(), &transaction.recipients);
+        let stage = document::Stage::Message {
+            message: request::message(header, said).into(),
+            effective_priority: types::Priority::Normal,
+        };
+        let asked = self.asked(peer, principal, envelope, stage).await;
         let policies = &self.shared.policies;
-        let ruling = policies
-            .evaluate(session, Arc::clone(&envelope), Arc::clone(&message))
-            .await;
-        let at = (id, Stage::Message);
-        let about = decision::about(at, peer, principal, &envelope, &message.header_from);
-        let decision = decision::decision(about, policies, &ruling);
+        let ruling = policies.answer(&asked).await;
+        let decision = decision::decision(id, (peer, principal), policies, &asked, &ruling);
         (ruling, decision)
+    }
+
+    /// What the policies are asked, before each of them has its settings.
+    async fn asked(
+        &self,
+        peer: &Peer,
+        principal: &Principal,
+        envelope: types::Envelope,
+        stage: document::Stage,
+    ) -> Request {
+        Request {
+            settings: Arc::from("{}"),
+            session: self.session(peer, principal).await,
+            envelope: envelope.into(),
+            stage,
+        }
     }
 
     /// Turns a ruling into a rejection, of which everything is kept, or into what goes on with the message.
@@ -434,13 +431,13 @@ impl Intake {
         &self,
         peer: &Peer,
         principal: &Principal,
-        (stage, envelope): (Stage, &types::Envelope),
+        asked: &Request,
         ruling: Ruling,
     ) -> Result<(), Rejection> {
+        let policies = &self.shared.policies;
         let refused = ruling.refusal.is_some().then(|| {
-            let at = (self.shared.ids.next(), stage);
-            let about = decision::about(at, peer, principal, envelope, &[]);
-            decision::decision(about, &self.shared.policies, &ruling)
+            let id = self.shared.ids.next();
+            decision::decision(id, (peer, principal), policies, asked, &ruling)
         });
         let (.., findings) = self
             .enforce(peer, principal, ruling, refused.flatten())

@@ -19,6 +19,7 @@
 //! | `verdict` | makes an answer safe to act on |
 //! | `chain` | combines the answers |
 //! | `document` | requests and verdicts as JSON, to be recorded and replayed |
+//! | `recording` | requests as they are recorded, masked, and asked again |
 //! | `offline` | one module by itself, for the author's tools |
 //! | `bindings` | the Rust side of `wit/policy.wit` |
 
@@ -34,6 +35,7 @@ mod load_error;
 mod module;
 mod offline;
 mod probe;
+mod recording;
 mod verdict;
 
 use std::path::Path;
@@ -49,6 +51,7 @@ pub use self::limits::LogLine;
 pub use self::load_error::{FileKind, LoadError, LoadProblem};
 pub use self::module::PolicyInfo;
 pub use self::offline::{Trial, Workbench};
+pub use self::recording::MASKED;
 pub use self::verdict::{PolicyAlert, Refusal};
 
 use self::bindings::{EnvelopeRequest, MessageRequest};
@@ -68,6 +71,7 @@ pub struct PolicySet {
     runtime: Runtime,
     chain: Vec<Policy>,
     default: DefaultDecision,
+    recording: RecordConfig,
     record: OnceLock<Arc<decision::Chain>>,
 }
 
@@ -96,6 +100,7 @@ impl PolicySet {
             runtime,
             chain,
             default: config.default,
+            recording: config.record.clone(),
             record: OnceLock::new(),
         })
     }
@@ -103,6 +108,11 @@ impl PolicySet {
     /// The number of this set among those of the running relay, from 1.
     pub fn generation(&self) -> u64 {
         1
+    }
+
+    /// Which of the requests that these policies are asked are recorded.
+    pub fn recording(&self) -> &RecordConfig {
+        &self.recording
     }
 
     /// What decisions of these policies are kept with.

@@ -11,7 +11,7 @@ use super::upkeep::PURGE_STEP;
 use super::{StoreError, rows};
 use crate::clock::Timestamp;
 use crate::decision::{
-    About, Chain, Decision, DecisionFilter, NewDecision, Outcome, Retention, Run, Stage,
+    About, Chain, Decision, DecisionFilter, NewDecision, Outcome, Recorded, Retention, Run, Stage,
 };
 use crate::id::QueueId;
 
@@ -19,6 +19,10 @@ const COLUMNS: &str = "id, decided_at, shadow, stage, outcome, chain, generation
      session_id, sender, header_from, recipients, recipient_count, priority, reply_code, reply_text, steps";
 const KEEP_CHAIN: &str =
     "INSERT INTO policy_chain (id, policies) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
+/// What ran in shadow has the request of what counted.
+const RECORDED_AFTER: &str = ", (SELECT request FROM recording WHERE recording.id = decision.id) AS request \
+     FROM decision WHERE shadow = 0 AND EXISTS \
+     (SELECT 1 FROM recording WHERE recording.id = decision.id) AND id > ";
 const SELECT_CHAIN: &str = "SELECT policies FROM policy_chain WHERE id = $1";
 const SELECT_REQUEST: &str = "SELECT request FROM recording WHERE id = $1";
 /// The oldest are looked at, whether or not they go: the step costs the same however many there are.
@@ -207,15 +211,50 @@ pub(super) async fn of(readers: &SqlitePool, id: QueueId) -> Result<Vec<Decision
     all(readers, query).await
 }
 
+/// A page of decisions whose requests were recorded, the oldest first.
+pub(super) async fn recorded(
+    readers: &SqlitePool,
+    filter: &DecisionFilter,
+    after: Option<QueueId>,
+) -> Result<Vec<Recorded>, StoreError> {
+    let mut query = QueryBuilder::new("SELECT ");
+    query.push(COLUMNS).push(RECORDED_AFTER);
+    query.push_bind(after.map_or(-1, QueueId::as_i64));
+    if let Some(since) = filter.since {
+        query
+            .push(" AND id >= ")
+            .push_bind(QueueId::first_at(since).as_i64());
+    }
+    narrow(&mut query, filter);
+    query
+        .push(" ORDER BY id LIMIT ")
+        .push_bind(i64::from(filter.limit));
+    let found = query
+        .build()
+        .fetch_all(readers)
+        .await
+        .map_err(|error| StoreError::reading("the recorded requests", error))?;
+    let mut recorded = Vec::with_capacity(found.len());
+    for (row, decision) in found.iter().zip(decisions(readers, &found).await?) {
+        let request = rows::get(row, "request")?;
+        recorded.push(Recorded { decision, request });
+    }
+    Ok(recorded)
+}
+
 async fn all(
     readers: &SqlitePool,
     mut query: QueryBuilder<Sqlite>,
 ) -> Result<Vec<Decision>, StoreError> {
     let failed = |error| StoreError::reading("the decisions", error);
     let found = query.build().fetch_all(readers).await.map_err(failed)?;
+    decisions(readers, &found).await
+}
+
+async fn decisions(readers: &SqlitePool, found: &[SqliteRow]) -> Result<Vec<Decision>, StoreError> {
     let mut chains: HashMap<i64, Arc<Chain>> = HashMap::new();
     let mut decisions = Vec::with_capacity(found.len());
-    for row in &found {
+    for row in found {
         let id: i64 = rows::get(row, "chain")?;
         let chain = match chains.get(&id) {
             Some(known) => Arc::clone(known),

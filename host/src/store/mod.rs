@@ -56,7 +56,7 @@ use crate::accounts::scram::SaltKey;
 use crate::accounts::{Account, List, Suspension, Usage, User};
 use crate::alert::{Alert, NewAlert};
 use crate::clock::Timestamp;
-use crate::decision::{Decision, DecisionFilter, Findings, NewDecision, Retention};
+use crate::decision::{Decision, DecisionFilter, Findings, NewDecision, Recorded, Retention};
 use crate::id::QueueId;
 use crate::queue::{
     AttemptRecord, MessageDetails, MessageFilter, MessageSummary, NewMessage, OpenMessage,
@@ -504,6 +504,20 @@ impl Store {
     /// The store cannot be read.
     pub async fn recorded_request(&self, id: QueueId) -> Result<Option<String>, StoreError> {
         decisions::request(&self.shared.readers, id).await
+    }
+
+    /// A page of decisions whose requests were recorded, the oldest first, from the one after `after` on.
+    ///
+    /// A page shorter than the filter's limit is the last.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn recordings(
+        &self,
+        filter: &DecisionFilter,
+        after: Option<QueueId>,
+    ) -> Result<Vec<Recorded>, StoreError> {
+        decisions::recorded(&self.shared.readers, filter, after).await
     }
 
     /// Deletes decisions and recorded requests that are too old or too many, in small steps; returns

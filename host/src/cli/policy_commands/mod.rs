@@ -4,7 +4,12 @@
 
 mod cases;
 mod check;
+mod decisions;
+mod diff;
+mod explain;
 mod module;
+mod records;
+mod since;
 mod test;
 
 use std::path::Path;
@@ -22,16 +27,29 @@ pub enum PolicyCommand {
     Check(check::Check),
     /// Ask a module what cases ask, and compare what comes with what they expect
     Test(test::Test),
+    /// List what the policies decided about mail, refused mail included, the most recent first
+    Decisions(decisions::Decisions),
+    /// Show one decision, why it was made, and whether it would be made again
+    Explain(explain::Explain),
+    /// Ask recorded requests of two policies or chains, and tell what differs
+    Diff(Box<diff::Diff>),
+    /// Look at recorded requests
+    #[command(subcommand)]
+    Records(records::RecordsCommand),
 }
 
 /// Runs the command. `config` is the configuration file that was named, for the commands that read one.
 pub async fn run(
     command: PolicyCommand,
-    _config: Option<&Path>,
+    config: Option<&Path>,
     output: Output,
 ) -> Result<ExitCode, Failure> {
     match command {
         PolicyCommand::Check(check) => check::run(&check, output).await,
         PolicyCommand::Test(test) => test::run(&test, output).await,
+        PolicyCommand::Decisions(decisions) => decisions::run(decisions, config, output).await,
+        PolicyCommand::Explain(explain) => explain::run(explain, config, output).await,
+        PolicyCommand::Diff(diff) => diff::run(*diff, config, output).await,
+        PolicyCommand::Records(records) => records::run(records, config).await,
     }
 }

@@ -25,7 +25,7 @@ impl Module {
     /// # Errors
     /// When the settings cannot be read.
     pub fn entry(&self) -> Result<PolicyConfig, Failure> {
-        let mut entry = PolicyConfig::new(name(&self.file), &self.file);
+        let mut entry = PolicyConfig::new(policy_name(&self.file), &self.file);
         if let Some(settings) = &self.settings {
             entry.settings = read_settings(settings)?;
         }
@@ -43,7 +43,7 @@ impl Module {
 }
 
 /// What logs and rules call the module: its file's name, as far as a policy may be called so.
-fn name(file: &str) -> String {
+pub fn policy_name(file: &str) -> String {
     let file = file.strip_prefix("builtin:").unwrap_or(file);
     let stem = Path::new(file).file_stem().unwrap_or_default();
     let is_word = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -97,7 +97,7 @@ mod tests {
             ("", "policy"),
         ];
         for (file, expected) in cases {
-            assert_eq!(name(file), expected, "{file}");
+            assert_eq!(policy_name(file), expected, "{file}");
         }
     }
 

@@ -213,6 +213,7 @@ async fn without_pool(config: &Config) -> PolicySet {
     PolicySet {
         chain: load::chain(&runtime, config, &root()).await.expect("loads"),
         default: config.default,
+        recording: RecordConfig::default(),
         record: OnceLock::new(),
         runtime,
     }

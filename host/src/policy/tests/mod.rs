@@ -45,7 +45,7 @@ fn address(full: &str) -> types::Address {
 }
 
 /// A session of a user who may send as anyone at example.com, by default with priority 2.
-fn session() -> Arc<types::Session> {
+pub(super) fn session() -> Arc<types::Session> {
     Arc::new(types::Session {
         id: "session-1".to_owned(),
         identity: types::Identity {
@@ -63,14 +63,14 @@ fn session() -> Arc<types::Session> {
     })
 }
 
-fn envelope(sender: &str) -> types::Envelope {
+pub(super) fn envelope(sender: &str) -> types::Envelope {
     types::Envelope {
         mail_from: Some(address(sender)),
         recipients: vec![address("rcpt@example.net")],
     }
 }
 
-fn message(sender: &str, subject: &str) -> types::Message {
+pub(super) fn message(sender: &str, subject: &str) -> types::Message {
     types::Message {
         size_bytes: 100,
         header_from: vec![address(sender)],

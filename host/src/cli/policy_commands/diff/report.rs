@@ -1,0 +1,225 @@
+//! What a comparison found, as an administrator reads it: who would notice what, and why.
+
+use serde_json::{Value, json};
+
+use super::compare::{Change, Comparison, Example, Group, Key, User};
+use super::side::Side;
+use crate::cli::output::table;
+
+/// Users that are shown of a group; the rest is counted.
+const USERS: usize = 20;
+/// Senders that are shown of a user.
+const SENDERS: usize = 3;
+
+/// For people.
+pub fn text(comparison: &Comparison, old: &Side, new: &Side) -> String {
+    let mut blocks = vec![head(comparison, old, new), counts(comparison)];
+    for change in Change::ALL {
+        let groups = comparison.groups_of(change);
+        if groups.is_empty() {
+            continue;
+        }
+        blocks.push(format!(
+            "{}\n{}",
+            change.title().to_uppercase(),
+            explained(change)
+        ));
+        blocks.extend(groups.into_iter().map(|(key, group)| section(key, group)));
+    }
+    clean(&blocks.join("\n\n"))
+}
+
+fn head(comparison: &Comparison, old: &Side, new: &Side) -> String {
+    let mut lines = vec![format!(
+        "{} asked of both sides, recorded from {} to {}",
+        counted(comparison.total, "request"),
+        comparison.first.unwrap_or_default().to_whole_seconds(),
+        comparison.last.unwrap_or_default().to_whole_seconds(),
+    )];
+    for (name, side) in [("old", old), ("new", new)] {
+        let sides = side.lines().into_iter().enumerate();
+        lines.extend(sides.map(|(index, line)| {
+            let name = if index == 0 { name } else { "" };
+            format!("  {name:3}  {line}")
+        }));
+    }
+    lines.join("\n")
+}
+
+fn counts(comparison: &Comparison) -> String {
+    let total = comparison.total;
+    let row = |title: &str, count: u64| {
+        let share = match count {
+            0 => String::new(),
+            count => format!("{:.1} %", percent(count, total)),
+        };
+        format!("{count:>9}  {share:>7}  {title}")
+    };
+    let mut lines = vec![row("unchanged", comparison.unchanged)];
+    let changes = Change::ALL.into_iter();
+    lines.extend(changes.map(|change| row(change.title(), comparison.count(change))));
+    for (side, count) in [
+        ("old", comparison.old_failures),
+        ("new", comparison.new_failures),
+    ] {
+        if count > 0 {
+            lines.push(row(&format!("failures of the {side} side"), count));
+        }
+    }
+    lines.join("\n")
+}
+
+/// What a change means for those who are concerned.
+const fn explained(change: Change) -> &'static str {
+    match change {
+        Change::NewlyRefused => "These users could send this before and could not any more.",
+        Change::NewlyAccepted => "These users could not send this before and could.",
+        Change::RefusedOtherwise => "Refused before and after, with another reply.",
+        Change::Priority => "Sent before and after, at another place in the queue.",
+        Change::Alerts => "The same for the client; administrators are told something else.",
+        Change::Rule => "The same for everyone; statistics by rule would change.",
+    }
+}
+
+fn section(key: &Key, group: &Group) -> String {
+    let mut lines = vec![format!("{}:  {} -> {}", group.count, key.old, key.new)];
+    lines.extend(indented(&users(group)));
+    if key.change != Change::Rule {
+        lines.extend(
+            group
+                .examples
+                .iter()
+                .flat_map(|example| example_lines(key.change, example)),
+        );
+    }
+    lines.join("\n")
+}
+
+fn users(group: &Group) -> String {
+    let users = group.users();
+    let row = |&(name, user): &(&str, &User)| {
+        vec![
+            name.to_owned(),
+            user.list.clone(),
+            user.count.to_string(),
+            senders(user),
+        ]
+    };
+    let rows: Vec<Vec<String>> = users.iter().take(USERS).map(row).collect();
+    let mut text = table(&["user", "list", "requests", "from"], &rows);
+    if users.len() > USERS {
+        let more = users.len() - USERS;
+        text += &format!("\nand {}", counted(more as u64, "more user"));
+    }
+    text
+}
+
+fn senders(user: &User) -> String {
+    let senders = user.senders();
+    let shown: Vec<String> = senders
+        .iter()
+        .take(SENDERS)
+        .map(|(sender, count)| match count {
+            1 => (*sender).to_owned(),
+            count => format!("{sender} ({count})"),
+        })
+        .collect();
+    let mut text = shown.join(", ");
+    if senders.len() > SENDERS {
+        text += &format!(" and {} more", senders.len() - SENDERS);
+    }
+    text
+}
+
+fn example_lines(change: Change, example: &Example) -> Vec<String> {
+    let Example {
+        at,
+        user,
+        sender,
+        recipients,
+        ..
+    } = example;
+    let id = example.id.as_deref().unwrap_or("-");
+    let to = match recipients.as_str() {
+        "" => String::new(),
+        recipients => format!(" to {recipients}"),
+    };
+    let mut lines = vec![format!("    e.g. {at}  {id}  {user}: {sender}{to}")];
+    match (&example.old_reply, &example.new_reply) {
+        (Some(old), Some(new)) => {
+            lines.push(format!("         was  {old}"));
+            lines.push(format!("         now  {new}"));
+        }
+        (Some(old), None) => lines.push(format!("         was  {old}")),
+        (None, Some(new)) => lines.push(format!("         now  {new}")),
+        (None, None) => {}
+    }
+    if change == Change::Alerts {
+        lines.truncate(1);
+    }
+    lines
+}
+
+fn indented(text: &str) -> impl Iterator<Item = String> {
+    text.lines().map(|line| format!("    {line}"))
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
+/// Addresses are other people's text: nothing of them moves the terminal.
+fn clean(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && c != '\n', " ")
+}
+
+/// Per cent.
+pub fn percent(part: u64, total: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+    let percent = part as f64 * 100.0 / total.max(1) as f64;
+    percent
+}
+
+/// For programs.
+pub fn value(comparison: &Comparison, old: &Side, new: &Side) -> Value {
+    let groups = Change::ALL
+        .into_iter()
+        .flat_map(|change| comparison.groups_of(change));
+    let counts = Change::ALL.map(|change| {
+        let name = serde_json::to_value(change).expect("a name can be written");
+        let name = name.as_str().expect("a name is a text").to_owned();
+        (name, Value::from(comparison.count(change)))
+    });
+    json!({
+        "records": comparison.total,
+        "first_at": comparison.first.map(|at| at.to_string()),
+        "last_at": comparison.last.map(|at| at.to_string()),
+        "old": old.value(),
+        "new": new.value(),
+        "unchanged": comparison.unchanged,
+        "changed": comparison.changed(),
+        "changes": serde_json::Map::from_iter(counts),
+        "failures": { "old": comparison.old_failures, "new": comparison.new_failures },
+        "groups": groups.map(|(key, group)| group_value(key, group)).collect::<Vec<_>>(),
+    })
+}
+
+fn group_value(key: &Key, group: &Group) -> Value {
+    let user = |(name, user): (&str, &User)| {
+        json!({
+            "user": name,
+            "list": user.list,
+            "count": user.count,
+            "senders": user.senders,
+        })
+    };
+    json!({
+        "change": key.change,
+        "old": key.old,
+        "new": key.new,
+        "count": group.count,
+        "users": group.users().into_iter().map(user).collect::<Vec<_>>(),
+        "examples": group.examples,
+    })
+}

@@ -1,0 +1,91 @@
+//! One side of a comparison: a module with settings, or the whole chain of a configuration.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::super::Module;
+use super::compare::Answer;
+use crate::app::StartError;
+use crate::cli::{Failure, load_config};
+use crate::policy::document::Request;
+use crate::policy::{self, PolicySet};
+
+/// Evaluations at once: a comparison asks one after the other.
+const CONCURRENCY: u32 = 4;
+
+/// What one side is.
+#[derive(Debug)]
+pub enum Source {
+    /// A module by itself.
+    Module(Module),
+    /// The chain of a configuration file.
+    Config(PathBuf),
+}
+
+/// A side that can be asked.
+#[derive(Debug)]
+pub struct Side {
+    name: String,
+    set: PolicySet,
+}
+
+impl Side {
+    /// Loads it as a relay does. The policy of a module is called `called`, so that the rules of both
+    /// sides have the same names.
+    ///
+    /// # Errors
+    /// When the configuration or its settings cannot be read, or a module not loaded.
+    pub async fn load(source: Source, called: &str) -> Result<Self, Failure> {
+        let (name, policy, folder) = match source {
+            Source::Module(module) => {
+                let mut entry = module.entry()?;
+                called.clone_into(&mut entry.name);
+                let config = policy::Config {
+                    chain: vec![entry],
+                    ..policy::Config::default()
+                };
+                (module.file, config, PathBuf::new())
+            }
+            Source::Config(path) => {
+                let config = load_config(Some(&path))?;
+                (path.display().to_string(), config.policy, config.folder)
+            }
+        };
+        let policy = policy::Config {
+            concurrency: CONCURRENCY,
+            ..policy
+        };
+        let loaded = PolicySet::load(&policy, &folder).await;
+        Ok(Self {
+            name,
+            set: loaded.map_err(StartError::from)?,
+        })
+    }
+
+    /// What it makes of a request.
+    pub async fn answer(&self, request: &Request) -> Answer {
+        Answer::from(&self.set.answer(request).await)
+    }
+
+    /// What it is, a line for each policy.
+    pub fn lines(&self) -> Vec<String> {
+        let chain = self.set.record();
+        let lines = chain.policies().iter().map(|policy| {
+            let digest = &policy.sha256[..policy.sha256.len().min(12)];
+            format!(
+                "{} {} ({}, sha256 {digest}…), settings {}",
+                policy.name, policy.version, policy.module, policy.settings
+            )
+        });
+        match lines.collect::<Vec<_>>() {
+            lines if lines.is_empty() => vec![format!("{}: no policies", self.name)],
+            lines => lines,
+        }
+    }
+
+    /// The same for programs.
+    pub fn value(&self) -> Value {
+        json!({ "source": self.name, "policies": self.set.record().policies() })
+    }
+}
