@@ -23,3 +23,4 @@ mod proxy;
 mod reload;
 mod smuggling;
 mod submission;
+mod swap;

@@ -20,13 +20,14 @@ pub use self::certificates::Named;
 pub use self::description::describe;
 pub use self::error::StartError;
 use self::reload::Reloader;
+use self::watch::Watch;
 use crate::accounts::Verifier;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::id::QueueIds;
 use crate::intake::{Directory, Intake};
 use crate::listener::{self, Bound, Open, TlsMode};
-use crate::policy::PolicySet;
+use crate::policy::{Policies, PolicySet};
 use crate::scheduler::{Scheduler, Setup};
 use crate::shutdown::Shutdown;
 use crate::smtp::{AuthPolicy, SessionConfig};
@@ -58,7 +59,10 @@ impl App {
     /// # Errors
     /// What is wrong, with a hint; nothing is left running.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
-        let policies = Arc::new(PolicySet::load(&config.policy, &config.folder).await?);
+        // Before anything is read, so that no later change is taken for what was read.
+        let watch = Watch::new(config.files());
+        let policies = PolicySet::load(&config.policy, &config.folder).await?;
+        let policies = Policies::new(policies);
         let delivery = Arc::new(Delivery::new(&config.delivery, &config.hostname)?);
         let bound = claim(&config.listener)?;
         let web_bound = web::Bound::claim(&config.web)?;
@@ -78,7 +82,7 @@ impl App {
             ids: Arc::clone(&ids),
             hostname: config.hostname.clone(),
         });
-        let intake = intake(config, &store, policies, ids);
+        let intake = intake(config, &store, policies.clone(), ids);
         let submission = submission(config, intake.clone(), &store, &scheduler, &shutdown).await?;
         let mut tasks = JoinSet::new();
         let mut addresses = Vec::new();
@@ -113,6 +117,8 @@ impl App {
             entrances,
             submission: submission.clone(),
             intake,
+            policies,
+            watch,
             store: store.clone(),
         };
         tasks.spawn(reload::run(reloader, Arc::clone(&reload), shutdown.clone()));
@@ -218,7 +224,7 @@ async fn submission(
     Ok(Submission::new(config, rooms, shutdown.clone()))
 }
 
-fn intake(config: &Config, store: &Store, policies: Arc<PolicySet>, ids: Arc<QueueIds>) -> Intake {
+fn intake(config: &Config, store: &Store, policies: Policies, ids: Arc<QueueIds>) -> Intake {
     let lifetime = config.scheduler.expire_after();
     let intake = Intake::new(
         config.intake.clone(),

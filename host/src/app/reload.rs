@@ -1,14 +1,15 @@
-//! Takes up a changed configuration and changed certificates while sessions run.
+//! Takes up a changed configuration, changed certificates and changed policies while sessions run.
 //!
 //! Everything is read and checked aside; what cannot be used changes nothing.
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::certificates::Named;
 use super::watch::Watch;
@@ -18,10 +19,14 @@ use crate::clock::Timestamp;
 use crate::config::{Config, ConfigError, Problem};
 use crate::intake::Intake;
 use crate::listener::TlsMode;
+use crate::policy::{self, Change, Policies};
 use crate::shutdown::Shutdown;
-use crate::store::Store;
+use crate::store::{ReloadCause, ReloadFailure, ReloadOutcome, Store};
 use crate::submission::{Entrance, Submission};
 use crate::tls::{Certificates, Facts, TlsError};
+
+/// Between two looks for a command that asks for a reload. 1 s: a person waits for it.
+const LOOK_FOR_REQUESTS: Duration = Duration::from_secs(1);
 
 /// Why everything stays as it was.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +37,8 @@ enum ReloadError {
     Partly(Problem),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Policy(#[from] policy::LoadError),
     #[error("the reload was interrupted")]
     Interrupted,
 }
@@ -42,6 +49,7 @@ impl ReloadError {
             Self::Config(error) => error.hint(),
             Self::Partly(_) => "restart the relay to change both".to_owned(),
             Self::Tls(error) => error.hint().to_owned(),
+            Self::Policy(error) => error.hint().unwrap_or_default(),
             Self::Interrupted => "send SIGHUP to try again".to_owned(),
         }
     }
@@ -61,25 +69,48 @@ pub(super) struct Reloader {
     pub(super) submission: Submission,
     /// Holds users to their limits.
     pub(super) intake: Intake,
-    /// Where alerts go.
+    /// What decides about messages.
+    pub(super) policies: Policies,
+    /// The files, as they were before anything was read.
+    pub(super) watch: Watch,
+    /// Where requests come from, and outcomes and alerts go.
     pub(super) store: Store,
 }
 
 /// Reloads on request and when a file has changed, until the shutdown is announced.
-pub(super) async fn run(mut reloader: Reloader, requested: Arc<Notify>, shutdown: Shutdown) {
+pub(super) async fn run(reloader: Reloader, signalled: Arc<Notify>, shutdown: Shutdown) {
+    tokio::select! {
+        () = shutdown.announced() => {}
+        // Whatever it is at is dropped: it changes everything at its end, or nothing.
+        () = reload_for_ever(reloader, signalled) => {}
+    }
+}
+
+async fn reload_for_ever(mut reloader: Reloader, signalled: Arc<Notify>) {
     let mut files = reloader.running.files();
-    let mut watch = Watch::new(files.clone());
     loop {
-        let is_requested = tokio::select! {
-            () = shutdown.announced() => return,
-            () = requested.notified() => true,
-            () = pause(&reloader.running) => false,
+        let cause = tokio::select! {
+            () = signalled.notified() => ReloadCause::Signal,
+            request = requested(&reloader.store) => ReloadCause::Command(request),
+            () = pause(&reloader.running) => ReloadCause::File,
         };
         // Looked at before it is read, so that no later change is taken for this one.
-        let has_changed = watch.look();
-        if is_requested || has_changed {
-            reloader.reload(&mut files).await;
-            watch.taken(&files);
+        let has_changed = reloader.watch.look();
+        if cause != ReloadCause::File || has_changed {
+            reloader.reload(cause, &mut files).await;
+            reloader.watch.taken(&files);
+        }
+    }
+}
+
+/// Until a command asks; its number.
+async fn requested(store: &Store) -> i64 {
+    loop {
+        tokio::time::sleep(LOOK_FOR_REQUESTS).await;
+        match store.requested_reload().await {
+            Ok(Some(request)) => return request,
+            Ok(None) => {}
+            Err(error) => debug!(%error, "whether a reload is asked for cannot be read"),
         }
     }
 }
@@ -95,10 +126,28 @@ async fn pause(config: &Config) {
 impl Reloader {
     /// Reloads, or tells why not. `files` becomes what the configuration names, also when that
     /// cannot be used, for it may be mended there.
-    async fn reload(&mut self, files: &mut Vec<PathBuf>) {
+    async fn reload(&mut self, cause: ReloadCause, files: &mut Vec<PathBuf>) {
+        let begun_at = Timestamp::now();
+        let mut outcome = ReloadOutcome {
+            begun_at,
+            ended_at: begun_at,
+            generation: 0,
+            failure: None,
+            changes: Vec::new(),
+            restart: Vec::new(),
+        };
         match self.try_reload(files).await {
-            Ok(changes) => changes.tell(),
-            Err(error) => self.failed(&error).await,
+            Ok(changes) => {
+                changes.tell();
+                outcome.changes = changes.lines();
+                outcome.restart = changes.restart.iter().map(ToString::to_string).collect();
+            }
+            Err(error) => outcome.failure = Some(self.failed(&error).await),
+        }
+        outcome.generation = self.policies.current().generation();
+        outcome.ended_at = Timestamp::now();
+        if let Err(error) = self.store.end_reload(cause, outcome).await {
+            warn!(%error, "what came of the reload cannot be kept");
         }
     }
 
@@ -109,10 +158,17 @@ impl Reloader {
         next.check().map_err(ReloadError::Partly)?;
         let named = self.named(&next).await?;
         let doors = super::doors(&next, self.certificates.as_ref())?;
+        let policies = self.policies.current();
+        let policies = policies.successor(&next.policy, &next.folder).await?;
         let mut changes = Changes {
             live: differences(&self.running, &next),
+            policies: Vec::new(),
             restart: differences(&next, &new),
         };
+        if let Some((policies, differences)) = policies {
+            self.policies.replace(policies);
+            changes.policies(differences);
+        }
         if let Some(named) = named
             && self.show(named)
         {
@@ -139,6 +195,7 @@ impl Reloader {
         next.accounts = new.accounts.clone();
         next.reload = new.reload.clone();
         next.limits = new.limits.clone();
+        next.policy = new.policy.clone();
         next.tls.additional = new.tls.additional.clone();
         if let Some(pair) = new.tls.default_pair() {
             next.tls.certificate = Some(pair.certificate);
@@ -182,10 +239,10 @@ impl Reloader {
         std::mem::replace(&mut self.facts, facts.clone()) != facts
     }
 
-    async fn failed(&self, error: &ReloadError) {
-        let reason = with_causes(error);
+    async fn failed(&self, error: &ReloadError) -> ReloadFailure {
+        let (reason, hint) = (with_causes(error), error.hint());
         error!(
-            hint = error.hint(),
+            hint,
             "the reload failed, everything stays as it was: {reason}"
         );
         let alert = NewAlert {
@@ -199,6 +256,10 @@ impl Reloader {
         };
         if let Err(error) = self.store.raise(vec![alert]).await {
             warn!(%error, "an alert cannot be kept");
+        }
+        ReloadFailure {
+            error: reason,
+            hint,
         }
     }
 }
@@ -227,23 +288,54 @@ fn with_causes(error: &dyn Error) -> String {
 }
 
 /// What a reload brought, by section.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Changes {
     live: Vec<&'static str>,
+    policies: Vec<Change>,
     restart: Vec<&'static str>,
 }
 
 impl Changes {
+    /// A module may be another one while the section that names it is the same.
+    fn policies(&mut self, changes: Vec<Change>) {
+        if !self.live.contains(&POLICY) {
+            self.live.push(POLICY);
+        }
+        self.policies = changes;
+    }
+
     fn tell(&self) {
         match self.live.as_slice() {
             [] => info!("reloaded: nothing changed for new sessions"),
             live => info!("reloaded for new sessions: {}", live.join(", ")),
         }
+        for change in &self.policies {
+            match change {
+                Change::Module(old, new) => info!(
+                    policy = new.name,
+                    sha256.old = old.sha256,
+                    sha256.new = new.sha256,
+                    "{change}"
+                ),
+                _ => info!("{change}"),
+            }
+        }
         if !self.restart.is_empty() {
             warn!("changed, but needs a restart: {}", self.restart.join(", "));
         }
     }
+
+    /// What changed for new sessions, for people.
+    fn lines(&self) -> Vec<String> {
+        let sections = self.live.iter().filter(|section| **section != POLICY);
+        let sections = sections.map(ToString::to_string);
+        let policies = self.policies.iter().map(ToString::to_string);
+        sections.chain(policies).collect()
+    }
 }
+
+/// The section whose changes are told one by one.
+const POLICY: &str = "policy";
 
 /// The sections that differ. Named one by one, so that a new one cannot be forgotten.
 fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
@@ -278,7 +370,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         ("limits", *limits != other.limits),
         ("scheduler", *scheduler != other.scheduler),
         ("delivery", *delivery != other.delivery),
-        ("policy", *policy != other.policy),
+        (POLICY, *policy != other.policy),
         ("reload", *reload != other.reload),
         ("web", *web != other.web),
         ("autoconfig", *autoconfig != other.autoconfig),

@@ -70,7 +70,7 @@ enum Command {
     /// Look at alerts
     #[command(subcommand)]
     Alert(alert_commands::AlertCommand),
-    /// Write, test and look at policies
+    /// Write, test, look at and reload policies
     #[command(subcommand)]
     Policy(policy_commands::PolicyCommand),
     /// Print what clients configure themselves by

@@ -190,9 +190,10 @@ impl Config {
         }
     }
 
-    /// The file itself, if there is one, and the certificates and keys it names.
+    /// The file itself, if there is one, and the certificates, keys and policy modules it names.
     pub fn files(&self) -> Vec<PathBuf> {
-        self.file.iter().chain(self.tls.paths()).cloned().collect()
+        let named = self.file.iter().chain(self.tls.paths()).cloned();
+        named.chain(self.policy.files(&self.folder)).collect()
     }
 
     /// The folder of the store, where the self-signed certificate is kept too.

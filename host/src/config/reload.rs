@@ -8,8 +8,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Reload {
-    /// Seconds between two looks at the configuration file and the certificates. Default 5; 0 looks
-    /// never, so that only SIGHUP reloads. A change is taken up when two looks agree on it.
+    /// Seconds between two looks at the configuration file, the certificates and the policy modules.
+    /// Default 5; 0 looks never, so that only SIGHUP and `gatepost policy reload` reload. A change is taken up when two looks agree on it.
     pub poll_s: u64,
 }
 

@@ -33,7 +33,7 @@ use crate::decision::{Findings, NewDecision};
 use crate::id::{QueueId, QueueIds};
 use crate::message::{HeaderEnd, HeaderSection, Stamp, stamp};
 use crate::policy::document::{self, Request};
-use crate::policy::{PolicySet, Ruling, types};
+use crate::policy::{Policies, PolicySet, Ruling, types};
 use crate::queue::{Content, MessageMeta, NewMessage, OpenMessage, Priority};
 use crate::smtp::{MailParameters, Mailbox, MtPriority, Recipient, Reply, Transaction};
 use crate::store::Store;
@@ -70,7 +70,7 @@ struct Shared {
     hostname: String,
     lifetime: Duration,
     store: Store,
-    policies: Arc<PolicySet>,
+    policies: Policies,
     ids: Arc<QueueIds>,
     memory: Memory,
     limits: Limits,
@@ -92,7 +92,7 @@ impl Intake {
         hostname: String,
         lifetime: Duration,
         store: Store,
-        policies: Arc<PolicySet>,
+        policies: Policies,
         ids: Arc<QueueIds>,
     ) -> Self {
         Self {
@@ -124,6 +124,12 @@ impl Intake {
         )
     }
 
+    /// The policies that decide a transaction which begins now, to its end: a reload in between is
+    /// for the next one.
+    pub fn policies(&self) -> Arc<PolicySet> {
+        self.shared.policies.current()
+    }
+
     /// Asks the policies about the reverse-path, before the client sends anything larger.
     ///
     /// # Errors
@@ -131,6 +137,7 @@ impl Intake {
     /// policy refuses.
     pub async fn sender(
         &self,
+        policies: &PolicySet,
         peer: &Peer,
         principal: &Principal,
         sender: Option<&Mailbox>,
@@ -139,15 +146,16 @@ impl Intake {
             return Err(Rejection::store_unavailable());
         }
         self.shared.limits.check(peer, principal).await?;
-        if !self.shared.policies.checks_senders() {
+        if !policies.checks_senders() {
             return Ok(());
         }
         let stage = document::Stage::Sender(sender.map(request::address));
         let asked = self
             .asked(peer, principal, request::envelope(sender, &[]), stage)
             .await;
-        let ruling = self.shared.policies.answer(&asked).await;
-        self.enforce_early(peer, principal, &asked, ruling).await
+        let ruling = policies.answer(&asked).await;
+        self.enforce_early(policies, peer, principal, &asked, ruling)
+            .await
     }
 
     /// Asks the policies about one forward-path.
@@ -156,19 +164,21 @@ impl Intake {
     /// The reply to RCPT when a policy refuses.
     pub async fn recipient(
         &self,
+        policies: &PolicySet,
         peer: &Peer,
         principal: &Principal,
         transaction: (Option<&Mailbox>, &[Recipient]),
         recipient: &Mailbox,
     ) -> Result<(), Rejection> {
-        if !self.shared.policies.checks_recipients() {
+        if !policies.checks_recipients() {
             return Ok(());
         }
         let envelope = request::envelope(transaction.0, transaction.1);
         let stage = document::Stage::Recipient(request::address(recipient));
         let asked = self.asked(peer, principal, envelope, stage).await;
-        let ruling = self.shared.policies.answer(&asked).await;
-        self.enforce_early(peer, principal, &asked, ruling).await
+        let ruling = policies.answer(&asked).await;
+        self.enforce_early(policies, peer, principal, &asked, ruling)
+            .await
     }
 
     /// Takes the complete message: parse, policies, stamp, commit. The `250` follows the commit.
@@ -181,6 +191,7 @@ impl Intake {
     /// was not committed are discarded at the next start.
     pub async fn message(
         &self,
+        policies: &PolicySet,
         peer: &Peer,
         principal: &Principal,
         transaction: Transaction,
@@ -190,7 +201,8 @@ impl Intake {
         let (outcome, may_be_staged) = match spool.finish().await {
             Ok((received, _held)) => {
                 let is_staged = received.staged_chunks > 0;
-                let decided = self.decide_and_store(peer, principal, transaction, received, id);
+                let decided =
+                    self.decide_and_store(policies, peer, principal, transaction, received, id);
                 (decided.await, is_staged)
             }
             Err(error) => (Err(Rejection::store(&error)), true),
@@ -203,6 +215,7 @@ impl Intake {
 
     async fn decide_and_store(
         &self,
+        policies: &PolicySet,
         peer: &Peer,
         principal: &Principal,
         transaction: Transaction,
@@ -218,7 +231,7 @@ impl Intake {
             size: received.size,
         };
         let (ruling, decision) = self
-            .evaluate(peer, principal, (id, &transaction), &header, said)
+            .evaluate(policies, peer, principal, (id, &transaction), &header, said)
             .await;
         let (priority, rule, mut findings) =
             self.enforce(peer, principal, ruling, decision).await?;
@@ -370,6 +383,7 @@ impl Intake {
 
     async fn evaluate(
         &self,
+        policies: &PolicySet,
         peer: &Peer,
         principal: &Principal,
         (id, transaction): (QueueId, &Transaction),
@@ -383,7 +397,6 @@ impl Intake {
             effective_priority: types::Priority::Normal,
         };
         let asked = self.asked(peer, principal, envelope, stage).await;
-        let policies = &self.shared.policies;
         let ruling = policies.answer(&asked).await;
         let decision = decision::decision(id, (peer, principal), policies, &asked, &ruling);
         (ruling, decision)
@@ -429,12 +442,12 @@ impl Intake {
     /// lets the transaction go on is not kept: the message's is to come.
     async fn enforce_early(
         &self,
+        policies: &PolicySet,
         peer: &Peer,
         principal: &Principal,
         asked: &Request,
         ruling: Ruling,
     ) -> Result<(), Rejection> {
-        let policies = &self.shared.policies;
         let refused = ruling.refusal.is_some().then(|| {
             let id = self.shared.ids.next();
             decision::decision(id, (peer, principal), policies, asked, &ruling)

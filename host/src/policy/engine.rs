@@ -15,7 +15,8 @@ use super::limits::{STACK_BYTES, State, TABLE_ELEMENTS};
 /// Between two ticks of the epoch. A guest that loops gives its thread back once per tick, so this
 /// is how long it can hold an asynchronous worker; a policy takes a hundredth of it.
 const TICK: Duration = Duration::from_millis(5);
-/// Room in the pool for what a reload tries out while all evaluations are taken.
+/// Room in the pool beside the evaluations: what a reload tries out, one at a time, and slots whose
+/// memory is still being given back.
 const SPARE_SLOTS: u32 = 4;
 /// Core instances of one component: interpreters are linked from dozens of them.
 const CORE_INSTANCES: u32 = 48;
@@ -40,8 +41,26 @@ const IMAGE_BYTES: u64 = 64 << 20;
 pub(super) struct Runtime {
     pub engine: Engine,
     pub linker: Linker<State>,
+    settings: EngineSettings,
     permits: Arc<Semaphore>,
-    queue_wait: Duration,
+    loading: Arc<Semaphore>,
+}
+
+/// What of the configuration an engine is built by. Equal settings can share an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct EngineSettings {
+    concurrency: u32,
+    memory_mib: u32,
+}
+
+impl EngineSettings {
+    fn of(config: &Config) -> Self {
+        let memory_mib = config.chain.iter().map(|p| p.limits.memory_mib).max();
+        Self {
+            concurrency: config.concurrency,
+            memory_mib: memory_mib.unwrap_or(1),
+        }
+    }
 }
 
 impl Runtime {
@@ -51,39 +70,52 @@ impl Runtime {
     ///
     /// When this machine cannot run the engine at all, or no thread can be started.
     pub fn new(config: &Config) -> wasmtime::Result<Self> {
-        let engine = engine(config)?;
+        let settings = EngineSettings::of(config);
+        let engine = engine(settings)?;
         let mut linker = Linker::new(&engine);
         log::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
         start_ticking(engine.weak())?;
         Ok(Self {
             engine,
             linker,
+            settings,
             permits: Arc::new(Semaphore::new(config.concurrency as usize)),
-            queue_wait: Duration::from_millis(config.queue_wait_ms),
+            loading: Arc::new(Semaphore::new(1)),
         })
     }
 
+    /// Whether policies of this configuration can run here, with what is compiled already.
+    pub fn fits(&self, config: &Config) -> bool {
+        self.settings == EngineSettings::of(config)
+    }
+
     /// Waits for a turn; none when it did not come in time.
-    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+    pub async fn turn(&self, patience: Duration) -> Option<OwnedSemaphorePermit> {
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Some(permit);
         }
         let turn = Arc::clone(&self.permits).acquire_owned();
-        let permit = tokio::time::timeout(self.queue_wait, turn).await.ok()?;
+        let permit = tokio::time::timeout(patience, turn).await.ok()?;
         Some(permit.expect("the semaphore is never closed"))
+    }
+
+    /// The turn of a policy that is being loaded, which no message waits for or takes away.
+    pub async fn loading_turn(&self) -> OwnedSemaphorePermit {
+        let turn = Arc::clone(&self.loading).acquire_owned().await;
+        turn.expect("the semaphore is never closed")
     }
 }
 
 /// With a pool when the address space can be reserved, without one when it cannot.
-fn engine(config: &Config) -> wasmtime::Result<Engine> {
+fn engine(wanted: EngineSettings) -> wasmtime::Result<Engine> {
     let mut settings = settings();
-    settings.allocation_strategy(pool(config));
+    settings.allocation_strategy(pool(wanted));
     Engine::new(&settings).or_else(|error| {
         tracing::warn!(
             error = %error.root_cause(),
             "cannot reserve address space for {} pooled policy instances; \
              allocating each on demand, which is slower; raise `ulimit -v` or lower policy.concurrency",
-            config.concurrency
+            wanted.concurrency
         );
         let mut settings = self::settings();
         // Without reservations each memory takes the address space it uses and no more.
@@ -108,9 +140,8 @@ fn settings() -> wasmtime::Config {
     settings
 }
 
-fn pool(config: &Config) -> PoolingAllocationConfig {
-    let slots = config.concurrency.saturating_add(SPARE_SLOTS);
-    let memory_mib = config.chain.iter().map(|p| p.limits.memory_mib).max();
+fn pool(wanted: EngineSettings) -> PoolingAllocationConfig {
+    let slots = wanted.concurrency.saturating_add(SPARE_SLOTS);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
         .total_core_instances(slots.saturating_mul(CORE_INSTANCES))
@@ -122,7 +153,7 @@ fn pool(config: &Config) -> PoolingAllocationConfig {
         .max_tables_per_component(TABLES)
         .max_component_instance_size(INSTANCE_BYTES)
         .table_elements(TABLE_ELEMENTS)
-        .max_memory_size((memory_mib.unwrap_or(1) as usize) << 20);
+        .max_memory_size((wanted.memory_mib as usize) << 20);
     // Without the kernel's help the whole range would be written over, which costs more than it saves.
     if PoolingAllocationConfig::is_pagemap_scan_available() {
         pool.pagemap_scan(Enabled::Yes)
@@ -158,20 +189,21 @@ mod tests {
             concurrency: 1 << 20,
             ..Config::default()
         };
-        assert!(engine(&config).is_ok());
+        assert!(engine(EngineSettings::of(&config)).is_ok());
     }
 
     #[tokio::test]
     async fn a_turn_that_does_not_come_in_time_is_given_up() {
         let config = Config {
             concurrency: 1,
-            queue_wait_ms: 1,
             ..Config::default()
         };
         let runtime = Runtime::new(&config).expect("the engine runs here");
-        let first = runtime.turn().await.expect("nobody is before us");
-        assert!(runtime.turn().await.is_none());
-        drop(first);
-        assert!(runtime.turn().await.is_some());
+        let patience = Duration::from_millis(1);
+        let first = runtime.turn(patience).await.expect("nobody is before us");
+        assert!(runtime.turn(patience).await.is_none());
+        let loading = runtime.loading_turn().await;
+        drop((first, loading));
+        assert!(runtime.turn(patience).await.is_some());
     }
 }

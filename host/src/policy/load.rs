@@ -3,7 +3,7 @@
 //! Whatever can be wrong with a module or its settings is found here, before a client waits.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,17 +33,24 @@ const LOAD_LIMITS: Limits = Limits {
     time_ms: 10_000,
     memory_mib: 0,
 };
+/// What names a module that comes with the program.
+pub(super) const BUILTIN: &str = "builtin:";
 /// The modules that come with the program.
 const BUILTINS: [(&str, &[u8]); 1] = [(
     "sender-rules",
     include_bytes!("../../../policies/built/sender-rules.wasm"),
 )];
 
-/// Loads the policies of the chain that are to be enforced, in order.
+/// Components that one engine has compiled, by the SHA-256 of their bytes.
+pub(super) type Compiled = HashMap<String, Component>;
+
+/// Loads the policies of the chain that are to be enforced, in order. What is among `compiled` is
+/// not compiled again.
 pub(super) async fn chain(
     runtime: &Runtime,
     config: &Config,
     base_dir: &Path,
+    mut compiled: Compiled,
 ) -> Result<Vec<Policy>, LoadError> {
     names(&config.chain)?;
     let mut chain = Vec::with_capacity(config.chain.len());
@@ -52,7 +59,7 @@ pub(super) async fn chain(
             tracing::info!(policy = entry.name, "policy {} is off", entry.name);
             continue;
         }
-        let policy = policy(runtime, entry, base_dir).await;
+        let policy = policy(runtime, entry, base_dir, &mut compiled).await;
         chain.push(policy.map_err(|problem| problem.of(entry))?);
     }
     Ok(chain)
@@ -77,6 +84,7 @@ async fn policy(
     runtime: &Runtime,
     entry: &PolicyConfig,
     base_dir: &Path,
+    compiled: &mut Compiled,
 ) -> Result<Policy, LoadProblem> {
     if let Some(problem) = entry.limits.problem() {
         return Err(LoadProblem::Limits(problem));
@@ -85,7 +93,11 @@ async fn policy(
     let bytes = read(&entry.module, base_dir).await?;
     let sha256 = pinned_digest(&bytes, entry.sha256.as_deref())?;
     probe::format(&bytes)?;
-    let component = compile(&runtime.engine, bytes).await?;
+    let component = match compiled.get(&sha256) {
+        Some(known) => known.clone(),
+        None => compile(&runtime.engine, bytes).await?,
+    };
+    compiled.insert(sha256.clone(), component.clone());
     let pre = link(runtime, &component)?;
     let stages = probe::stages(&component)?;
     let imports = imports(&runtime.engine, &component);
@@ -167,7 +179,7 @@ fn json(value: &toml::Value, key: &str) -> Result<serde_json::Value, LoadProblem
 }
 
 async fn read(module: &str, base_dir: &Path) -> Result<Cow<'static, [u8]>, LoadProblem> {
-    if let Some(name) = module.strip_prefix("builtin:") {
+    if let Some(name) = module.strip_prefix(BUILTIN) {
         let builtin = BUILTINS.iter().find(|(known, _)| *known == name);
         return match builtin {
             Some((_, bytes)) => Ok(Cow::Borrowed(bytes)),
@@ -271,8 +283,7 @@ async fn introduce(
     stages: &Stages,
     settings: &Arc<str>,
 ) -> Result<Descriptor, LoadProblem> {
-    let permit = runtime.turn().await.ok_or(LoadProblem::Busy)?;
-    let turn: Turn = Arc::new(permit);
+    let turn: Turn = Arc::new(runtime.loading_turn().await);
     let (descriptor,): (Descriptor,) =
         at_load(asked, "describe", stages.describe, (), &turn).await?;
     validate(asked, stages.validate_settings, settings, &turn).await?;

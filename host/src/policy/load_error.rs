@@ -20,7 +20,7 @@ pub enum LoadError {
     #[error("cannot start the WebAssembly engine: {0}")]
     Engine(String),
     /// One policy cannot be loaded.
-    #[error("cannot load policy \"{policy}\" from {module}: {problem}")]
+    #[error("cannot load policy \"{policy}\" from {module}: {}: {problem}", problem.step())]
     Policy {
         /// The policy by its name in the configuration.
         policy: String,
@@ -93,9 +93,6 @@ pub enum LoadProblem {
     /// An import or export has another type than the interface says.
     #[error("the component does not fit the interface gatepost:policy@0.1: {0}")]
     WrongShape(String),
-    /// All evaluations are taken.
-    #[error("too many evaluations are running to try the module out")]
-    Busy,
     /// The policy failed when it was asked to introduce itself.
     #[error("its function `{function}` failed ({kind}): {detail}")]
     Call {
@@ -112,6 +109,22 @@ pub enum LoadProblem {
 }
 
 impl LoadProblem {
+    /// The step of loading that failed, as logs and alerts name it.
+    pub const fn step(&self) -> &'static str {
+        match self {
+            Self::BadName | Self::DuplicateName | Self::Limits(_) | Self::NotJson(_) => "config",
+            Self::UnknownBuiltin(_) | Self::Read { .. } => "read",
+            Self::TooLarge(_) => "size",
+            Self::PinMismatch { .. } => "pin",
+            Self::NotAComponent(_) => "format",
+            Self::Compile(_) => "compile",
+            Self::UnknownImports(_) => "imports",
+            Self::MissingExport(_) | Self::WrongShape(_) => "probe",
+            Self::Call { function, .. } => function,
+            Self::Settings(_) => "validate-settings",
+        }
+    }
+
     pub(super) fn of(self, entry: &PolicyConfig) -> LoadError {
         LoadError::Policy {
             policy: printable(&entry.name, 64),
@@ -148,6 +161,10 @@ impl LoadProblem {
                     .to_owned()
             }
             Self::Settings(_) => "correct `settings` of this entry of [[policy.chain]]".to_owned(),
+            Self::Call {
+                kind: FailureKind::Memory,
+                ..
+            } => "raise limits.memory-mib of this entry of [[policy.chain]]".to_owned(),
             Self::Compile(text) if text.contains("exceeds the limit") => {
                 "raise limits.memory-mib of this entry of [[policy.chain]]".to_owned()
             }

@@ -14,6 +14,7 @@
 //! | `config` | the `[policy]` table |
 //! | `engine` | the shared engine: settings, pool, epoch |
 //! | `load`, `probe`, `load_error` | from configuration to ready policy |
+//! | `live` | the set in force, and how one follows another |
 //! | `module` | one question to one fresh instance |
 //! | `limits`, `failure` | what an instance may use, and how it can fail |
 //! | `verdict` | makes an answer safe to act on |
@@ -30,6 +31,7 @@ pub mod document;
 mod engine;
 mod failure;
 mod limits;
+mod live;
 mod load;
 mod load_error;
 mod module;
@@ -38,8 +40,10 @@ mod probe;
 mod recording;
 mod verdict;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 pub use self::chain::{Ruling, Step, StepDecision};
 pub use self::config::{
@@ -48,6 +52,7 @@ pub use self::config::{
 };
 pub use self::failure::FailureKind;
 pub use self::limits::LogLine;
+pub use self::live::{Change, Policies};
 pub use self::load_error::{FileKind, LoadError, LoadProblem};
 pub use self::module::PolicyInfo;
 pub use self::offline::{Trial, Workbench};
@@ -68,10 +73,10 @@ pub mod types {
 
 /// A chain of policies, ready to be asked. Immutable: a reload makes a new one.
 pub struct PolicySet {
-    runtime: Runtime,
+    generation: u64,
+    config: Config,
+    runtime: Arc<Runtime>,
     chain: Vec<Policy>,
-    default: DefaultDecision,
-    recording: RecordConfig,
     record: OnceLock<Arc<decision::Chain>>,
 }
 
@@ -85,34 +90,25 @@ impl PolicySet {
     /// When a limit is out of range, the engine cannot be started, or any policy cannot be read,
     /// is not the pinned one, is not a policy, or refuses its settings.
     pub async fn load(config: &Config, base_dir: &Path) -> Result<Self, LoadError> {
-        if !(1..=10_000).contains(&config.concurrency) {
-            return Err(LoadError::Config(
-                "policy.concurrency must be from 1 to 10000",
-            ));
-        }
-        if let Some(problem) = config.record.problem() {
-            return Err(LoadError::Config(problem));
-        }
-        let runtime =
-            Runtime::new(config).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-        let chain = load::chain(&runtime, config, base_dir).await?;
+        let runtime = runtime(config)?;
+        let chain = load::chain(&runtime, config, base_dir, HashMap::new()).await?;
         Ok(Self {
+            generation: 1,
+            config: config.clone(),
             runtime,
             chain,
-            default: config.default,
-            recording: config.record.clone(),
             record: OnceLock::new(),
         })
     }
 
     /// The number of this set among those of the running relay, from 1.
     pub fn generation(&self) -> u64 {
-        1
+        self.generation
     }
 
     /// Which of the requests that these policies are asked are recorded.
     pub fn recording(&self) -> &RecordConfig {
-        &self.recording
+        &self.config.record
     }
 
     /// What decisions of these policies are kept with.
@@ -182,7 +178,7 @@ impl PolicySet {
             })
         };
         let chain = self.ask(self.chain.iter(), question).await;
-        chain.decide(self.default)
+        chain.decide(self.config.default)
     }
 
     async fn envelope_stage(&self, question: impl Fn(&Policy) -> Question) -> Ruling {
@@ -202,7 +198,8 @@ impl PolicySet {
         let mut turn: Option<Turn> = None;
         for policy in policies {
             if turn.is_none() {
-                turn = self.runtime.turn().await.map(Arc::new);
+                let patience = Duration::from_millis(self.config.queue_wait_ms);
+                turn = self.runtime.turn(patience).await.map(Arc::new);
             }
             let evaluation = match &turn {
                 Some(turn) => policy.ask(question(policy, &chain), Arc::clone(turn)).await,
@@ -235,7 +232,7 @@ impl Evaluation {
         Self {
             result: Err(Failure::new(FailureKind::Saturated, waiting)),
             fuel: 0,
-            duration: std::time::Duration::ZERO,
+            duration: Duration::ZERO,
             memory_bytes: 0,
             log: Vec::new(),
         }
@@ -252,6 +249,19 @@ fn recorded(policy: &Policy) -> decision::Policy {
         mode: "enforce".to_owned(),
         settings: policy.settings.to_string(),
     }
+}
+
+fn runtime(config: &Config) -> Result<Arc<Runtime>, LoadError> {
+    if !(1..=10_000).contains(&config.concurrency) {
+        return Err(LoadError::Config(
+            "policy.concurrency must be from 1 to 10000",
+        ));
+    }
+    if let Some(problem) = config.record.problem() {
+        return Err(LoadError::Config(problem));
+    }
+    let runtime = Runtime::new(config).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+    Ok(Arc::new(runtime))
 }
 
 fn warn_of(policy: &PolicyInfo, failure: &Failure) {

@@ -13,7 +13,7 @@ use super::document::Request;
 use super::engine::Runtime;
 use super::failure::FailureKind;
 use super::limits::LogLine;
-use super::load;
+use super::load::{self, Compiled};
 use super::load_error::{LoadError, LoadProblem};
 use super::module::{Evaluation, Policy, PolicyInfo};
 use super::types::{self, Verdict};
@@ -21,6 +21,8 @@ use super::verdict::printable;
 
 /// Octets of a failure's detail that are kept for people.
 const DETAIL_BYTES: usize = 1000;
+/// How long a question waits for its turn among others of the same tool, as in a relay.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A module that was loaded to be tried out.
 pub struct Workbench {
@@ -61,7 +63,7 @@ impl Workbench {
         };
         let runtime =
             Runtime::new(&config).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-        let mut chain = load::chain(&runtime, &config, base_dir).await?;
+        let mut chain = load::chain(&runtime, &config, base_dir, Compiled::new()).await?;
         let mut policy = chain.remove(0);
         policy.asked.keeps_log = true;
         Ok(Self { runtime, policy })
@@ -89,7 +91,7 @@ impl Workbench {
     pub async fn check_settings(&self, settings: &toml::Table) -> Result<Arc<str>, LoadProblem> {
         let settings: Arc<str> = load::settings_json(settings)?.into();
         let validate = self.policy.validate_settings;
-        let turn = self.runtime.turn().await.ok_or(LoadProblem::Busy)?;
+        let turn = self.runtime.loading_turn().await;
         load::validate(&self.policy.asked, validate, &settings, &Arc::new(turn)).await?;
         Ok(settings)
     }
@@ -100,7 +102,7 @@ impl Workbench {
         if question.is_of_envelope() && !self.has_envelope_stage() {
             return None;
         }
-        let evaluation = match self.runtime.turn().await {
+        let evaluation = match self.runtime.turn(PATIENCE).await {
             Some(turn) => self.policy.ask(question, Arc::new(turn)).await,
             None => Evaluation::saturated(),
         };

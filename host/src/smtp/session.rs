@@ -184,6 +184,11 @@ impl<U> Session<U> {
         }
     }
 
+    /// Whether a transaction is under way and may still lead to a message.
+    pub fn is_in_transaction(&self) -> bool {
+        self.state.envelope().is_some()
+    }
+
     /// Whether content is coming in, wanted or not: another timeout applies (RFC 5321 §4.5.3.2.5).
     pub fn is_receiving_content(&self) -> bool {
         self.state.is_receiving_content() || self.skipping.is_some()

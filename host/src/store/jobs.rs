@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::accounts::Edit;
 use super::decisions::Kept;
+use super::reloads::ReloadWork;
 use super::suspensions::{self, NewSuspension};
 use super::{StoreError, alerts, attempts, content, decisions, messages, sent, upkeep};
 use crate::alert::NewAlert;
@@ -44,6 +45,8 @@ pub(super) enum Work {
     Edit(Edit),
     /// A user that is made inactive because of what it does.
     Suspend(NewSuspension),
+    /// A reload is asked for, or has ended.
+    Reload(ReloadWork),
     /// Deletes chunks that belong to no message.
     DiscardOrphans,
     /// Deletes some of the messages finished before.
@@ -99,6 +102,7 @@ impl Work {
             Self::Raise(_) => "store an alert",
             Self::Decide(..) => "keep a decision",
             Self::Edit(_) => "change an account",
+            Self::Reload(_) => "note a reload",
             Self::Suspend(_) => "suspend a user",
             Self::PurgeMessages(_)
             | Self::PurgeAlerts(_)
@@ -174,6 +178,7 @@ pub(super) async fn apply(
 async fn apply_single(connection: &mut SqliteConnection, work: &Work) -> Result<i64, StoreError> {
     match work {
         Work::Edit(edit) => edit.apply(connection).await,
+        Work::Reload(reload) => reload.apply(connection).await,
         Work::DiscardOrphans => upkeep::discard_orphans(connection).await,
         Work::PurgeMessages(before) => upkeep::purge_messages(connection, *before).await,
         Work::PurgeAlerts(before) => upkeep::purge_alerts(connection, *before).await,

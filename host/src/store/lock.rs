@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,6 +33,25 @@ pub(super) fn lock(path: &Path) -> Result<QueueLock, StoreError> {
         Err(TryLockError::WouldBlock) => Err(StoreError::QueueLocked {
             path: path.to_owned(),
         }),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Whether another process holds the queue of the database at `path`.
+pub(super) fn is_held(path: &Path) -> Result<bool, StoreError> {
+    let lock_path = lock_path(path);
+    let failed = |error| StoreError::Lock {
+        path: lock_path.clone(),
+        source: Arc::new(error),
+    };
+    let file = match File::open(&lock_path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(failed(error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }

@@ -18,6 +18,7 @@ mod error;
 mod jobs;
 mod lock;
 mod messages;
+mod reloads;
 mod reports;
 mod rows;
 mod schema;
@@ -45,10 +46,12 @@ pub use self::accounts::NewUser;
 pub use self::config::Config;
 pub use self::error::StoreError;
 pub use self::lock::QueueLock;
+pub use self::reloads::{ReloadCause, ReloadFailure, ReloadOutcome};
 
 use self::accounts::Edit;
 use self::decisions::Kept;
 use self::jobs::{Chunk, Job, Work};
+use self::reloads::ReloadWork;
 use self::suspensions::NewSuspension;
 use self::upkeep::PURGE_STEP;
 use self::writer::Writer;
@@ -155,6 +158,14 @@ impl Store {
     /// Another process holds it, or the lock file cannot be made.
     pub fn lock_queue(&self) -> Result<QueueLock, StoreError> {
         lock::lock(&self.shared.path)
+    }
+
+    /// Whether some process has taken the queue: a relay is running, or another command looks.
+    ///
+    /// # Errors
+    /// The lock file cannot be looked at.
+    pub fn is_queue_locked(&self) -> Result<bool, StoreError> {
+        lock::is_held(&self.shared.path)
     }
 
     /// Commits what waits, answers it, and closes the database. Later calls fail with `Closed`.
@@ -606,6 +617,55 @@ impl Store {
                 return Ok(total);
             }
         }
+    }
+}
+
+/// Reloads.
+impl Store {
+    /// Asks the relay that owns the queue to reload; returns the number of the request.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn request_reload(&self) -> Result<i64, StoreError> {
+        let request = ReloadWork::Request(Timestamp::now());
+        self.write(Work::Reload(request)).await
+    }
+
+    /// The newest request that is not answered.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn requested_reload(&self) -> Result<Option<i64>, StoreError> {
+        reloads::requested(&self.shared.readers).await
+    }
+
+    /// Notes what came of a reload, and so answers the requests that caused it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn end_reload(
+        &self,
+        cause: ReloadCause,
+        outcome: ReloadOutcome,
+    ) -> Result<(), StoreError> {
+        let end = ReloadWork::End(cause, outcome);
+        self.write(Work::Reload(end)).await.map(drop)
+    }
+
+    /// What came of a request; none while it is not answered.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn reload_answer(&self, request: i64) -> Result<Option<ReloadOutcome>, StoreError> {
+        reloads::answer(&self.shared.readers, request).await
+    }
+
+    /// What came of the last reload; none before the first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn last_reload(&self) -> Result<Option<ReloadOutcome>, StoreError> {
+        reloads::last(&self.shared.readers).await
     }
 }
 

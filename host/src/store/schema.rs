@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_parameters.sql"),
     include_str!("migrations/0004_decisions.sql"),
     include_str!("migrations/0005_limits.sql"),
+    include_str!("migrations/0006_reload.sql"),
 ];
 
 const COUNT_TABLES: &str = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'";

@@ -22,6 +22,7 @@ use super::{Door, Shared};
 use crate::clock::Timestamp;
 use crate::id;
 use crate::intake::{Asked, Peer, Principal, Rejection, Spool};
+use crate::policy::PolicySet;
 use crate::smtp::{Mailbox, Reply, Session, Step, Transaction};
 
 /// Octets read at once while commands are expected: a pipelined group fits.
@@ -35,6 +36,9 @@ const CONTENT_READ_OCTETS: usize = 64 * 1024;
 const REFUSAL_TIME: Duration = Duration::from_secs(2);
 /// Clients that are told at the same time why they are turned away. 1,000; others are cut.
 pub(super) const MAX_REFUSALS: usize = 1000;
+
+/// RFC 5321 §4.1.4: there is no RCPT and no content without a MAIL before it.
+const BEGUN_BY_MAIL: &str = "a transaction begins with MAIL";
 
 /// Serves one connection to its end.
 pub async fn serve(
@@ -86,6 +90,7 @@ pub async fn serve(
         session,
         peer,
         spool: None,
+        policies: None,
         buffer: Vec::new(),
         is_outpaced: false,
         pace: Pace::new(&limits),
@@ -141,6 +146,8 @@ struct Connection<'a> {
     session: Session<Login>,
     peer: Peer,
     spool: Option<Spool>,
+    /// What decides the transaction, taken at its MAIL and kept until its final reply.
+    policies: Option<Arc<PolicySet>>,
     buffer: Vec<u8>,
     /// The last read filled the buffer: there is more than we asked for.
     is_outpaced: bool,
@@ -199,6 +206,10 @@ impl Connection<'_> {
     /// Writes what there is to say, then waits for the client.
     async fn read(&mut self) -> io::Result<ControlFlow<()>> {
         self.flush().await?;
+        if !self.session.is_in_transaction() {
+            // A session that waits keeps no policies from before a reload in memory.
+            self.policies = None;
+        }
         let in_content = self.session.is_receiving_content();
         self.fit_buffer(in_content);
         let awaited = self.awaited(in_content);
@@ -323,10 +334,10 @@ impl Connection<'_> {
         let Some(principal) = self.principal().await else {
             return;
         };
-        let answer = self
-            .shared
-            .intake
-            .sender(&self.peer, &principal, sender.as_ref())
+        let intake = &self.shared.intake;
+        let policies = self.policies.insert(intake.policies());
+        let answer = intake
+            .sender(policies, &self.peer, &principal, sender.as_ref())
             .await;
         if self.is_suspended(&answer).await {
             return;
@@ -340,10 +351,10 @@ impl Connection<'_> {
             return;
         };
         let transaction = self.session.envelope();
-        let answer = self
-            .shared
-            .intake
-            .recipient(&self.peer, &principal, transaction, &recipient)
+        let intake = &self.shared.intake;
+        let policies = self.policies.as_deref().expect(BEGUN_BY_MAIL);
+        let answer = intake
+            .recipient(policies, &self.peer, &principal, transaction, &recipient)
             .await;
         let answer = answer.map_err(|rejection| self.told(rejection));
         self.session.recipient_answered(answer);
@@ -373,10 +384,10 @@ impl Connection<'_> {
                 .session
                 .content_answered(Rejection::store_unavailable().reply);
         };
-        let answer = self
-            .shared
-            .intake
-            .message(&self.peer, &principal, transaction, spool)
+        let intake = &self.shared.intake;
+        let policies = self.policies.take().expect(BEGUN_BY_MAIL);
+        let answer = intake
+            .message(&policies, &self.peer, &principal, transaction, spool)
             .await;
         if self.is_suspended(&answer).await {
             return;

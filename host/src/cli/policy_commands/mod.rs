@@ -1,6 +1,6 @@
 //! `gatepost policy …`: the tools of whoever writes a policy or puts one into force.
 //!
-//! They load and ask a module with the very code of the relay; none of them touches a running one.
+//! They load and ask a module with the very code of the relay; only `reload` touches a running one.
 
 mod cases;
 mod check;
@@ -9,6 +9,7 @@ mod diff;
 mod explain;
 mod module;
 mod records;
+mod reload;
 mod since;
 mod test;
 
@@ -36,6 +37,8 @@ pub enum PolicyCommand {
     /// Look at recorded requests
     #[command(subcommand)]
     Records(records::RecordsCommand),
+    /// Have the running relay take up the configuration, certificates and policies as they are now
+    Reload(reload::Reload),
 }
 
 /// Runs the command. `config` is the configuration file that was named, for the commands that read one.
@@ -46,6 +49,7 @@ pub async fn run(
 ) -> Result<ExitCode, Failure> {
     match command {
         PolicyCommand::Check(check) => check::run(&check, output).await,
+        PolicyCommand::Reload(reload) => reload::run(&reload, config, output).await,
         PolicyCommand::Test(test) => test::run(&test, output).await,
         PolicyCommand::Decisions(decisions) => decisions::run(decisions, config, output).await,
         PolicyCommand::Explain(explain) => explain::run(explain, config, output).await,

@@ -210,11 +210,12 @@ async fn without_pool(config: &Config) -> PolicySet {
     };
     let runtime = Runtime::new(&greedy).expect("the engine runs here");
     assert!(runtime.engine.pooling_allocator_metrics().is_none());
+    let chain = load::chain(&runtime, config, &root(), HashMap::new()).await;
     PolicySet {
-        chain: load::chain(&runtime, config, &root()).await.expect("loads"),
-        default: config.default,
-        recording: RecordConfig::default(),
+        generation: 1,
+        config: config.clone(),
+        chain: chain.expect("loads"),
         record: OnceLock::new(),
-        runtime,
+        runtime: Arc::new(runtime),
     }
 }
