@@ -29,7 +29,7 @@ const MAX_MODULE_BYTES: u64 = 64 << 20;
 const DESCRIPTION_BYTES: usize = 200;
 /// What a call at load time may use: nobody waits for it but the administrator.
 const LOAD_LIMITS: Limits = Limits {
-    fuel: 2_000_000_000,
+    fuel: 500_000_000,
     time_ms: 10_000,
     memory_mib: 0,
 };
