@@ -312,7 +312,7 @@ impl Changes {
         for change in &self.policies {
             match change {
                 Change::Module(old, new) => info!(
-                    policy = new.name,
+                    policy = new.policy,
                     sha256.old = old.sha256,
                     sha256.new = new.sha256,
                     "{change}"

@@ -80,14 +80,14 @@ impl PolicySet {
         let mut changes = Vec::new();
         for policy in old.policies() {
             if self.info(&policy.name).is_none() {
-                changes.push(Change::Removed(policy.clone()));
+                changes.push(Change::Removed(Identity::of(policy)));
             }
         }
         for policy in self.policies() {
             match old.info(&policy.name) {
-                None => changes.push(Change::Added(policy.clone())),
+                None => changes.push(Change::Added(Identity::of(policy))),
                 Some(before) if before.sha256 != policy.sha256 => {
-                    changes.push(Change::Module(before.clone(), policy.clone()));
+                    changes.push(Change::Module(Identity::of(before), Identity::of(policy)));
                 }
                 Some(_) => {}
             }
@@ -150,11 +150,11 @@ fn differing_keys(old: Option<&PolicyConfig>, new: Option<&PolicyConfig>) -> Vec
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A policy is asked that was not asked before.
-    Added(PolicyInfo),
+    Added(Identity),
     /// A policy is no longer asked.
-    Removed(PolicyInfo),
+    Removed(Identity),
     /// A policy is another module now: before and after.
-    Module(PolicyInfo, PolicyInfo),
+    Module(Identity, Identity),
     /// The keys of a policy's entry that changed. Their values may be secret.
     Entry(String, Vec<&'static str>),
     /// The order of the policies, or what holds for all of them.
@@ -164,27 +164,40 @@ pub enum Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Added(new) => write!(f, "policy {}: added, {}", new.name, Identity(new)),
-            Self::Removed(old) => write!(f, "policy {}: removed, {}", old.name, Identity(old)),
-            Self::Module(old, new) => {
-                let (old, name, new) = (Identity(old), &new.name, Identity(new));
-                write!(f, "policy {name}: {old} -> {new}")
-            }
+            Self::Added(new) => write!(f, "policy {}: added, {new}", new.policy),
+            Self::Removed(old) => write!(f, "policy {}: removed, {old}", old.policy),
+            Self::Module(old, new) => write!(f, "policy {}: {old} -> {new}", new.policy),
             Self::Entry(name, keys) => write!(f, "policy {name}: {} changed", keys.join(", ")),
             Self::Chain => f.write_str("the order of the policies, or what holds for all of them"),
         }
     }
 }
 
-/// A module by its version and the beginning of its digest.
-struct Identity<'a>(&'a PolicyInfo);
+/// Which module a policy is. Its text has the beginning of the digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The policy by its name in the configuration.
+    pub policy: String,
+    /// The version the module states.
+    pub version: String,
+    /// SHA-256 of the module in lower-case hexadecimal.
+    pub sha256: String,
+}
 
-impl fmt::Display for Identity<'_> {
+impl Identity {
+    fn of(info: &PolicyInfo) -> Self {
+        Self {
+            policy: info.name.clone(),
+            version: info.version.clone(),
+            sha256: info.sha256.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PolicyInfo {
-            version, sha256, ..
-        } = self.0;
-        let shown = sha256.get(..SHOWN_DIGEST_CHARS).unwrap_or(sha256);
-        write!(f, "version {version} sha256 {shown}")
+        let shown = self.sha256.get(..SHOWN_DIGEST_CHARS);
+        let shown = shown.unwrap_or(&self.sha256);
+        write!(f, "version {} sha256 {shown}", self.version)
     }
 }

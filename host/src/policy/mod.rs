@@ -52,7 +52,7 @@ pub use self::config::{
 };
 pub use self::failure::FailureKind;
 pub use self::limits::LogLine;
-pub use self::live::{Change, Policies};
+pub use self::live::{Change, Identity, Policies};
 pub use self::load_error::{FileKind, LoadError, LoadProblem};
 pub use self::module::PolicyInfo;
 pub use self::offline::{Trial, Workbench};
