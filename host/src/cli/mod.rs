@@ -115,7 +115,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             return policy_commands::run(command, global.config.as_deref(), output).await;
         }
         Command::Serve => {
-            output::log_to_stderr(global.log.as_deref(), "info");
+            // What clients do wrong in TLS is theirs; it must not fill the log.
+            output::log_to_stderr(global.log.as_deref(), "info,rustls=error");
             return serve::run(&load(&global)?).await;
         }
         _ => output::log_to_stderr(global.log.as_deref(), "warn"),

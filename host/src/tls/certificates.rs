@@ -71,11 +71,13 @@ impl Certificates {
     /// # Errors
     /// When the provider does not support the protocol versions.
     pub fn server_config(&self, min_version: MinVersion) -> Result<Arc<ServerConfig>, TlsError> {
-        let config = ServerConfig::builder_with_provider(provider())
+        let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(min_version.versions())
             .map_err(TlsError::Setup)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(self.clone()));
+        // The strongest suite that both know, whatever a client likes best.
+        config.ignore_client_order = true;
         Ok(Arc::new(config))
     }
 
