@@ -124,6 +124,27 @@ fn only_this_arrives(sink: &Sink, relay: &Relay, user: &User) {
 }
 
 #[test]
+fn behind_an_end_that_is_in_doubt_nothing_is_read() {
+    let (sink, relay, user) = open(&[]);
+    let sequence = b"\r\r\n.\r\n";
+    let (content, at) = content_with(sequence);
+    let content = [&content, &b".\r\n"[..]].concat();
+    let cuts = (at.start..at.end).map(|cut| vec![cut]);
+    for cuts in cuts.chain([vec![]]) {
+        let mut client = relay.login(&user);
+        begin(&mut client);
+        client.say("DATA", "354");
+        send_cut(&mut client, &content[..at.end], &cuts);
+        // The relay may have hung up by now.
+        let _ = client.try_send(&content[at.end..]);
+        client.expect("550 5.6.0");
+        client.expect("421 4.5.2");
+        client.expect_end();
+    }
+    only_this_arrives(&sink, &relay, &user);
+}
+
+#[test]
 fn in_a_chunk_every_sequence_is_refused_wherever_it_is_cut() {
     let (sink, relay, user) = open(&[]);
     for sequence in SEQUENCES {

@@ -89,6 +89,8 @@ pub(super) struct ContentScanner {
     in_header: bool,
     eight_bit: bool,
     discarded: u64,
+    after_bare_cr: bool,
+    is_end_doubtful: bool,
     refusal: Option<Refusal>,
     framing: Framing,
 }
@@ -154,6 +156,8 @@ impl ContentScanner {
             in_header: true,
             eight_bit: false,
             discarded: 0,
+            after_bare_cr: false,
+            is_end_doubtful: false,
             refusal: None,
             framing: Framing::Dot,
         }
@@ -216,6 +220,12 @@ impl ContentScanner {
     /// Why the message is refused, if it is.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         self.refusal
+    }
+
+    /// Whether refused content ended with `CR CR LF . CR LF`: whoever takes `CR CR LF` for no line end, or for
+    /// two, sees another end, and what follows may have been meant as content.
+    pub(super) fn is_end_doubtful(&self) -> bool {
+        self.is_end_doubtful
     }
 
     /// Takes the next event from the input. What stops a chunk stays in the input and is found
@@ -378,6 +388,8 @@ impl ContentScanner {
                 };
             }
             self.at_line_start = piece == Piece::LineEnd;
+            self.is_end_doubtful = self.at_line_start && self.after_bare_cr;
+            self.after_bare_cr = piece == Piece::BareCr;
         }
     }
 }

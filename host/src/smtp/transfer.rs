@@ -216,7 +216,9 @@ impl<U> Session<U> {
                 if let Some(refusal) = content.refusal() {
                     self.reply(&refusal.reply());
                 }
-                None
+                content
+                    .is_end_doubtful()
+                    .then(|| self.hang_up(&doubtful_end()))?
             }
             other => {
                 self.set_stage(other);
@@ -234,6 +236,12 @@ impl<U> Session<U> {
 
 fn no_recipients() -> Reply {
     Reply::new(554, (5, 5, 1), "No valid recipients")
+}
+
+/// What comes next may have been meant as content.
+fn doubtful_end() -> Reply {
+    let text = "It is in doubt where the message ended; goodbye";
+    Reply::new(421, (4, 5, 2), text)
 }
 
 /// Nobody knows where the next command begins.
