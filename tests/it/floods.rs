@@ -58,7 +58,7 @@ fn beyond_the_hourly_limit_mail_is_deferred_before_its_upload_and_one_alert_tell
     for _ in 0..5 {
         let reply = client.say(&mail(), "451 4.7.1");
         let text = reply.text();
-        assert!(text.contains("may send 4 messages an hour"), "{text}");
+        assert!(text.contains("is reached, 4 messages an hour"), "{text}");
         assert!(text.contains("; try again in 1 h"), "{text}");
     }
     client.say("NOOP", "250");
@@ -85,7 +85,7 @@ fn a_limit_of_a_day_counts_beside_that_of_an_hour() {
     send(&mut client, "day", 2);
     let reply = client.say(&mail(), "451 4.7.1");
     let text = reply.text();
-    assert!(text.contains("may send 2 messages a day"), "{text}");
+    assert!(text.contains("is reached, 2 messages a day"), "{text}");
     assert!(text.contains("; try again in 24 h"), "{text}");
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Sending<'a> {
 /// What a client is told that has sent as much as it may. 451: the same message is welcome later.
 pub(super) fn reply(username: &str, exceeded: Exceeded) -> Reply {
     let text = format!(
-        "{username} may send {} messages {}, and has; try again in {}, or ask your administrator for more",
+        "the limit of {username} is reached, {} messages {}; try again in {}, or ask your administrator for more",
         exceeded.limit,
         exceeded.span.one(),
         duration(exceeded.wait)
@@ -123,25 +123,13 @@ mod tests {
     #[test]
     fn a_reply_says_the_limit_and_when_to_come_back() {
         for (span, wait_s, expected) in [
-            (
-                Span::Hour,
-                1,
-                "100 messages an hour, and has; try again in 1 min,",
-            ),
-            (
-                Span::Hour,
-                61,
-                "100 messages an hour, and has; try again in 2 min,",
-            ),
-            (
-                Span::Hour,
-                3600,
-                "100 messages an hour, and has; try again in 1 h,",
-            ),
+            (Span::Hour, 1, "100 messages an hour; try again in 1 min,"),
+            (Span::Hour, 61, "100 messages an hour; try again in 2 min,"),
+            (Span::Hour, 3600, "100 messages an hour; try again in 1 h,"),
             (
                 Span::Day,
                 86_000,
-                "100 messages a day, and has; try again in 23 h 54 min,",
+                "100 messages a day; try again in 23 h 54 min,",
             ),
         ] {
             let exceeded = Exceeded {
@@ -150,7 +138,10 @@ mod tests {
                 wait: Duration::from_secs(wait_s),
             };
             let reply = reply("s1_1", exceeded).to_string();
-            assert!(reply.starts_with("451 4.7.1 s1_1 may send 100 "), "{reply}");
+            assert!(
+                reply.starts_with("451 4.7.1 the limit of s1_1 is reached, 100 "),
+                "{reply}"
+            );
             assert!(reply.contains(expected), "{reply}");
         }
     }
