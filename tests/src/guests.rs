@@ -30,7 +30,7 @@ pub struct Guest {
 }
 
 /// Every guest whose bytes are in the tree.
-pub const GUESTS: [Guest; 2] = [
+pub const GUESTS: [Guest; 3] = [
     Guest {
         package: "sender-rules",
         built: "policies/built/sender-rules.wasm",
@@ -38,6 +38,10 @@ pub const GUESTS: [Guest; 2] = [
     Guest {
         package: "hostile",
         built: "tests/guests/built/hostile.wasm",
+    },
+    Guest {
+        package: "powers",
+        built: "tests/guests/built/powers.wasm",
     },
 ];
 

@@ -4,6 +4,7 @@
 //! the policies do. Knows no socket: `submission` brings the octets and carries the replies.
 
 mod config;
+mod content;
 mod decision;
 mod directory;
 mod evaluate;
@@ -21,19 +22,20 @@ use std::time::Duration;
 use tracing::info;
 
 pub use self::config::Config;
+use self::content::Submitted;
 pub use self::directory::{Asked, Directory, Principal};
 use self::limits::Limits;
 pub use self::limits::{Config as LimitsConfig, OnExceeded};
 pub use self::question::Asking;
 pub use self::rejection::Rejection;
-use self::spool::Memory;
+use self::spool::{Memory, Received};
 pub use self::spool::{Spool, SpoolError};
 use crate::clock::Timestamp;
 use crate::decision::{Findings, NewDecision};
 use crate::id::{QueueId, QueueIds};
 use crate::message::{HeaderEnd, HeaderSection, Stamp, stamp};
 use crate::policy::document::{self, Request};
-use crate::policy::{Policies, PolicySet, Ruling, types};
+use crate::policy::{Effects, Policies, PolicySet, Ruling, types};
 use crate::queue::{Content, MessageMeta, NewMessage, OpenMessage, Priority};
 use crate::smtp::{MailParameters, Mailbox, MtPriority, Recipient, Reply, Transaction};
 use crate::store::Store;
@@ -199,10 +201,10 @@ impl Intake {
     ) -> Result<Accepted, Rejection> {
         let id = spool.id();
         let (outcome, may_be_staged) = match spool.finish().await {
-            Ok((received, _held)) => {
-                let is_staged = received.staged_chunks > 0;
+            Ok(received) => {
+                let is_staged = received.content.staged_chunks > 0;
                 let decided =
-                    self.decide_and_store(policies, peer, principal, transaction, received, id);
+                    self.decide_and_store(policies, peer, principal, transaction, &received, id);
                 (decided.await, is_staged)
             }
             Err(error) => (Err(Rejection::store(&error)), true),
@@ -219,43 +221,51 @@ impl Intake {
         peer: &Peer,
         principal: &Principal,
         transaction: Transaction,
-        received: Content,
+        received: &Received,
         id: QueueId,
     ) -> Result<Accepted, Rejection> {
         let received_at = Timestamp::now();
-        let header = header(&received)?;
+        let header = header(&received.content)?;
         let kept = parameters::kept(&transaction.parameters, &header, received_at);
         let said = request::Said {
             body: transaction.parameters.body,
             parameters: &kept,
-            size: received.size,
+            size: received.content.size,
         };
+        let submitted = self.submitted(received, id);
         let (ruling, decision) = self
-            .evaluate(policies, peer, principal, (id, &transaction), &header, said)
+            .evaluate(
+                policies,
+                peer,
+                principal,
+                &transaction,
+                (&header, said),
+                submitted,
+            )
             .await;
-        let (priority, rule, mut findings) =
-            self.enforce(peer, principal, ruling, decision).await?;
+        let mut passed = self.enforce(peer, principal, ruling, decision).await?;
         let content = self.stamped(
             peer,
             principal,
             &transaction,
-            &header,
-            &received,
-            (id, priority, received_at),
+            (&header, &received.content),
+            (id, received_at),
+            &passed,
         );
+        let effects = passed.effects;
         let message = NewMessage {
             id,
             meta: MessageMeta {
                 list_id: Some(principal.account.list.id),
                 username: principal.account.user.username.clone(),
-                reverse_path: transaction.reverse_path,
-                priority,
+                reverse_path: effects.reverse_path.or(transaction.reverse_path),
+                priority: passed.priority,
                 body: transaction.parameters.body,
-                subject: header.subject(),
+                subject: effects.subject.unwrap_or_else(|| header.subject()),
                 message_id: request::message_id(&header)
                     .unwrap_or_else(|| self.made_message_id(id)),
                 session_id: peer.session_id.clone(),
-                rule,
+                rule: passed.rule,
                 received_at,
                 expires_at: parameters::expiry(&kept, received_at, self.shared.lifetime),
                 parameters: kept,
@@ -265,8 +275,8 @@ impl Intake {
         };
         let limits = &self.shared.limits;
         let mut place = limits.take_place(peer, principal, received_at).await?;
-        findings.alerts.append(&mut place.alerts);
-        let accepted = self.accept(message, findings).await;
+        passed.findings.alerts.append(&mut place.alerts);
+        let accepted = self.accept(message, passed.findings).await;
         if accepted.is_err() {
             place.give_back();
         }
@@ -298,15 +308,26 @@ impl Intake {
         })
     }
 
-    /// The content as it leaves: trace and missing fields added, blind recipients removed.
+    /// What policies may read of a message, as it was submitted.
+    fn submitted(&self, received: &Received, id: QueueId) -> Arc<Submitted> {
+        Arc::new(Submitted {
+            store: self.shared.store.clone(),
+            id,
+            head: received.content.head.clone(),
+            parts: received.staged_octets.clone(),
+        })
+    }
+
+    /// The content as it leaves: trace and missing fields added, blind recipients removed, and what
+    /// the policies want changed.
     fn stamped(
         &self,
         peer: &Peer,
         principal: &Principal,
         transaction: &Transaction,
-        header: &HeaderSection<'_>,
-        received: &Content,
-        (id, priority, received_at): (QueueId, Priority, Timestamp),
+        (header, received): (&HeaderSection<'_>, &Content),
+        (id, received_at): (QueueId, Timestamp),
+        passed: &Passed,
     ) -> Content {
         let id_text = id.to_string();
         let recipient = match transaction.recipients.as_slice() {
@@ -331,9 +352,10 @@ impl Intake {
                 recipient,
                 received_at,
                 message_id_domain: &self.shared.hostname,
-                mark_important: priority == Priority::Highest
+                mark_important: passed.priority == Priority::Highest
                     && principal.account.list.display_importance,
                 tls: peer.tls.as_ref().map(|(_, cipher)| cipher.as_str()),
+                edits: &passed.effects.edits,
             },
         );
         let size = received.size - received.head.len() as u64 + head.len() as u64;
@@ -370,7 +392,12 @@ fn protocol(peer: &Peer, asked: &MailParameters) -> &'static str {
 }
 
 /// What a ruling that lets a message pass leaves behind.
-type Passed = (Priority, String, Findings);
+struct Passed {
+    priority: Priority,
+    rule: String,
+    findings: Findings,
+    effects: Effects,
+}
 
 impl Intake {
     /// The session as a policy sees it now.
@@ -386,9 +413,9 @@ impl Intake {
         policies: &PolicySet,
         peer: &Peer,
         principal: &Principal,
-        (id, transaction): (QueueId, &Transaction),
-        header: &HeaderSection<'_>,
-        said: request::Said<'_>,
+        transaction: &Transaction,
+        (header, said): (&HeaderSection<'_>, request::Said<'_>),
+        submitted: Arc<Submitted>,
     ) -> (Ruling, Option<NewDecision>) {
         let envelope =
             request::envelope(transaction.reverse_path.as_ref(), &transaction.recipients);
@@ -397,7 +424,8 @@ impl Intake {
             effective_priority: types::Priority::Normal,
         };
         let asked = self.asked(peer, principal, envelope, stage).await;
-        let ruling = policies.answer(&asked).await;
+        let id = submitted.id;
+        let ruling = policies.answer_with(&asked, Some(submitted)).await;
         let decision = decision::decision(id, (peer, principal), policies, &asked, &ruling);
         (ruling, decision)
     }
@@ -432,7 +460,12 @@ impl Intake {
         };
         evaluate::log(&ruling, peer, principal);
         let Some(refusal) = ruling.refusal else {
-            return Ok((ruling.priority, evaluate::rules(&ruling.steps), findings));
+            return Ok(Passed {
+                priority: ruling.priority,
+                rule: evaluate::rules(&ruling.steps),
+                findings,
+                effects: ruling.effects,
+            });
         };
         self.keep(peer, findings).await;
         Err(Rejection::policy(refusal))
@@ -452,10 +485,10 @@ impl Intake {
             let id = self.shared.ids.next();
             decision::decision(id, (peer, principal), policies, asked, &ruling)
         });
-        let (.., findings) = self
+        let passed = self
             .enforce(peer, principal, ruling, refused.flatten())
             .await?;
-        self.keep(peer, findings).await;
+        self.keep(peer, passed.findings).await;
         Ok(())
     }
 

@@ -99,7 +99,20 @@ pub struct Spool {
     tail: Part,
     part_octets: usize,
     staged_chunks: u32,
+    /// The octets of each staged part.
+    staged_octets: Vec<u64>,
     size: u64,
+}
+
+/// A message that has come in as a whole.
+#[derive(Debug)]
+pub(super) struct Received {
+    /// What of it is where.
+    pub content: Content,
+    /// The octets of each staged part.
+    pub staged_octets: Vec<u64>,
+    /// The memory it uses.
+    pub _held: Held,
 }
 
 /// Memory that a message uses until it is accepted or refused.
@@ -119,6 +132,7 @@ impl Spool {
             tail: Part::new(),
             part_octets: config.memory_octets,
             staged_chunks: 0,
+            staged_octets: Vec::new(),
             size: 0,
         }
     }
@@ -192,7 +206,7 @@ impl Spool {
         });
     }
 
-    pub(super) async fn finish(mut self) -> Result<(Content, Held), StoreError> {
+    pub(super) async fn finish(mut self) -> Result<Received, StoreError> {
         if !self.tail.octets.is_empty() {
             self.stage().await?;
         }
@@ -204,7 +218,11 @@ impl Spool {
         let held = Held {
             _share: self.head.share,
         };
-        Ok((content, held))
+        Ok(Received {
+            content,
+            staged_octets: self.staged_octets,
+            _held: held,
+        })
     }
 
     /// Hands the tail to the store; its memory is free again when the store has it.
@@ -218,6 +236,7 @@ impl Spool {
         let index = self.staged_chunks;
         // Counted before it is known to be there: a commit that failed may have happened all the same.
         self.staged_chunks += 1;
+        self.staged_octets.push(chunk.len() as u64);
         self.store.stage_chunk(self.id, index, chunk).await
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::date::format_date;
+use super::edit::{Edit, Item, edited};
 use super::field::{Field, FieldKind};
 use super::header::HeaderSection;
 use crate::clock::Timestamp;
@@ -38,6 +39,8 @@ pub struct Stamp<'a> {
     pub priority: Option<i8>,
     /// The name of the cipher suite (RFC 8314 §7.4); none without TLS.
     pub tls: Option<&'a str>,
+    /// What policies want changed.
+    pub edits: &'a [Edit],
 }
 
 impl Stamp<'_> {
@@ -71,24 +74,41 @@ impl Stamp<'_> {
 ///
 /// `section` is what [`HeaderSection::parse`] made of `original`: the header and as much of the body
 /// as is at hand. Every Bcc, Resent-Bcc and Return-Path field goes (RFC 5322 §3.6.3, RFC 5321 §4.4),
-/// Received comes first, Date and Message-ID are added when missing or empty (RFC 6409 §8); nothing else changes.
+/// Received comes first, Date and Message-ID are added when missing or empty (RFC 6409 §8); apart from
+/// the edits nothing else changes.
 /// A header that ended without a blank line is given one, so `original` must hold all of it.
 pub fn stamp(section: &HeaderSection<'_>, original: &[u8], stamp: &Stamp<'_>) -> Vec<u8> {
     let body = original.get(section.body_offset()..).unwrap_or_default();
     let mut head = Vec::with_capacity(original.len() + ADDED_OCTETS);
-    push_added_fields(&mut head, section, stamp);
-    for field in section.fields().filter(|field| !is_removed(field)) {
-        head.extend_from_slice(field.raw());
-        if !field.raw().ends_with(b"\n") {
-            head.extend_from_slice(b"\r\n");
-        }
+    let items = edited(section, stamp.edits);
+    push_added_fields(&mut head, section, &items, stamp);
+    for item in &items {
+        push_item(&mut head, item);
     }
     head.extend_from_slice(b"\r\n");
     head.extend_from_slice(body);
     head
 }
 
-fn push_added_fields(head: &mut Vec<u8>, section: &HeaderSection<'_>, stamp: &Stamp<'_>) {
+fn push_item(head: &mut Vec<u8>, item: &Item<'_>) {
+    match item {
+        Item::Added(field) => head.extend_from_slice(field.raw()),
+        Item::Kept(field) if is_removed(field) => {}
+        Item::Kept(field) => {
+            head.extend_from_slice(field.raw());
+            if !field.raw().ends_with(b"\n") {
+                head.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+}
+
+fn push_added_fields(
+    head: &mut Vec<u8>,
+    section: &HeaderSection<'_>,
+    items: &[Item<'_>],
+    stamp: &Stamp<'_>,
+) {
     head.extend_from_slice(stamp.received().as_bytes());
     if !section.has_value(FieldKind::Date) {
         push_field(head, "Date", &format_date(stamp.received_at));
@@ -96,7 +116,7 @@ fn push_added_fields(head: &mut Vec<u8>, section: &HeaderSection<'_>, stamp: &St
     if !section.has_value(FieldKind::MessageId) {
         push_field(head, "Message-ID", &stamp.message_id());
     }
-    if stamp.mark_important && !section.fields().any(|field| field.kind().is_priority()) {
+    if stamp.mark_important && !items.iter().any(Item::is_priority) {
         push_field(head, "X-Priority", "1");
         push_field(head, "Importance", "high");
     }

@@ -19,6 +19,8 @@ use self::gatepost::policy::types::{Envelope, Message, Priority, Session};
 wasmtime::component::bindgen!({
     path: "../wit",
     world: "full-policy",
+    // Reads from the store.
+    imports: { "gatepost:policy/content.read": async | trappable },
     additional_derives: [PartialEq],
 });
 

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::config::{DefaultDecision, OnFailure};
+use super::effects::Effects;
 use super::failure::{Failure, FailureKind};
 use super::module::{Evaluation, PolicyInfo};
 use super::types;
@@ -25,6 +26,8 @@ pub struct Ruling {
     pub alerts: Vec<PolicyAlert>,
     /// One for each policy that was asked, in order.
     pub steps: Vec<Step>,
+    /// What is to be done to the message; nothing when it is refused.
+    pub effects: Effects,
 }
 
 /// What one policy of a chain came to.
@@ -123,6 +126,7 @@ impl Chain {
         evaluation: Evaluation,
     ) -> ControlFlow<()> {
         let (fuel, duration) = (evaluation.fuel, evaluation.duration);
+        let effects = evaluation.draft.map(|draft| draft.effects);
         let judgement = evaluation
             .result
             .map(|verdict| Judgement::from_verdict(&policy.name, verdict));
@@ -133,7 +137,10 @@ impl Chain {
                     let failure = Failure::new(FailureKind::BadVerdict, problem);
                     self.failed(policy, on_failure, failure)
                 }
-                _ => self.judged(policy, judgement),
+                _ => {
+                    self.ruling.effects.extend(effects.unwrap_or_default());
+                    self.judged(policy, judgement)
+                }
             },
             Err(failure) => self.failed(policy, on_failure, failure),
         };
@@ -150,6 +157,9 @@ impl Chain {
         let refused = !self.accepted && default == DefaultDecision::Reject;
         if refused && self.ruling.refusal.is_none() {
             self.ruling.refusal = Some(Refusal::rejected());
+        }
+        if self.ruling.refusal.is_some() {
+            self.ruling.effects = Effects::default();
         }
         self.ruling
     }
@@ -255,6 +265,7 @@ mod tests {
             duration: Duration::from_micros(9),
             memory_bytes: 0,
             log: vec![],
+            draft: None,
         }
     }
 
@@ -265,6 +276,7 @@ mod tests {
             duration: Duration::ZERO,
             memory_bytes: 0,
             log: vec![],
+            draft: None,
         }
     }
 

@@ -14,6 +14,9 @@ pub struct Config {
     /// Milliseconds a chain waits for its turn before the client is told to try again.
     /// Default 2000, well within the ten minutes of RFC 5321 §4.5.3.2.6.
     pub queue_wait_ms: u64,
+    /// Counters one policy may have. Default 50,000: some for each of thousands of users, at most
+    /// 50 MiB. When there are more, those it asked for least recently are forgotten.
+    pub counters_per_policy: usize,
     /// How long what the policies decided is kept.
     pub decisions: DecisionsConfig,
     /// Which requests are recorded, to be replayed later.
@@ -28,6 +31,7 @@ impl Default for Config {
             default: DefaultDecision::Accept,
             concurrency: 64,
             queue_wait_ms: 2000,
+            counters_per_policy: 50_000,
             decisions: DecisionsConfig::default(),
             record: RecordConfig::default(),
             chain: vec![PolicyConfig::new("sender-rules", "builtin:sender-rules")],
@@ -124,6 +128,9 @@ pub struct PolicyConfig {
     /// What one evaluation may use.
     #[serde(default)]
     pub limits: Limits,
+    /// What it may import beyond `log`. Default: nothing.
+    #[serde(default)]
+    pub grants: Vec<Grant>,
     /// SHA-256 of the component in hexadecimal; any other content is refused. Default: not pinned.
     #[serde(default)]
     pub sha256: Option<String>,
@@ -139,6 +146,7 @@ impl PolicyConfig {
             mode: Mode::default(),
             on_failure: OnFailure::default(),
             limits: Limits::default(),
+            grants: Vec::new(),
             sha256: None,
         }
     }
@@ -164,6 +172,46 @@ pub enum Mode {
     Enforce,
     /// It is not even loaded.
     Off,
+}
+
+/// What a policy may do beyond deciding: an interface it may import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grant {
+    /// Keep sums over sliding windows.
+    Counters,
+    /// Change a message, and choose its way.
+    Effects,
+    /// Read the raw message.
+    Content,
+}
+
+impl Grant {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Counters, Self::Effects, Self::Content];
+
+    /// The name of the interface, and of the grant in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counters => "counters",
+            Self::Effects => "effects",
+            Self::Content => "content",
+        }
+    }
+
+    /// The grant that an import takes; none when it takes none, or there is none.
+    pub(super) fn of_import(import: &str) -> Option<Self> {
+        let (name, _) = import
+            .strip_prefix("gatepost:policy/")?
+            .split_once("@0.1.")?;
+        Self::ALL.into_iter().find(|grant| grant.as_str() == name)
+    }
+}
+
+impl std::fmt::Display for Grant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// What happens to a message when a policy fails.
@@ -239,6 +287,7 @@ mod tests {
             default = "reject"
             concurrency = 8
             queue-wait-ms = 100
+            counters-per-policy = 5
             [decisions]
             keep-days = 3
             max-rows = 1000
@@ -253,6 +302,7 @@ mod tests {
             module = "a.wasm"
             mode = "off"
             on-failure = "accept"
+            grants = ["counters", "effects", "content"]
             sha256 = "00"
             limits = { fuel = 1000, time-ms = 20, memory-mib = 2 }
             settings = { unauthorized = "block" }
@@ -268,6 +318,7 @@ mod tests {
         assert_eq!(policy.mode, Mode::Off);
         assert_eq!(policy.on_failure, OnFailure::Accept);
         assert_eq!(policy.limits.time_ms, 20);
+        assert_eq!(policy.grants, Grant::ALL);
         assert_eq!(policy.settings["unauthorized"].as_str(), Some("block"));
     }
 
@@ -276,6 +327,7 @@ mod tests {
         for text in [
             "x = 1",
             "[[chain]]\nname = 'a'\nmodule = 'b'\nfail = 'open'",
+            "[[chain]]\nname = 'a'\nmodule = 'b'\ngrants = ['files']",
             "[[chain]]\nname = 'a'\nmodule = 'b'\nlimits = { fuel-ms = 1 }",
         ] {
             assert!(toml::from_str::<Config>(text).is_err(), "{text}");

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Enabled, Engine, EngineWeak, PoolingAllocationConfig};
 
-use super::bindings::gatepost::policy::log;
+use super::bindings::gatepost::policy::{content, counters, effects, log};
 use super::config::Config;
 use super::limits::{STACK_BYTES, State, TABLE_ELEMENTS};
 
@@ -73,7 +73,11 @@ impl Runtime {
         let settings = EngineSettings::of(config);
         let engine = engine(settings)?;
         let mut linker = Linker::new(&engine);
+        // All of them: what a policy may import is checked against its grants when it is loaded.
         log::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+        counters::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+        effects::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+        content::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
         start_ticking(engine.weak())?;
         Ok(Self {
             engine,

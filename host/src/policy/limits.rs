@@ -1,10 +1,13 @@
 //! What one evaluation may hold and say: memory, tables, log lines. One value per store.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use wasmtime::ResourceLimiter;
 
 use super::bindings::gatepost::policy::log;
+use super::effects::Draft;
+use super::resources::{Reading, Resources};
 use super::verdict::printable;
 
 /// Octets the host copies out of a guest in one call. 1 MiB is far above any verdict, and bounds
@@ -30,23 +33,46 @@ pub struct LogLine {
 
 /// The host's side of one evaluation.
 pub(super) struct State {
-    policy: Arc<str>,
+    pub policy: Arc<str>,
     log_lines_left: u32,
-    keeps_log: bool,
+    pub keeps_log: bool,
     pub kept_log: Vec<LogLine>,
     pub limiter: Limiter,
+    pub resources: Resources,
+    /// What it is about, as this evaluation leaves it; none while the policy is loaded.
+    pub draft: Option<Draft>,
+    pub reading: Reading,
+    /// When the evaluation ends, whatever it does.
+    pub deadline: Instant,
 }
 
 impl State {
-    pub fn new(policy: Arc<str>, memory_bytes: usize, keeps_log: bool) -> Self {
+    pub fn new(
+        policy: Arc<str>,
+        memory_bytes: usize,
+        deadline: Instant,
+        resources: Resources,
+        subject: Subject,
+    ) -> Self {
         Self {
             policy,
             log_lines_left: LOG_LINES,
-            keeps_log,
+            keeps_log: false,
             kept_log: Vec::new(),
             limiter: Limiter::new(memory_bytes),
+            resources,
+            draft: subject.draft,
+            reading: subject.reading,
+            deadline,
         }
     }
+}
+
+/// What an evaluation is about, for the imports that reach beyond its request.
+#[derive(Default)]
+pub(super) struct Subject {
+    pub draft: Option<Draft>,
+    pub reading: Reading,
 }
 
 impl log::Host for State {
@@ -182,7 +208,9 @@ mod tests {
 
     #[test]
     fn log_lines_are_counted() {
-        let mut state = State::new("p".into(), 0, true);
+        let (now, subject) = (Instant::now(), Subject::default());
+        let mut state = State::new("p".into(), 0, now, Resources::default(), subject);
+        state.keeps_log = true;
         for _ in 0..LOG_LINES * 2 {
             log::Host::write(&mut state, log::Level::Info, "x".repeat(5000));
         }

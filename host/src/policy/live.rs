@@ -56,11 +56,13 @@ impl PolicySet {
         } else {
             (runtime(config)?, Compiled::new())
         };
+        let resources = self.resources.clone();
         let next = Self {
             generation: self.generation + 1,
             config: config.clone(),
-            chain: load::chain(&runtime, config, base_dir, compiled).await?,
+            chain: load::chain(&runtime, config, base_dir, compiled, &resources).await?,
             runtime,
+            resources,
             record: OnceLock::new(),
         };
         let changes = next.changes_since(self);
@@ -132,6 +134,7 @@ fn differing_keys(old: Option<&PolicyConfig>, new: Option<&PolicyConfig>) -> Vec
         mode,
         on_failure,
         limits,
+        grants,
         sha256,
     } = old;
     let keys = [
@@ -140,6 +143,7 @@ fn differing_keys(old: Option<&PolicyConfig>, new: Option<&PolicyConfig>) -> Vec
         ("mode", *mode != new.mode),
         ("on-failure", *on_failure != new.on_failure),
         ("limits", *limits != new.limits),
+        ("grants", *grants != new.grants),
         ("sha256", *sha256 != new.sha256),
     ];
     let differing = keys.into_iter().filter(|(_, differs)| *differs);

@@ -14,13 +14,14 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
 use super::bindings::exports::gatepost::policy::lifecycle::{Descriptor, Problem};
-use super::config::{Config, Limits, Mode, OnFailure, PolicyConfig};
+use super::config::{Config, Grant, Limits, Mode, OnFailure, PolicyConfig};
 use super::engine::Runtime;
 use super::failure::Failure;
 use super::limits::State;
 use super::load_error::{LoadError, LoadProblem};
 use super::module::{Asked, Policy, PolicyInfo, Turn, run_at_load};
 use super::probe::{self, Stages};
+use super::resources::Resources;
 use super::verdict::printable;
 
 /// Octets of a component file. Interpreted languages need 12 to 18 MiB.
@@ -51,6 +52,7 @@ pub(super) async fn chain(
     config: &Config,
     base_dir: &Path,
     mut compiled: Compiled,
+    resources: &Resources,
 ) -> Result<Vec<Policy>, LoadError> {
     names(&config.chain)?;
     let mut chain = Vec::with_capacity(config.chain.len());
@@ -59,7 +61,7 @@ pub(super) async fn chain(
             tracing::info!(policy = entry.name, "policy {} is off", entry.name);
             continue;
         }
-        let policy = policy(runtime, entry, base_dir, &mut compiled).await;
+        let policy = policy(runtime, entry, base_dir, &mut compiled, resources).await;
         chain.push(policy.map_err(|problem| problem.of(entry))?);
     }
     Ok(chain)
@@ -85,6 +87,7 @@ async fn policy(
     entry: &PolicyConfig,
     base_dir: &Path,
     compiled: &mut Compiled,
+    resources: &Resources,
 ) -> Result<Policy, LoadProblem> {
     if let Some(problem) = entry.limits.problem() {
         return Err(LoadProblem::Limits(problem));
@@ -99,13 +102,15 @@ async fn policy(
     };
     compiled.insert(sha256.clone(), component.clone());
     let pre = link(runtime, &component)?;
-    let stages = probe::stages(&component)?;
     let imports = imports(&runtime.engine, &component);
+    granted(&imports, &entry.grants)?;
+    let stages = probe::stages(&component)?;
     let asked = Asked {
         name: entry.name.as_str().into(),
         pre,
         limits: entry.limits,
         keeps_log: false,
+        resources: resources.clone(),
     };
     let descriptor = introduce(runtime, &asked, &stages, &settings).await?;
     let facts = (sha256, imports, settings);
@@ -138,6 +143,7 @@ fn finish(
             fuel_limit: entry.limits.fuel,
             imports,
             settings_schema: descriptor.settings_schema,
+            grants: entry.grants.clone(),
         },
         on_failure: entry.on_failure,
         settings,
@@ -262,7 +268,8 @@ fn unknown_imports(runtime: &Runtime, component: &Component) -> Vec<String> {
 
 fn is_linked(engine: &Engine, name: &str, item: &ComponentItem) -> bool {
     let is_instance = matches!(item, ComponentItem::ComponentInstance(_));
-    is_of_types(engine, item) || (is_instance && name.starts_with("gatepost:policy/log@0.1."))
+    let is_known = name.starts_with("gatepost:policy/log@0.1.") || Grant::of_import(name).is_some();
+    is_of_types(engine, item) || (is_instance && is_known)
 }
 
 /// `types` holds no functions, so there is nothing in it to be given.
@@ -273,6 +280,17 @@ fn is_of_types(engine: &Engine, item: &ComponentItem) -> bool {
             .all(|(_, export)| matches!(export.ty, ComponentItem::Type(_))),
         ComponentItem::Type(_) => true,
         _ => false,
+    }
+}
+
+/// A component may have no more powers than it is granted.
+fn granted(imports: &[String], grants: &[Grant]) -> Result<(), LoadProblem> {
+    let powers = imports.iter().filter_map(|name| Grant::of_import(name));
+    let missing: Vec<Grant> = powers.filter(|power| !grants.contains(power)).collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(LoadProblem::NotGranted(missing))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::bindings::exports::gatepost::policy::lifecycle::Problem;
-use super::config::PolicyConfig;
+use super::config::{Grant, PolicyConfig};
 use super::failure::FailureKind;
 use super::verdict::printable;
 
@@ -87,6 +87,9 @@ pub enum LoadProblem {
     /// The component imports what there is not to be had.
     #[error("the component imports what this host does not provide: {}", .0.join(", "))]
     UnknownImports(Vec<String>),
+    /// The component imports what the configuration does not grant it.
+    #[error("the component imports {}, which its entry does not grant", interfaces(.0))]
+    NotGranted(Vec<Grant>),
     /// The component lacks an interface every policy has.
     #[error("the component is not a policy: it does not export `{0}`")]
     MissingExport(String),
@@ -118,7 +121,7 @@ impl LoadProblem {
             Self::PinMismatch { .. } => "pin",
             Self::NotAComponent(_) => "format",
             Self::Compile(_) => "compile",
-            Self::UnknownImports(_) => "imports",
+            Self::UnknownImports(_) | Self::NotGranted(_) => "imports",
             Self::MissingExport(_) | Self::WrongShape(_) => "probe",
             Self::Call { function, .. } => function,
             Self::Settings(_) => "validate-settings",
@@ -156,6 +159,7 @@ impl LoadProblem {
             ),
             Self::NotAComponent(kind) => kind.hint().to_owned(),
             Self::UnknownImports(names) => imports_hint(names).to_owned(),
+            Self::NotGranted(grants) => not_granted_hint(grants),
             Self::MissingExport(_) | Self::WrongShape(_) => {
                 "build it for the world `message-policy` or `submission-policy` of wit/policy.wit"
                     .to_owned()
@@ -195,8 +199,25 @@ fn imports_hint(names: &[String]) -> &'static str {
          wasm32-unknown-unknown, Python with `componentize-py … --stub-wasi`, JavaScript with \
          `componentize-js` and every feature disabled"
     } else {
-        "a policy may import `gatepost:policy/log@0.1.0` and nothing else"
+        "a policy may import `log`, `counters`, `effects` and `content` of gatepost:policy@0.1 and \
+         nothing else; if it was built for a later version, update this host"
     }
+}
+
+fn interfaces(grants: &[Grant]) -> String {
+    let names = grants
+        .iter()
+        .map(|grant| format!("gatepost:policy/{grant}"));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn not_granted_hint(grants: &[Grant]) -> String {
+    let names = grants.iter().map(|grant| format!("\"{grant}\""));
+    let list = names.collect::<Vec<_>>().join(", ");
+    format!(
+        "if it is to have that power, add grants = [{list}] to this entry of [[policy.chain]]; \
+         README.md says what each one allows"
+    )
 }
 
 /// What a file is that is not a component.

@@ -19,6 +19,7 @@
 //! | `limits`, `failure` | what an instance may use, and how it can fail |
 //! | `verdict` | makes an answer safe to act on |
 //! | `chain` | combines the answers |
+//! | `resources`, `counters`, `effects` | what a policy can do beyond deciding, where it is granted |
 //! | `document` | requests and verdicts as JSON, to be recorded and replayed |
 //! | `recording` | requests as they are recorded, masked, and asked again |
 //! | `offline` | one module by itself, for the author's tools |
@@ -27,7 +28,9 @@
 mod bindings;
 mod chain;
 mod config;
+mod counters;
 pub mod document;
+mod effects;
 mod engine;
 mod failure;
 mod limits;
@@ -38,6 +41,7 @@ mod module;
 mod offline;
 mod probe;
 mod recording;
+mod resources;
 mod verdict;
 
 use std::collections::HashMap;
@@ -47,9 +51,11 @@ use std::time::Duration;
 
 pub use self::chain::{Ruling, Step, StepDecision};
 pub use self::config::{
-    Config, DecisionsConfig, DefaultDecision, Limits, Mask, Mode, OnFailure, PolicyConfig,
+    Config, DecisionsConfig, DefaultDecision, Grant, Limits, Mask, Mode, OnFailure, PolicyConfig,
     RecordConfig,
 };
+pub use self::counters::{Count, Counters};
+pub use self::effects::Effects;
 pub use self::failure::FailureKind;
 pub use self::limits::LogLine;
 pub use self::live::{Change, Identity, Policies};
@@ -57,10 +63,12 @@ pub use self::load_error::{FileKind, LoadError, LoadProblem};
 pub use self::module::PolicyInfo;
 pub use self::offline::{Trial, Workbench};
 pub use self::recording::MASKED;
+pub use self::resources::{Content, PartFuture, Resources};
 pub use self::verdict::{PolicyAlert, Refusal};
 
 use self::bindings::{EnvelopeRequest, MessageRequest};
 use self::chain::Chain;
+use self::effects::{Draft, Matter};
 use self::engine::Runtime;
 use self::failure::Failure;
 use self::module::{Evaluation, Policy, Question, Turn};
@@ -77,6 +85,8 @@ pub struct PolicySet {
     config: Config,
     runtime: Arc<Runtime>,
     chain: Vec<Policy>,
+    /// Handed on to the set that follows.
+    resources: Resources,
     record: OnceLock<Arc<decision::Chain>>,
 }
 
@@ -88,15 +98,30 @@ impl PolicySet {
     /// # Errors
     ///
     /// When a limit is out of range, the engine cannot be started, or any policy cannot be read,
-    /// is not the pinned one, is not a policy, or refuses its settings.
+    /// is not the pinned one, is not a policy, imports what it is not granted, or refuses its settings.
     pub async fn load(config: &Config, base_dir: &Path) -> Result<Self, LoadError> {
+        Self::load_with(config, base_dir, &Resources::default()).await
+    }
+
+    /// As [`PolicySet::load`], with what the policies share beyond this set.
+    ///
+    /// # Errors
+    ///
+    /// As [`PolicySet::load`].
+    pub async fn load_with(
+        config: &Config,
+        base_dir: &Path,
+        resources: &Resources,
+    ) -> Result<Self, LoadError> {
         let runtime = runtime(config)?;
-        let chain = load::chain(&runtime, config, base_dir, HashMap::new()).await?;
+        let compiled = HashMap::new();
+        let chain = load::chain(&runtime, config, base_dir, compiled, resources).await?;
         Ok(Self {
             generation: 1,
             config: config.clone(),
             runtime,
             chain,
+            resources: resources.clone(),
             record: OnceLock::new(),
         })
     }
@@ -143,9 +168,15 @@ impl PolicySet {
         envelope: impl Into<Arc<types::Envelope>>,
         sender: Option<types::Address>,
     ) -> Ruling {
-        let request = EnvelopeParts::new(session, envelope);
-        self.envelope_stage(|policy| Question::Sender(request.of(policy), sender.clone()))
-            .await
+        let draft = Draft::new(session, envelope.into(), Matter::Sender(sender));
+        let question = |policy: &Policy, draft: &Draft, _: &Chain| {
+            let sender = match &draft.matter {
+                Matter::Sender(sender) => sender.clone(),
+                _ => None,
+            };
+            Question::Sender(envelope_request(policy, draft), sender)
+        };
+        self.envelope_stage(draft, question).await
     }
 
     /// Asks about the forward-path of a RCPT command.
@@ -155,9 +186,11 @@ impl PolicySet {
         envelope: impl Into<Arc<types::Envelope>>,
         recipient: types::Address,
     ) -> Ruling {
-        let request = EnvelopeParts::new(session, envelope);
-        self.envelope_stage(|policy| Question::Recipient(request.of(policy), recipient.clone()))
-            .await
+        let draft = Draft::new(session, envelope.into(), Matter::Recipient);
+        let question = |policy: &Policy, draft: &Draft, _: &Chain| {
+            Question::Recipient(envelope_request(policy, draft), recipient.clone())
+        };
+        self.envelope_stage(draft, question).await
     }
 
     /// Asks about a whole message. The one stage every policy has; what it says is final.
@@ -167,32 +200,55 @@ impl PolicySet {
         envelope: impl Into<Arc<types::Envelope>>,
         message: impl Into<Arc<types::Message>>,
     ) -> Ruling {
-        let (envelope, message) = (envelope.into(), message.into());
-        let question = |policy: &Policy, chain: &Chain| {
+        self.evaluate_with(session, envelope, message, None).await
+    }
+
+    /// As [`PolicySet::evaluate`], with what policies read the message from where that is granted.
+    pub async fn evaluate_with(
+        &self,
+        session: Arc<types::Session>,
+        envelope: impl Into<Arc<types::Envelope>>,
+        message: impl Into<Arc<types::Message>>,
+        content: Option<Arc<dyn Content>>,
+    ) -> Ruling {
+        let message = message.into();
+        let matter = Matter::Message(Arc::clone(&message));
+        let draft = Draft::new(session, envelope.into(), matter);
+        let question = |policy: &Policy, draft: &Draft, chain: &Chain| {
+            let message = match &draft.matter {
+                Matter::Message(message) => message,
+                _ => &message,
+            };
             Question::Message(MessageRequest {
                 settings: Arc::clone(&policy.settings),
-                session: Arc::clone(&session),
-                envelope: Arc::clone(&envelope),
-                message: Arc::clone(&message),
+                session: Arc::clone(&draft.session),
+                envelope: Arc::clone(&draft.envelope),
+                message: Arc::clone(message),
                 effective_priority: chain.priority().into(),
             })
         };
-        let chain = self.ask(self.chain.iter(), question).await;
+        let chain = self.ask(self.chain.iter(), draft, content, question).await;
         chain.decide(self.config.default)
     }
 
-    async fn envelope_stage(&self, question: impl Fn(&Policy) -> Question) -> Ruling {
+    async fn envelope_stage(
+        &self,
+        draft: Draft,
+        question: impl Fn(&Policy, &Draft, &Chain) -> Question,
+    ) -> Ruling {
         let staged = self.chain.iter().filter(|policy| policy.envelope.is_some());
-        let chain = self.ask(staged, |policy, _| question(policy)).await;
+        let chain = self.ask(staged, draft, None, question).await;
         chain.go_on()
     }
 
-    /// Asks `policies` in order until one refuses. One turn serves the whole chain, since only one
-    /// of its instances lives at a time.
+    /// Asks `policies` in order until one refuses, each about what the ones before it left. One turn
+    /// serves the whole chain, since only one of its instances lives at a time.
     async fn ask<'a>(
         &self,
         policies: impl Iterator<Item = &'a Policy>,
-        question: impl Fn(&Policy, &Chain) -> Question,
+        mut draft: Draft,
+        content: Option<Arc<dyn Content>>,
+        question: impl Fn(&Policy, &Draft, &Chain) -> Question,
     ) -> Chain {
         let mut chain = Chain::default();
         let mut turn: Option<Turn> = None;
@@ -202,11 +258,18 @@ impl PolicySet {
                 turn = self.runtime.turn(patience).await.map(Arc::new);
             }
             let evaluation = match &turn {
-                Some(turn) => policy.ask(question(policy, &chain), Arc::clone(turn)).await,
+                Some(turn) => {
+                    let question = question(policy, &draft, &chain);
+                    policy
+                        .ask(question, content.clone(), Arc::clone(turn))
+                        .await
+                }
                 None => Evaluation::saturated(),
             };
-            if let Err(failure) = &evaluation.result {
-                warn_of(&policy.info, failure);
+            match (&evaluation.result, &evaluation.draft) {
+                (Ok(_), Some(left)) => draft = left.next(),
+                (Ok(_), None) => {}
+                (Err(failure), _) => warn_of(&policy.info, failure),
             }
             if chain
                 .add(&policy.info, policy.on_failure, evaluation)
@@ -235,6 +298,7 @@ impl Evaluation {
             duration: Duration::ZERO,
             memory_bytes: 0,
             log: Vec::new(),
+            draft: None,
         }
     }
 }
@@ -275,26 +339,11 @@ fn warn_of(policy: &PolicyInfo, failure: &Failure) {
     );
 }
 
-/// What the questions of one envelope command have in common.
-struct EnvelopeParts {
-    session: Arc<types::Session>,
-    envelope: Arc<types::Envelope>,
-}
-
-impl EnvelopeParts {
-    fn new(session: Arc<types::Session>, envelope: impl Into<Arc<types::Envelope>>) -> Self {
-        Self {
-            session,
-            envelope: envelope.into(),
-        }
-    }
-
-    fn of(&self, policy: &Policy) -> EnvelopeRequest {
-        EnvelopeRequest {
-            settings: Arc::clone(&policy.settings),
-            session: Arc::clone(&self.session),
-            envelope: Arc::clone(&self.envelope),
-        }
+fn envelope_request(policy: &Policy, draft: &Draft) -> EnvelopeRequest {
+    EnvelopeRequest {
+        settings: Arc::clone(&policy.settings),
+        session: Arc::clone(&draft.session),
+        envelope: Arc::clone(&draft.envelope),
     }
 }
 

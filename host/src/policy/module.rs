@@ -14,9 +14,11 @@ use wasmtime::component::{
 use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::{EnvelopeRequest, MessageRequest};
-use super::config::{Limits, OnFailure};
+use super::config::{Grant, Limits, OnFailure};
+use super::effects::{Draft, Matter};
 use super::failure::{DeadlinePassed, Failure, FailureKind};
-use super::limits::{HOST_CALL_BYTES, LogLine, State};
+use super::limits::{HOST_CALL_BYTES, LogLine, State, Subject};
+use super::resources::{Content, Reading, Resources};
 use super::types::{Address, Verdict};
 
 /// What is known of a loaded policy, for logs and people.
@@ -42,6 +44,26 @@ pub struct PolicyInfo {
     pub imports: Vec<String>,
     /// The JSON Schema of its settings, as it states it; may be empty, and anything may stand here.
     pub settings_schema: String,
+    /// What the configuration lets it import.
+    pub grants: Vec<Grant>,
+}
+
+impl PolicyInfo {
+    /// What it can do besides deciding and logging.
+    pub fn powers(&self) -> impl Iterator<Item = Grant> {
+        self.imports
+            .iter()
+            .filter_map(|name| Grant::of_import(name))
+    }
+
+    /// What it is granted but does not import.
+    pub fn unused_grants(&self) -> impl Iterator<Item = Grant> {
+        let is_used = |grant: Grant| self.powers().any(|power| power == grant);
+        self.grants
+            .iter()
+            .copied()
+            .filter(move |grant| !is_used(*grant))
+    }
 }
 
 /// A policy that is ready to be asked.
@@ -70,6 +92,7 @@ pub(super) struct Asked {
     pub limits: Limits,
     /// Whether log lines are kept beside being logged.
     pub keeps_log: bool,
+    pub resources: Resources,
 }
 
 /// One question, with everything it refers to.
@@ -84,6 +107,24 @@ impl Question {
     pub fn is_of_envelope(&self) -> bool {
         !matches!(self, Self::Message(_))
     }
+
+    /// The message or the envelope, for the policy to change.
+    fn draft(&self) -> Draft {
+        let (session, envelope, matter) = match self {
+            Self::Message(request) => (
+                &request.session,
+                &request.envelope,
+                Matter::Message(request.message.clone()),
+            ),
+            Self::Sender(request, sender) => (
+                &request.session,
+                &request.envelope,
+                Matter::Sender(sender.clone()),
+            ),
+            Self::Recipient(request, _) => (&request.session, &request.envelope, Matter::Recipient),
+        };
+        Draft::new(session.clone(), envelope.clone(), matter)
+    }
 }
 
 /// What came of one question.
@@ -93,6 +134,8 @@ pub(super) struct Evaluation {
     pub duration: Duration,
     pub memory_bytes: u64,
     pub log: Vec<LogLine>,
+    /// What was asked about as the policy leaves it, with the effects it asked for.
+    pub draft: Option<Draft>,
 }
 
 /// Holds a place among the concurrent evaluations for as long as any clone lives.
@@ -106,22 +149,31 @@ impl Policy {
     /// # Cancel safety
     ///
     /// Safe: an abandoned evaluation ends by its own limits and holds its turn until then.
-    pub async fn ask(&self, question: Question, turn: Turn) -> Evaluation {
+    pub async fn ask(
+        &self,
+        question: Question,
+        content: Option<Arc<dyn Content>>,
+        turn: Turn,
+    ) -> Evaluation {
         let started = Instant::now();
         let asked = self.asked.clone();
+        let subject = Subject {
+            draft: Some(question.draft()),
+            reading: Reading::of(content),
+        };
         let called = match question {
             Question::Message(request) => {
-                let call = asked.call::<_, Answer>(self.evaluate, (request,), turn);
+                let call = asked.call::<_, Answer>(self.evaluate, (request,), subject, turn);
                 run(Box::pin(call)).await
             }
             Question::Sender(request, sender) => {
                 let function = self.envelope().on_sender;
-                let call = asked.call::<_, Answer>(function, (request, sender), turn);
+                let call = asked.call::<_, Answer>(function, (request, sender), subject, turn);
                 run(Box::pin(call)).await
             }
             Question::Recipient(request, recipient) => {
                 let function = self.envelope().on_recipient;
-                let call = asked.call::<_, Answer>(function, (request, recipient), turn);
+                let call = asked.call::<_, Answer>(function, (request, recipient), subject, turn);
                 run(Box::pin(call)).await
             }
         };
@@ -134,6 +186,7 @@ impl Policy {
             duration: started.elapsed(),
             memory_bytes: called.memory_bytes,
             log: called.log,
+            draft: called.draft,
         }
     }
 
@@ -152,6 +205,7 @@ pub(super) struct Called<R> {
     pub memory_bytes: u64,
     /// Lines, where they are kept.
     pub log: Vec<LogLine>,
+    pub draft: Option<Draft>,
 }
 
 impl Asked {
@@ -160,13 +214,14 @@ impl Asked {
         self,
         function: ComponentExportIndex,
         params: P,
+        subject: Subject,
         held: Turn,
     ) -> Called<R>
     where
         P: ComponentNamedList + Lower + Send + Sync + 'static,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
-        let mut store = self.store();
+        let mut store = self.store(subject);
         let result = self.call_in(&mut store, &function, params).await;
         let fuel = self.limits.fuel - store.get_fuel().unwrap_or(0).min(self.limits.fuel);
         let state = store.into_data();
@@ -177,6 +232,7 @@ impl Asked {
             fuel,
             memory_bytes: state.limiter.memory_bytes(),
             log: state.kept_log,
+            draft: state.draft,
         }
     }
 
@@ -196,16 +252,18 @@ impl Asked {
     }
 
     /// An empty store with every limit armed; its time runs from now.
-    fn store(&self) -> Store<State> {
+    fn store(&self, subject: Subject) -> Store<State> {
         let memory_bytes = (self.limits.memory_mib as usize) << 20;
-        let state = State::new(Arc::clone(&self.name), memory_bytes, self.keeps_log);
+        let deadline = Instant::now() + Duration::from_millis(self.limits.time_ms);
+        let (name, resources) = (Arc::clone(&self.name), self.resources.clone());
+        let mut state = State::new(name, memory_bytes, deadline, resources, subject);
+        state.keeps_log = self.keeps_log;
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store
             .set_fuel(self.limits.fuel)
             .expect("the engine counts fuel");
         store.set_hostcall_fuel(HOST_CALL_BYTES);
-        let deadline = Instant::now() + Duration::from_millis(self.limits.time_ms);
         store.epoch_deadline_callback(move |_| {
             if Instant::now() >= deadline {
                 return Err(DeadlinePassed.into());
@@ -225,7 +283,7 @@ impl Asked {
 async fn run<R: Send + 'static>(
     mut call: Pin<Box<impl Future<Output = Called<R>> + Send + 'static>>,
 ) -> Called<R> {
-    // A guest waits for nothing, so there is nothing to be woken by: it is polled again below.
+    // A guest waits for nothing, and for what the host reads it waits below, where it is polled again.
     let first_poll = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     if let Poll::Ready(called) = first_poll {
         return called;
@@ -237,6 +295,7 @@ async fn run<R: Send + 'static>(
         fuel: 0,
         memory_bytes: 0,
         log: Vec::new(),
+        draft: None,
     })
 }
 
@@ -251,7 +310,8 @@ where
     P: ComponentNamedList + Lower + Send + Sync + 'static,
     R: ComponentNamedList + Lift + Send + Sync + 'static,
 {
-    run(Box::pin(asked.call(function, params, turn)))
+    let subject = Subject::default();
+    run(Box::pin(asked.call(function, params, subject, turn)))
         .await
         .result
 }

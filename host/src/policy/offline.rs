@@ -16,6 +16,7 @@ use super::limits::LogLine;
 use super::load::{self, Compiled};
 use super::load_error::{LoadError, LoadProblem};
 use super::module::{Evaluation, Policy, PolicyInfo};
+use super::resources::{Content, Resources};
 use super::types::{self, Verdict};
 use super::verdict::printable;
 
@@ -48,11 +49,24 @@ pub struct Trial {
 }
 
 impl Workbench {
-    /// Loads the module of `entry` as a relay would; `mode` is as if it were `enforce`.
+    /// Loads the module of `entry` as a relay would; `mode` is as if it were `enforce`. What it counts
+    /// is counted from zero, and it knows no routes.
     ///
     /// # Errors
     /// As [`super::PolicySet::load`].
     pub async fn load(entry: &PolicyConfig, base_dir: &Path) -> Result<Self, LoadError> {
+        Self::load_with(entry, base_dir, &Resources::default()).await
+    }
+
+    /// As [`Workbench::load`], with what a relay would lend the policy.
+    ///
+    /// # Errors
+    /// As [`super::PolicySet::load`].
+    pub async fn load_with(
+        entry: &PolicyConfig,
+        base_dir: &Path,
+        resources: &Resources,
+    ) -> Result<Self, LoadError> {
         let entry = PolicyConfig {
             mode: Mode::Enforce,
             ..entry.clone()
@@ -63,7 +77,8 @@ impl Workbench {
         };
         let runtime =
             Runtime::new(&config).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-        let mut chain = load::chain(&runtime, &config, base_dir, Compiled::new()).await?;
+        let compiled = Compiled::new();
+        let mut chain = load::chain(&runtime, &config, base_dir, compiled, resources).await?;
         let mut policy = chain.remove(0);
         policy.asked.keeps_log = true;
         Ok(Self { runtime, policy })
@@ -96,14 +111,23 @@ impl Workbench {
         Ok(settings)
     }
 
-    /// Asks the module; none when it does not take part in that stage.
+    /// Asks the module; none when it does not take part in that stage. There is no content to read.
     pub async fn ask(&self, request: &Request) -> Option<Trial> {
+        self.ask_about(request, None).await
+    }
+
+    /// As [`Workbench::ask`], with the content of the message at hand.
+    pub async fn ask_about(
+        &self,
+        request: &Request,
+        content: Option<Arc<dyn Content>>,
+    ) -> Option<Trial> {
         let question = request.question();
         if question.is_of_envelope() && !self.has_envelope_stage() {
             return None;
         }
         let evaluation = match self.runtime.turn(PATIENCE).await {
-            Some(turn) => self.policy.ask(question, Arc::new(turn)).await,
+            Some(turn) => self.policy.ask(question, content, Arc::new(turn)).await,
             None => Evaluation::saturated(),
         };
         Some(self.judge(request.effective_priority(), evaluation))

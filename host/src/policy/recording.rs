@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::config::{Mask, RecordConfig};
 use super::document::{Request, Stage};
-use super::{PolicySet, Ruling, types};
+use super::{Content, PolicySet, Ruling, types};
 use crate::id::QueueId;
 
 /// What stands in place of a masked value. An empty value stays empty: rules ask whether there is one.
@@ -114,11 +114,21 @@ impl PolicySet {
     /// Asks the policies what `request` says, recorded or not. Its settings and its effective priority
     /// play no part: each policy of the set has its own.
     pub async fn answer(&self, request: &Request) -> Ruling {
+        self.answer_with(request, None).await
+    }
+
+    /// As [`PolicySet::answer`], with what policies read the message from where that is granted.
+    pub async fn answer_with(
+        &self,
+        request: &Request,
+        content: Option<Arc<dyn Content>>,
+    ) -> Ruling {
         let session = Arc::clone(&request.session);
         let envelope = Arc::clone(&request.envelope);
         match &request.stage {
             Stage::Message { message, .. } => {
-                self.evaluate(session, envelope, Arc::clone(message)).await
+                self.evaluate_with(session, envelope, Arc::clone(message), content)
+                    .await
             }
             Stage::Sender(sender) => self.on_sender(session, envelope, sender.clone()).await,
             Stage::Recipient(recipient) => {

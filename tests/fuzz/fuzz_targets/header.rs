@@ -40,6 +40,7 @@ const STAMP: Stamp<'static> = Stamp {
     mark_important: true,
     priority: None,
     tls: None,
+    edits: &[],
 };
 
 /// What the content scanner lets through: CRLF alone, no NUL.

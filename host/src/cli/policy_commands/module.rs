@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::app::StartError;
 use crate::cli::Failure;
-use crate::policy::{PolicyConfig, Workbench};
+use crate::policy::{Grant, PolicyConfig, Workbench};
 
 /// A module and what it is given, as an entry of `[[policy.chain]]` says it.
 #[derive(Debug, Args)]
@@ -26,6 +26,8 @@ impl Module {
     /// When the settings cannot be read.
     pub fn entry(&self) -> Result<PolicyConfig, Failure> {
         let mut entry = PolicyConfig::new(policy_name(&self.file), &self.file);
+        // Tried out, it does no more than say what it wants to do.
+        entry.grants = Grant::ALL.to_vec();
         if let Some(settings) = &self.settings {
             entry.settings = read_settings(settings)?;
         }

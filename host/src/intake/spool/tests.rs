@@ -73,7 +73,7 @@ async fn pass(mut spool: Spool, message: &[u8], piece: usize) -> (usize, u32) {
     for piece in message.chunks(piece) {
         spool.push(piece).await.expect("it is kept");
     }
-    let (content, _held) = spool.finish().await.expect("it is kept");
+    let content = spool.finish().await.expect("it is kept").content;
     assert_eq!(content.size, message.len() as u64);
     let mut whole = content.head.to_vec();
     for index in 0..content.staged_chunks {
@@ -151,7 +151,11 @@ async fn memory_is_held_until_the_message_is_decided() {
     let bench = Bench::with_memory(8).await;
     let mut spool = bench.spool();
     spool.push(&message(3 * BLOCK)).await.expect("it is kept");
-    let (content, held) = spool.finish().await.expect("it is kept");
+    let Received {
+        content,
+        _held: held,
+        ..
+    } = spool.finish().await.expect("it is kept");
     assert_eq!((content.staged_chunks, bench.free_blocks()), (0, 6));
     drop(held);
     assert_eq!(bench.free_blocks(), 8);

@@ -1,6 +1,8 @@
 //! What a stamped message looks like, octet by octet.
 
 use super::*;
+use crate::message::compose::NewField;
+use crate::message::edit::Edit;
 
 const DATE: &str = "Date: Tue, 29 Feb 2000 00:00:00 +0000\r\n";
 const MESSAGE_ID: &str = "Message-ID: <0f3k@relay.example>\r\n";
@@ -20,6 +22,7 @@ fn sample() -> Stamp<'static> {
         mark_important: false,
         priority: None,
         tls: None,
+        edits: &[],
     }
 }
 
@@ -281,4 +284,44 @@ fn no_original_reads_differently_after_it_is_stamped() {
             "{original:?}"
         );
     }
+}
+
+#[test]
+fn edits_are_made_in_order_and_by_the_names_of_fields() {
+    let field = |name, value| NewField::text(name, value).expect("a field");
+    let original = "X-A: 1\r\nSubject: old\r\nx-a: 2\r\n folded\r\nDate: x\r\nMessage-ID: <m@x>\r\n\r\nbody\r\n";
+    let edits = [
+        Edit::Remove("x-A".to_owned()),
+        Edit::AddMissing(field("Subject", "not added")),
+        Edit::Remove("Subject".to_owned()),
+        Edit::AddMissing(field("Subject", "new")),
+        Edit::Add(field("X-B", "1")),
+        Edit::Remove("X-B".to_owned()),
+        Edit::Add(field("X-B", "2")),
+    ];
+    let with = Stamp {
+        edits: &edits,
+        ..sample()
+    };
+    assert_eq!(
+        after_received(original, &with),
+        "Date: x\r\nMessage-ID: <m@x>\r\nSubject: new\r\nX-B: 2\r\n\r\nbody\r\n"
+    );
+}
+
+#[test]
+fn a_priority_that_came_by_an_edit_is_the_only_one() {
+    let edits = [Edit::Add(
+        NewField::text("Importance", "low").expect("a field"),
+    )];
+    let with = Stamp {
+        edits: &edits,
+        mark_important: true,
+        ..sample()
+    };
+    let text = stamped("Date: x\r\n\r\n", &with);
+    assert!(
+        text.contains("Importance: low\r\n") && !text.contains("high"),
+        "{text}"
+    );
 }

@@ -210,11 +210,13 @@ async fn without_pool(config: &Config) -> PolicySet {
     };
     let runtime = Runtime::new(&greedy).expect("the engine runs here");
     assert!(runtime.engine.pooling_allocator_metrics().is_none());
-    let chain = load::chain(&runtime, config, &root(), HashMap::new()).await;
+    let (compiled, resources) = (HashMap::new(), Resources::default());
+    let chain = load::chain(&runtime, config, &root(), compiled, &resources).await;
     PolicySet {
         generation: 1,
         config: config.clone(),
         chain: chain.expect("loads"),
+        resources,
         record: OnceLock::new(),
         runtime: Arc::new(runtime),
     }

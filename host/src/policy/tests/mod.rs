@@ -4,9 +4,11 @@ mod hostile;
 mod live;
 mod loading;
 mod offline;
+mod powers;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 
