@@ -41,6 +41,9 @@ pub enum Evidence {
         /// What [`VerifierFound::version`] said.
         version: i64,
     },
+    /// Nothing: the client was made to believe that the channel cannot be bound to (RFC 5802 §6). Whoever
+    /// did that may be after the password, so that it is a failed login.
+    Downgraded,
 }
 
 /// The shell's answer about a user name: a verifier, also where there is no such user.
@@ -207,7 +210,12 @@ fn scram_first(message: &str, is_plus: bool, binding: Option<&[u8]>) -> Progress
     let mechanism = if is_plus { SCRAM_PLUS } else { SCRAM };
     match ClientFirst::parse(message, is_plus, binding) {
         Ok(first) => Progress::LookUp(LookedUp { mechanism, first }),
-        Err(defect) => Progress::Failed(defect.reply()),
+        Err(Defect::Downgrade(username)) => Progress::Complete(Credentials {
+            mechanism,
+            username,
+            evidence: Evidence::Downgraded,
+        }),
+        Err(Defect::Malformed(text)) => Progress::Failed(malformed(text)),
     }
 }
 
@@ -242,7 +250,7 @@ fn scram_final(
 ) -> Progress {
     let signature = match challenge.judge(message) {
         Ok(signature) => signature,
-        Err(defect) => return Progress::Failed(defect.reply()),
+        Err(text) => return Progress::Failed(malformed(text)),
     };
     let credentials = Credentials {
         mechanism,
@@ -258,18 +266,6 @@ fn scram_final(
             Progress::Challenge(Exchange::ScramEnd(credentials), reply)
         }
         None => Progress::Complete(credentials),
-    }
-}
-
-impl Defect {
-    fn reply(self) -> Reply {
-        match self {
-            Self::Malformed(text) => malformed(text),
-            Self::Downgrade => {
-                let text = "Channel binding is offered here; somebody between us hid it";
-                Reply::new(535, (5, 7, 8), text)
-            }
-        }
     }
 }
 
@@ -310,7 +306,7 @@ mod tests {
     fn password(credentials: &Credentials) -> &str {
         match &credentials.evidence {
             Evidence::Password(password) => password.expose(),
-            Evidence::Proof { .. } => panic!("not a password"),
+            other => panic!("not a password: {other:?}"),
         }
     }
 

@@ -128,11 +128,14 @@ impl Shell<'_> {
                     Evidence::Password(password) => password.expose().as_str(),
                     Evidence::Proof { is_right: true, .. } => "(proved)",
                     Evidence::Proof { .. } => "(not proved)",
+                    Evidence::Downgraded => "(downgraded)",
                 };
                 self.note(format!("login {} {name} {password}", credentials.mechanism));
                 let result = self.decide(&format!("login {name}")).map(|()| name);
                 self.session.authenticated(match password {
-                    "(not proved)" => Err(Reply::new(535, (5, 7, 8), "Authentication failed")),
+                    "(not proved)" | "(downgraded)" => {
+                        Err(Reply::new(535, (5, 7, 8), "Authentication failed"))
+                    }
                     _ => result,
                 });
             }

@@ -59,11 +59,12 @@ pub(super) struct Challenge {
 }
 
 /// A message that does not follow the grammar, or a binding that cannot be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Defect {
     Malformed(&'static str),
-    /// Somebody between client and server hid that channel binding is offered (RFC 5802 §6).
-    Downgrade,
+    /// Somebody between client and server hid from this user that channel binding is offered
+    /// (RFC 5802 §6).
+    Downgrade(String),
 }
 
 impl ScramVerifier {
@@ -151,26 +152,30 @@ impl ClientFirst {
         is_plus: bool,
         binding: Option<&[u8]>,
     ) -> Result<Self, Defect> {
-        let malformed = Defect::Malformed("The first message is not gs2-header, n=name, r=nonce");
+        let malformed =
+            || Defect::Malformed("The first message is not gs2-header, n=name, r=nonce");
         let mut parts = message.splitn(3, ',');
         let (Some(flag), Some(authorization), Some(bare)) =
             (parts.next(), parts.next(), parts.next())
         else {
-            return Err(malformed);
+            return Err(malformed());
         };
         let mut fields = bare.split(',');
         let name = fields.next().and_then(|field| field.strip_prefix("n="));
         let nonce = fields.next().and_then(|field| field.strip_prefix("r="));
         let (Some(name), Some(nonce)) = (name, nonce) else {
-            return Err(malformed);
+            return Err(malformed());
         };
-        let username = unescape(name).ok_or(malformed)?;
+        let username = unescape(name).ok_or_else(malformed)?;
         if username.is_empty() || username.contains('\0') || !is_nonce(nonce) {
-            return Err(malformed);
+            return Err(malformed());
         }
         check_authorization(authorization, &username)?;
         let mut repeated = format!("{flag},{authorization},").into_bytes();
-        repeated.extend_from_slice(channel(flag, is_plus, binding)?);
+        match channel(flag, is_plus, binding)? {
+            Channel::Bound(octets) => repeated.extend_from_slice(octets),
+            Channel::Hidden => return Err(Defect::Downgrade(username)),
+        }
         Ok(Self {
             username,
             binding: repeated,
@@ -197,8 +202,11 @@ impl ClientFirst {
 
 impl Challenge {
     /// Judges `c=binding,r=nonce,p=proof`: the server's final message when the proof is right.
-    pub(super) fn judge(&self, message: &str) -> Result<Option<String>, Defect> {
-        let malformed = Defect::Malformed("The final message is not c=binding, r=nonce, p=proof");
+    ///
+    /// # Errors
+    /// What is malformed.
+    pub(super) fn judge(&self, message: &str) -> Result<Option<String>, &'static str> {
+        let malformed = "The final message is not c=binding, r=nonce, p=proof";
         let (without_proof, proof) = message.rsplit_once(",p=").ok_or(malformed)?;
         let mut fields = without_proof.split(',');
         let binding = fields.next().and_then(|field| field.strip_prefix("c="));
@@ -228,13 +236,23 @@ impl Challenge {
     }
 }
 
-/// What the client binds to: nothing, or the channel.
-fn channel<'a>(flag: &str, is_plus: bool, binding: Option<&'a [u8]>) -> Result<&'a [u8], Defect> {
+/// What the client binds to.
+enum Channel<'a> {
+    /// The channel, or nothing.
+    Bound(&'a [u8]),
+    /// The client could bind, and was told that we cannot.
+    Hidden,
+}
+
+fn channel<'a>(
+    flag: &str,
+    is_plus: bool,
+    binding: Option<&'a [u8]>,
+) -> Result<Channel<'a>, Defect> {
     match (flag, is_plus, binding) {
-        ("p=tls-exporter", true, Some(binding)) => Ok(binding),
-        // The client could bind, and was told that we cannot.
-        ("y", false, Some(_)) => Err(Defect::Downgrade),
-        ("n" | "y", false, _) => Ok(&[]),
+        ("p=tls-exporter", true, Some(binding)) => Ok(Channel::Bound(binding)),
+        ("y", false, Some(_)) => Ok(Channel::Hidden),
+        ("n" | "y", false, _) => Ok(Channel::Bound(&[])),
         _ => Err(Defect::Malformed(
             "The channel binding must be tls-exporter with -PLUS, and none without",
         )),
@@ -376,7 +394,7 @@ mod tests {
             b"p=tls-exporter,,exported"
         );
         let hidden = ClientFirst::parse("y,,n=user,r=x", false, Some(binding));
-        assert_eq!(hidden, Err(Defect::Downgrade));
+        assert_eq!(hidden, Err(Defect::Downgrade("user".to_owned())));
         assert!(ClientFirst::parse("y,,n=user,r=x", false, None).is_ok());
         for (message, is_plus, binding) in [
             ("n,,n=user,r=x", true, Some(binding)),

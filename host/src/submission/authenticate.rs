@@ -40,9 +40,13 @@ impl Shared {
                 warn!(session.id = session_id, %error, "accounts cannot be read");
                 unavailable()
             })?;
-        if let Evidence::Password(password) = &credentials.evidence
-            && !self.is_remembered(principal.as_deref(), password)
-        {
+        let is_spared = match &credentials.evidence {
+            Evidence::Password(password) => self.is_remembered(principal.as_deref(), password),
+            // It has waited before its verifier was looked up.
+            Evidence::Proof { .. } => true,
+            Evidence::Downgraded => false,
+        };
+        if !is_spared {
             self.hold_back(peer, &credentials.username).await?;
         }
         let verified = self
@@ -61,15 +65,11 @@ impl Shared {
             principal => {
                 let shown = match &credentials.evidence {
                     Evidence::Password(password) => Some(password.expose().as_str()),
-                    Evidence::Proof { .. } => None,
+                    Evidence::Proof { .. } | Evidence::Downgraded => None,
                 };
                 self.login_failed(peer, principal.as_deref(), &credentials.username, shown)
                     .await;
-                Err(Reply::new(
-                    535,
-                    (5, 7, 8),
-                    "the user name or the password is wrong; a new password can be had from your administrator",
-                ))
+                Err(refusal(&credentials.evidence))
             }
         }
     }
@@ -125,6 +125,7 @@ impl Shared {
                 let current = principal.map(|known| known.account.user.credential_version);
                 return Ok(*is_right && current == Some(*version));
             }
+            Evidence::Downgraded => return Ok(false),
         };
         let Some(principal) = principal else {
             self.verifier().verify_nobody(password).await?;
@@ -176,6 +177,16 @@ impl Shared {
             Reply::new(421, (4, 7, 0), text)
         })
     }
+}
+
+fn refusal(evidence: &Evidence) -> Reply {
+    let text = match evidence {
+        Evidence::Password(_) | Evidence::Proof { .. } => {
+            "the user name or the password is wrong; a new password can be had from your administrator"
+        }
+        Evidence::Downgraded => "channel binding is offered here; somebody between us hid it",
+    };
+    Reply::new(535, (5, 7, 8), text)
 }
 
 pub(super) fn unavailable() -> Reply {

@@ -166,10 +166,11 @@ impl Run {
                 assert!(!credentials.username.is_empty());
                 let is_wrong = matches!(
                     credentials.evidence,
-                    Evidence::Proof {
-                        is_right: false,
-                        ..
-                    }
+                    Evidence::Downgraded
+                        | Evidence::Proof {
+                            is_right: false,
+                            ..
+                        }
                 );
                 let username = credentials.username;
                 let answer = refuse_if(self.shell.refuses_logins || is_wrong, (535, 5));
