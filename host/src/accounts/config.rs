@@ -13,7 +13,8 @@ pub struct Config {
     /// Lanes of one hash. Default 1: passwords are verified beside one another instead.
     pub parallelism: u32,
     /// Iterations of a SCRAM verifier (RFC 7677). Default 10,000, at least 4,096: generated passwords have
-    /// 130 random bits, and a client computes all of them at each login.
+    /// 130 random bits, and a client computes all of them at each login. Counts for a new store; its first
+    /// start or password fixes them, for different counts would tell who exists.
     pub scram_iterations: u32,
     /// Hashes computed at the same time. Default 2: enough for logins, and guessing cannot take every
     /// processor or more than 2 times `memory-kib`.

@@ -21,7 +21,7 @@ pub use self::description::describe;
 pub use self::error::StartError;
 use self::reload::Reloader;
 use self::watch::Watch;
-use crate::accounts::Verifier;
+use crate::accounts::{Verifier, scram};
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::id::QueueIds;
@@ -218,10 +218,23 @@ async fn submission(
         verifier: Verifier::new(config.accounts.clone()),
         scheduler: scheduler.clone(),
         store: store.clone(),
-        salt_key: store.salt_key().await?,
+        scram: scram_basis(store, config.accounts.scram_iterations).await?,
     };
     let config = config.submission.clone();
     Ok(Submission::new(config, rooms, shutdown.clone()))
+}
+
+/// What SCRAM verifiers have in common. Iterations that come too late for this store are told.
+async fn scram_basis(store: &Store, wanted: u32) -> Result<scram::Basis, StartError> {
+    let basis = store.scram_basis(wanted).await?;
+    if basis.iterations != wanted {
+        warn!(
+            wanted,
+            kept = basis.iterations,
+            "accounts.scram-iterations is for a new store; this one keeps those it began with"
+        );
+    }
+    Ok(basis)
 }
 
 fn intake(config: &Config, store: &Store, policies: Policies, ids: Arc<QueueIds>) -> Intake {

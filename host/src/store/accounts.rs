@@ -6,7 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::bulk::Statement;
 use super::{StoreError, rows, suspensions};
-use crate::accounts::scram::SaltKey;
+use crate::accounts::scram::{Basis, SaltKey};
 use crate::accounts::{Account, Allowance, List, User};
 use crate::clock::Timestamp;
 use crate::queue::Priority;
@@ -35,6 +35,8 @@ const SET_PASSWORD_HASH: &str = "UPDATE account SET password_hash = $1, scram_ve
 const DELETE_USER: &str = "DELETE FROM account WHERE id = $1";
 
 const SELECT_SALT_KEY: &str = "SELECT octets FROM salt_key";
+const SETTLE_SCRAM_ITERATIONS: &str =
+    "UPDATE salt_key SET iterations = COALESCE(iterations, $1) RETURNING iterations AS id";
 const SELECT_GENERATION: &str = "SELECT generation FROM accounts_generation";
 const SELECT_LISTS: &str = "SELECT id AS list_id, name AS list_name, \
      unauthorized AS list_unauthorized, sender_check AS list_check, \
@@ -94,6 +96,8 @@ pub(super) enum Edit {
     UpdateUser(User),
     DeleteUser(i64),
     SetPasswordHash(i64, Secret<String>, Option<Secret<String>>),
+    /// Answers with those that hold: the first ever wanted.
+    SettleScramIterations(u32),
 }
 
 impl Edit {
@@ -115,6 +119,10 @@ impl Edit {
                     .bind(scram.as_ref().map(|verifier| verifier.expose().as_str()))
                     .bind(*id);
                 change(connection, statement, || user_number(*id)).await
+            }
+            Self::SettleScramIterations(wanted) => {
+                let statement = sqlx::query(SETTLE_SCRAM_ITERATIONS).bind(i64::from(*wanted));
+                insert(connection, statement, || "salt key".to_owned()).await
             }
         }
     }
@@ -280,8 +288,20 @@ pub(super) async fn generation(readers: &SqlitePool) -> Result<i64, StoreError> 
     row.map_or(Ok(0), |row| rows::get(&row, "generation"))
 }
 
-/// Keys the salts of user names that are nobody's.
-pub(super) async fn salt_key(readers: &SqlitePool) -> Result<SaltKey, StoreError> {
+/// The key as it is stored, and the iterations.
+pub(super) async fn scram_basis(
+    readers: &SqlitePool,
+    iterations: i64,
+) -> Result<Basis, StoreError> {
+    let iterations = u32::try_from(iterations).map_err(|_| StoreError::Damaged {
+        what: "number of SCRAM iterations",
+        value: iterations.to_string(),
+    })?;
+    let key = salt_key(readers).await?;
+    Ok(Basis { key, iterations })
+}
+
+async fn salt_key(readers: &SqlitePool) -> Result<SaltKey, StoreError> {
     let damaged = || StoreError::Damaged {
         what: "salt key",
         value: "(not 32 octets)".to_owned(),

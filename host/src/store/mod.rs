@@ -55,8 +55,7 @@ use self::reloads::ReloadWork;
 use self::suspensions::NewSuspension;
 use self::upkeep::PURGE_STEP;
 use self::writer::Writer;
-use crate::accounts::scram::SaltKey;
-use crate::accounts::{Account, List, Suspension, Usage, User};
+use crate::accounts::{Account, List, Suspension, Usage, User, scram};
 use crate::alert::{Alert, NewAlert};
 use crate::clock::Timestamp;
 use crate::decision::{Decision, DecisionFilter, Findings, NewDecision, Recorded, Retention};
@@ -342,12 +341,14 @@ impl Store {
             .map(drop)
     }
 
-    /// Keys the salts of user names that are nobody's; made with the store.
+    /// What SCRAM verifiers have in common; made with the store, but for the iterations: the first ones ever
+    /// wanted hold for good.
     ///
     /// # Errors
-    /// The store cannot be read, or the key is not 32 octets.
-    pub async fn salt_key(&self) -> Result<SaltKey, StoreError> {
-        accounts::salt_key(&self.shared.readers).await
+    /// The store cannot be read or written, or what it says cannot be.
+    pub async fn scram_basis(&self, iterations: u32) -> Result<scram::Basis, StoreError> {
+        let settled = self.edit(Edit::SettleScramIterations(iterations)).await?;
+        accounts::scram_basis(&self.shared.readers, settled).await
     }
 
     /// A number that grows with every change of a list or user, also one made by another process.

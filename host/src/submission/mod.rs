@@ -31,8 +31,7 @@ pub use self::config::{Config, Logins};
 pub use self::entrance::Entrance;
 use self::guard::Guard;
 pub use self::network::{Network, ParseNetworkError};
-use crate::accounts::Verifier;
-use crate::accounts::scram::SaltKey;
+use crate::accounts::{Verifier, scram as verifiers};
 use crate::intake::{Directory, Intake};
 use crate::scheduler::Scheduler;
 use crate::shutdown::Shutdown;
@@ -53,7 +52,7 @@ struct Shared {
     verifier: RwLock<Arc<Verifier>>,
     scheduler: Scheduler,
     store: Store,
-    salt_key: SaltKey,
+    scram: verifiers::Basis,
     admission: Admission,
     guard: Guard,
     refusals: Semaphore,
@@ -84,8 +83,8 @@ pub struct Rooms {
     pub scheduler: Scheduler,
     /// Keeps alerts.
     pub store: Store,
-    /// Keys the salts of user names that are nobody's.
-    pub salt_key: SaltKey,
+    /// What SCRAM verifiers have in common.
+    pub scram: verifiers::Basis,
 }
 
 impl Submission {
@@ -97,7 +96,7 @@ impl Submission {
             verifier,
             scheduler,
             store,
-            salt_key,
+            scram,
         } = rooms;
         Self {
             shared: Arc::new(Shared {
@@ -110,7 +109,7 @@ impl Submission {
                 verifier: RwLock::new(Arc::new(verifier)),
                 scheduler,
                 store,
-                salt_key,
+                scram,
                 shutdown,
             }),
         }

@@ -31,8 +31,7 @@ impl Shared {
             super::authenticate::unavailable()
         })?;
         let user = principal.as_ref().map(|principal| &principal.account.user);
-        let (verifier, version) =
-            scram::verifier_of(user, username, &self.salt_key, self.verifier().config());
+        let (verifier, version) = scram::verifier_of(user, username, &self.scram);
         Ok(VerifierFound {
             verifier,
             version,

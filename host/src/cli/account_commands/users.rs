@@ -101,6 +101,8 @@ struct Row {
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     sent: Option<Sent>,
     created_at: String,
+    /// Whether the password can be used by SCRAM.
+    scram: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
 }
@@ -167,7 +169,7 @@ async fn add(
     let user = NewUser {
         list_id: list.id,
         password_hash: hash(&password, config)?,
-        scram_verifier: Some(accounts::scram::new_verifier(&password, &config.accounts)),
+        scram_verifier: Some(scram_verifier(store, config, &password).await?),
         active: settings.active.unwrap_or(true),
         priority: settings.priority.unwrap_or_default(),
         note: settings.note.unwrap_or_default(),
@@ -210,12 +212,21 @@ async fn reset_password(
 ) -> Result<(User, Option<Secret<String>>), Failure> {
     let user = find_user(store, username).await?;
     let password = accounts::password::generate();
-    let scram_verifier = accounts::scram::new_verifier(&password, &config.accounts);
+    let scram_verifier = scram_verifier(store, config, &password).await?;
     let hash = hash(&password, config)?;
     store
         .set_password(user.id, hash, Some(scram_verifier))
         .await?;
-    Ok((user, Some(password)))
+    Ok((find_user(store, username).await?, Some(password)))
+}
+
+async fn scram_verifier(
+    store: &Store,
+    config: &Config,
+    password: &Secret<String>,
+) -> Result<Secret<String>, Failure> {
+    let basis = store.scram_basis(config.accounts.scram_iterations).await?;
+    Ok(accounts::scram::new_verifier(password, &basis))
 }
 
 fn hash(password: &Secret<String>, config: &Config) -> Result<Secret<String>, Failure> {
@@ -271,6 +282,7 @@ async fn row(store: &Store, user: User, password: Option<Secret<String>>) -> Res
         .map(|list| list.name);
     let suspended_at = user.suspension.as_ref().map(|one| one.at.to_string());
     Ok(Row {
+        scram: accounts::scram::is_possible(&user),
         username: user.username,
         list: list.unwrap_or_default(),
         active: user.active,
@@ -332,6 +344,16 @@ async fn list_users(store: &Store, list: Option<&str>, output: Output) -> Result
     })
 }
 
+/// Whether a user can log in by SCRAM, and what to do if not.
+fn scram(is_possible: bool, username: &str) -> String {
+    if is_possible {
+        return "possible".to_owned();
+    }
+    format!(
+        "not with this password, which is older; `gatepost user reset-password {username}` makes one that can"
+    )
+}
+
 fn status(row: &Row) -> &'static str {
     match (row.active, &row.suspended_at) {
         (true, _) => "active",
@@ -389,6 +411,7 @@ fn details(row: &Row, config: &Config) -> String {
             ),
         ));
     }
+    lines.push(line("SCRAM login", scram(row.scram, &row.username)));
     lines.extend(limit_lines(row, config));
     lines.extend([
         line("default priority", row.priority),
@@ -411,4 +434,18 @@ fn details(row: &Row, config: &Config) -> String {
         .map(|line| line.trim_end())
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_that_is_too_old_for_scram_is_told_with_what_to_do() {
+        assert_eq!(
+            scram(false, "s1_1"),
+            "not with this password, which is older; `gatepost user reset-password s1_1` makes one that can"
+        );
+        assert_eq!(scram(true, "s1_1"), "possible");
+    }
 }

@@ -93,6 +93,8 @@ async fn set(folder: &Path) -> Result<Stage, Failure> {
     let app = App::start(&config).await?;
     let list = app.store.create_list("demo").await?;
     let password = accounts::password::generate();
+    let iterations = config.accounts.scram_iterations;
+    let basis = app.store.scram_basis(iterations).await?;
     let user = app
         .store
         .create_user(NewUser {
@@ -100,7 +102,7 @@ async fn set(folder: &Path) -> Result<Stage, Failure> {
             password_hash: Secret::new(
                 accounts::password::hash(&password, &config.accounts).map_err(Failure::new)?,
             ),
-            scram_verifier: Some(accounts::scram::new_verifier(&password, &config.accounts)),
+            scram_verifier: Some(accounts::scram::new_verifier(&password, &basis)),
             active: true,
             priority: Priority::Normal,
             note: "made by gatepost demo".to_owned(),

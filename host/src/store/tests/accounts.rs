@@ -14,6 +14,7 @@ contract!(
     user_names_are_never_given_twice,
     a_user_is_edited_and_found,
     a_password_reset_raises_the_version,
+    the_first_scram_iterations_hold_for_good,
     what_does_not_exist_is_not_found,
     every_edit_is_noticed_also_from_another_process,
     two_processes_edit_at_once,
@@ -135,6 +136,13 @@ async fn a_password_reset_raises_the_version(bench: Bench) {
     let found = found.expect("known");
     assert_eq!(found.credential_version, user.credential_version + 1);
     assert_eq!(found.password_hash.expose(), "$argon2id$new");
+}
+
+async fn the_first_scram_iterations_hold_for_good(bench: Bench) {
+    let first = bench.scram_basis(5000).await.expect("settled");
+    let later = bench.scram_basis(20_000).await.expect("settled");
+    assert_eq!((first.iterations, later.iterations), (5000, 5000));
+    assert_eq!(first.key.expose(), later.key.expose());
 }
 
 async fn what_does_not_exist_is_not_found(bench: Bench) {
