@@ -148,7 +148,8 @@ fn message(command: &mut Command, mail: &Mail) {
     command.env("MAIL_ATTACHMENT", attachment.unwrap_or(Path::new("")));
 }
 
-fn is_there(need: &str) -> bool {
+/// True when a program, or a file with a slash in its name, is there.
+pub fn is_there(need: &str) -> bool {
     if need.contains('/') {
         return Path::new(need).exists();
     }

@@ -65,6 +65,14 @@ pub fn a_message_arrives_as_it_was_written(client: &Client) {
     assert_eq!(desk.queued(&received)["priority"], 3);
 }
 
+/// By a mechanism that shows no password.
+pub fn it_logs_in_without_showing_the_password(client: &Client, mechanism: &str) {
+    let Some(desk) = desk(client) else { return };
+    let login = login(&desk, Security::Starttls, mechanism);
+    succeeds(&client.send(&desk, login, &mail()));
+    assert_eq!(desk.received().text("subject"), SUBJECT);
+}
+
 /// Over implicit TLS, by LOGIN.
 pub fn an_attachment_arrives_octet_by_octet(client: &Client) {
     let Some(desk) = desk(client) else { return };

@@ -10,6 +10,7 @@ mod desk;
 mod received;
 
 mod curl;
+mod gsasl;
 mod msmtp;
 mod nodemailer;
 mod phpmailer;

@@ -14,3 +14,8 @@ const MSMTP: Client = Client {
 };
 
 contract!(MSMTP);
+
+#[test]
+fn it_logs_in_by_scram() {
+    crate::contract::it_logs_in_without_showing_the_password(&MSMTP, "scram-sha-256");
+}

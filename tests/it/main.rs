@@ -21,6 +21,7 @@ mod policy;
 mod priority;
 mod proxy;
 mod reload;
+mod scram;
 mod smuggling;
 mod submission;
 mod swap;

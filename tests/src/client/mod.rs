@@ -13,6 +13,7 @@ use tokio_rustls::rustls::{ClientConnection, StreamOwned};
 use self::trust::trusting_config;
 
 mod pieces;
+pub mod scram;
 pub mod trust;
 
 /// How long one reply may take.
@@ -240,6 +241,22 @@ impl Client {
         };
         let chain = stream.conn.peer_certificates().unwrap_or_default();
         chain.first().expect("a server shows one").to_vec()
+    }
+
+    /// What a login over this connection can be bound to: `tls-exporter` (RFC 9266 §2).
+    ///
+    /// # Panics
+    /// When the connection is not encrypted.
+    #[track_caller]
+    pub fn channel_binding(&self) -> Vec<u8> {
+        let Stream::Tls(stream) = &self.stream else {
+            panic!("no TLS\n{}", self.dialogue);
+        };
+        let label = b"EXPORTER-Channel-Binding";
+        let exported = stream
+            .conn
+            .export_keying_material([0; 32], label, Some(&[]));
+        exported.expect("the handshake is over").to_vec()
     }
 
     /// Greets and logs in by AUTH PLAIN with an initial response.
