@@ -334,3 +334,23 @@ fn a_limit_of_nothing_is_a_mistake() {
         );
     }
 }
+
+#[test]
+fn policies_are_told_what_was_sent_before() {
+    let sink = Sink::start(Script::reading()).expect("a port");
+    let limits = "messages-per-day = 7\n[policy.record]\nenabled = true";
+    let relay = Relay::start(&setup(sink.port(), limits));
+    let user = relay.add_shop_user(&["--messages-per-hour", "5"]);
+    send(&mut relay.login(&user), "told", 2);
+    let exported = relay.cli(&["policy", "records", "export"]).succeeded();
+    let last = exported.stdout.lines().last().expect("two requests");
+    for (name, value) in [
+        ("account.sent-1h", "1"),
+        ("account.sent-24h", "1"),
+        ("account.limit-1h", "5"),
+        ("account.limit-24h", "7"),
+    ] {
+        let told = format!("{{\"name\":\"{name}\",\"value\":\"{value}\"}}");
+        assert!(last.contains(&told), "no {told} in {last}");
+    }
+}
