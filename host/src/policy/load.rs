@@ -117,6 +117,19 @@ async fn policy(
     Ok(finish(entry, facts, descriptor, stages, asked))
 }
 
+/// The octets of a module, their digest, and what it imports, whether or not it is a policy.
+pub(super) async fn look_at(
+    runtime: &Runtime,
+    entry: &PolicyConfig,
+    base_dir: &Path,
+) -> Result<(Cow<'static, [u8]>, String, Vec<String>), LoadProblem> {
+    let bytes = read(&entry.module, base_dir).await?;
+    let sha256 = pinned_digest(&bytes, entry.sha256.as_deref())?;
+    probe::format(&bytes)?;
+    let component = compile(&runtime.engine, bytes.clone()).await?;
+    Ok((bytes, sha256, imports(&runtime.engine, &component)))
+}
+
 fn finish(
     entry: &PolicyConfig,
     (sha256, imports, settings): (String, Vec<String>, Arc<str>),

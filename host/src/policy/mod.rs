@@ -61,7 +61,7 @@ pub use self::limits::LogLine;
 pub use self::live::{Change, Identity, Policies};
 pub use self::load_error::{FileKind, LoadError, LoadProblem};
 pub use self::module::PolicyInfo;
-pub use self::offline::{Trial, Workbench};
+pub use self::offline::{Inspection, Trial, Workbench};
 pub use self::recording::MASKED;
 pub use self::resources::{Content, PartFuture, Resources};
 pub use self::verdict::{PolicyAlert, Refusal};

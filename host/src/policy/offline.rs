@@ -3,6 +3,7 @@
 //! It is loaded, asked and judged by the code that serves sessions; only that more of what happens
 //! inside is kept.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,38 @@ use super::verdict::printable;
 const DETAIL_BYTES: usize = 1000;
 /// How long a question waits for its turn among others of the same tool, as in a relay.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A module that was looked at without running it, whether or not it can be loaded.
+pub struct Inspection {
+    /// Its octets.
+    pub bytes: Cow<'static, [u8]>,
+    /// SHA-256 in lower-case hexadecimal.
+    pub sha256: String,
+    /// What it imports, which is all that it can do besides deciding.
+    pub imports: Vec<String>,
+}
+
+impl Inspection {
+    /// Reads and compiles the module of `entry`.
+    ///
+    /// # Errors
+    /// When it cannot be read, is not the pinned one, or is no component.
+    pub async fn of(entry: &PolicyConfig, base_dir: &Path) -> Result<Self, LoadError> {
+        let config = Config {
+            chain: vec![entry.clone()],
+            ..Config::default()
+        };
+        let runtime =
+            Runtime::new(&config).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        let looked_at = load::look_at(&runtime, entry, base_dir).await;
+        let (bytes, sha256, imports) = looked_at.map_err(|problem| problem.of(entry))?;
+        Ok(Self {
+            bytes,
+            sha256,
+            imports,
+        })
+    }
+}
 
 /// A module that was loaded to be tried out.
 pub struct Workbench {

@@ -2,14 +2,18 @@
 //!
 //! They load and ask a module with the very code of the relay; only `reload` touches a running one.
 
+mod bench;
 mod cases;
 mod check;
 mod decisions;
 mod diff;
 mod explain;
+mod inspect;
 mod module;
 mod records;
 mod reload;
+mod run;
+mod sample;
 mod since;
 mod test;
 
@@ -26,6 +30,10 @@ use super::{Failure, Output};
 pub enum PolicyCommand {
     /// Load a module as the relay would, and say what is wrong with it or its settings
     Check(check::Check),
+    /// Say what a module is, what it can do and what it costs
+    Inspect(inspect::Inspect),
+    /// Ask a module about one message, and show what a client would be told
+    Run(run::Run),
     /// Ask a module what cases ask, and compare what comes with what they expect
     Test(test::Test),
     /// List what the policies decided about mail, refused mail included, the most recent first
@@ -39,6 +47,8 @@ pub enum PolicyCommand {
     Records(records::RecordsCommand),
     /// Have the running relay take up the configuration, certificates and policies as they are now
     Reload(reload::Reload),
+    /// Measure what asking a module costs, beside the built-in rules
+    Bench(bench::Bench),
 }
 
 /// Runs the command. `config` is the configuration file that was named, for the commands that read one.
@@ -50,6 +60,9 @@ pub async fn run(
     match command {
         PolicyCommand::Check(check) => check::run(&check, output).await,
         PolicyCommand::Reload(reload) => reload::run(&reload, config, output).await,
+        PolicyCommand::Inspect(inspect) => inspect::run(&inspect, output).await,
+        PolicyCommand::Run(run) => run::run(run, config, output).await,
+        PolicyCommand::Bench(bench) => bench::run(&bench, output).await,
         PolicyCommand::Test(test) => test::run(&test, output).await,
         PolicyCommand::Decisions(decisions) => decisions::run(decisions, config, output).await,
         PolicyCommand::Explain(explain) => explain::run(explain, config, output).await,

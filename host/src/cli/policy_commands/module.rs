@@ -9,7 +9,7 @@ use crate::cli::Failure;
 use crate::policy::{Grant, PolicyConfig, Workbench};
 
 /// A module and what it is given, as an entry of `[[policy.chain]]` says it.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Module {
     /// The component file, or `builtin:sender-rules`
     #[arg(value_name = "FILE")]

@@ -11,7 +11,7 @@ use super::Expectation;
 use crate::queue::Priority;
 
 /// One `[[case]]`, with the defaults of its file filled in.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CaseForm {
     pub name: String,

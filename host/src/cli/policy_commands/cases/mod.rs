@@ -16,6 +16,7 @@ mod question;
 
 pub use self::expectation::Expectation;
 pub use self::file::{Case, read};
+pub use self::form::{CaseForm, OneOrMany, PriorityWord, Scalar, StageName};
 pub use self::outcome::Outcome;
 pub use self::question::Asked;
 

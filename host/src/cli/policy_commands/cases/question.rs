@@ -35,6 +35,14 @@ impl CaseForm {
     /// # Errors
     /// When a value is not what it should be, or a file cannot be read.
     pub fn question(&self, settings: &Arc<str>) -> Result<Asked, String> {
+        self.question_of(&principal(&self.user, &self.list), settings)
+    }
+
+    /// The same, with a user of the store instead of the case's.
+    ///
+    /// # Errors
+    /// When a value is not what it should be, or a file cannot be read.
+    pub fn question_of(&self, principal: &Principal, settings: &Arc<str>) -> Result<Asked, String> {
         if let Some(mut request) = self.recorded()? {
             if self.settings.is_some() {
                 request.settings = Arc::clone(settings);
@@ -42,14 +50,13 @@ impl CaseForm {
             return Ok(Asked::Question(Box::new(self.at_its_priority(request)?)));
         }
         let at = self.session.received_at()?;
-        let principal = principal(&self.user, &self.list);
         let content = self.content()?;
         let transaction = self.transaction(&content)?;
         let peer = self.session.peer();
         let asking = Asking {
             hostname: &self.session.server_name,
             peer: &peer,
-            principal: &principal,
+            principal,
             transaction: &transaction,
             settings,
             at,
@@ -163,7 +170,8 @@ impl CaseForm {
         }
         if let Some(path) = &self.message_file {
             let read = std::fs::read(path);
-            return read.map_err(|error| format!("{}: {error}", path.display()));
+            let octets = read.map_err(|error| format!("{}: {error}", path.display()))?;
+            return Ok(octets_with_line_ends(&octets));
         }
         Ok(with_line_ends(&self.written()).into_bytes())
     }
@@ -200,6 +208,20 @@ impl CaseForm {
 /// RFC 5321 §2.3.8: lines end with CRLF on the wire, while a case is written with the line ends of its file.
 fn with_line_ends(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\n', "\r\n")
+}
+
+/// The same for octets of any character set.
+fn octets_with_line_ends(octets: &[u8]) -> Vec<u8> {
+    let mut ended = Vec::with_capacity(octets.len() + octets.len() / 32);
+    let mut before = 0;
+    for &octet in octets {
+        if octet == b'\n' && before != b'\r' {
+            ended.push(b'\r');
+        }
+        ended.push(octet);
+        before = octet;
+    }
+    ended
 }
 
 fn mailbox(key: &str, text: &str) -> Result<Mailbox, String> {
