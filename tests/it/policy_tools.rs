@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gatepost_tests::relay::cli::Output;
+use gatepost_tests::relay::Output;
 use gatepost_tests::relay::{Relay, Setup, gatepost};
 
 const BUILTIN: &str = "builtin:sender-rules";
@@ -23,7 +23,8 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("gatepost-tools-{}-{name}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("gatepost-tools-{}-{name}", std::process::id()));
         fs::create_dir_all(&path).expect("a temporary folder");
         Self(path)
     }
@@ -54,7 +55,10 @@ fn the_documented_cases_pass() {
     folder.file("cases.toml", example);
     let folder = folder.0.to_str().expect("UTF-8");
     let output = policy(&["test", BUILTIN, folder]).succeeded();
-    assert!(output.stdout.starts_with("ok: 5 cases passed"), "{output:?}");
+    assert!(
+        output.stdout.starts_with("ok: 5 cases passed"),
+        "{output:?}"
+    );
 }
 
 const DIFFERING: &str = "[[case]]\nname = \"<bob> & co\"\nfrom = \"bob@example.net\"\n\
@@ -107,33 +111,66 @@ fn programs_read_the_results_too() {
 #[test]
 fn a_file_that_is_no_cases_is_told_with_its_place() {
     let folder = Folder::new("invalid");
-    let unknown = folder.file("unknown.toml", "[[case]]\nname = \"x\"\nfrm = \"a\"\nexpect = \"pass\"\n");
+    let unknown = folder.file(
+        "unknown.toml",
+        "[[case]]\nname = \"x\"\nfrm = \"a\"\nexpect = \"pass\"\n",
+    );
     let output = policy(&["test", BUILTIN, &unknown]);
     assert_eq!(output.code, Some(1));
-    assert!(output.stderr.contains("case 1, `x`: frm: unknown field"), "{output:?}");
+    assert!(
+        output.stderr.contains("case 1, `x`: frm: unknown field"),
+        "{output:?}"
+    );
     assert!(output.stderr.contains("hint: "), "{output:?}");
-    assert_eq!(policy(&["test", BUILTIN, "no-such-file.toml"]).code, Some(1));
+    assert_eq!(
+        policy(&["test", BUILTIN, "no-such-file.toml"]).code,
+        Some(1)
+    );
 }
 
 #[test]
 fn check_does_what_a_load_does() {
-    let good = policy(&["check", BUILTIN, "--settings", "{\"unauthorized\":\"alert\"}"]);
+    let good = policy(&[
+        "check",
+        BUILTIN,
+        "--settings",
+        "{\"unauthorized\":\"alert\"}",
+    ]);
     assert!(good.succeeded().stdout.starts_with("ok: sender-rules"));
-    let bad = policy(&["check", BUILTIN, "--settings", "{\"unauthorized\":\"maybe\"}"]);
+    let bad = policy(&[
+        "check",
+        BUILTIN,
+        "--settings",
+        "{\"unauthorized\":\"maybe\"}",
+    ]);
     assert_eq!(bad.code, Some(1));
     assert!(bad.stderr.contains("/unauthorized: must be"), "{bad:?}");
     let missing = policy(&["check", "no-such.wasm"]);
-    assert!(missing.stderr.contains("cannot read no-such.wasm"), "{missing:?}");
+    assert!(
+        missing.stderr.contains("cannot read no-such.wasm"),
+        "{missing:?}"
+    );
 }
 
 #[test]
 fn inspect_tells_what_a_module_is_and_can_do() {
     let builtin = policy(&["inspect", BUILTIN]).succeeded();
-    for expected in ["sender-rules 0.1", "powers    none", "language Rust", "settings  ", " fuel, "] {
+    for expected in [
+        "sender-rules 0.1",
+        "powers    none",
+        "language  Rust",
+        "settings  ",
+        " fuel, ",
+    ] {
         assert!(builtin.stdout.contains(expected), "{expected}: {builtin:?}");
     }
-    let hostile = policy(&["inspect", &hostile(), "--json"]).succeeded().json();
-    assert_eq!(hostile["imports"][0]["means"], "writes lines to the relay's log", "{hostile}");
+    let hostile = policy(&["inspect", &hostile(), "--json"])
+        .succeeded()
+        .json();
+    assert_eq!(
+        hostile["imports"][0]["means"], "writes lines to the relay's log",
+        "{hostile}"
+    );
     assert_eq!(hostile["policy"]["stages"][1], "message-stage", "{hostile}");
 }
 
@@ -161,7 +198,9 @@ fn run_shows_what_the_client_would_be_told() {
     ] {
         assert!(refused.contains(expected), "{expected}: {refused}");
     }
-    let open = policy(&["run", BUILTIN, "--eml", &eml, "--json"]).succeeded().json();
+    let open = policy(&["run", BUILTIN, "--eml", &eml, "--json"])
+        .succeeded()
+        .json();
     assert_eq!(open["outcome"]["decision"], "accept", "{open}");
     assert_eq!(open["outcome"]["priority"], 1, "{open}");
     // What was asked can be asked again.
@@ -181,7 +220,10 @@ fn run_takes_a_user_of_the_store() {
     let run = ["policy", "run", BUILTIN, "--eml", &eml, "--user"];
     let found = relay.json(&[&run[..], &[&user.username]].concat());
     assert_eq!(found["outcome"]["decision"], "reject", "{found}");
-    assert_eq!(found["request"]["session"]["identity"]["facts"][3]["value"], "shop");
+    assert_eq!(
+        found["request"]["session"]["identity"]["facts"][3]["value"],
+        "shop"
+    );
     let nobody = relay.cli(&[&run[..], &["s9_9"]].concat());
     assert_eq!(nobody.code, Some(1));
     assert!(nobody.stderr.contains("no user `s9_9`"), "{nobody:?}");
@@ -198,19 +240,42 @@ fn run_asks_at_every_stage_and_tells_failures() {
     for expected in ["decision  failed", "failure   trap", "reply     451 4.7.1"] {
         assert!(trap.stdout.contains(expected), "{expected}: {trap:?}");
     }
-    let sender = ["run", BUILTIN, "--eml", &eml, "--stage", "sender", "--from", "eve@example.net"];
+    let sender = [
+        "run",
+        BUILTIN,
+        "--eml",
+        &eml,
+        "--stage",
+        "sender",
+        "--from",
+        "eve@example.net",
+    ];
     let sender = policy(&[&sender[..], &RESTRICTED].concat()).succeeded();
-    assert!(sender.stdout.contains("550 5.7.1 eve@example.net"), "{sender:?}");
+    assert!(
+        sender.stdout.contains("550 5.7.1 eve@example.net"),
+        "{sender:?}"
+    );
 }
 
 #[test]
 fn bench_compares_with_the_builtin_rules() {
-    let accept = ["--settings", "{\"behaviour\":\"accept\"}", "--rounds", "20", "--json"];
-    let prices = policy(&[&["bench", &hostile()], &accept[..]].concat()).succeeded().json();
+    let accept = [
+        "--settings",
+        "{\"behaviour\":\"accept\"}",
+        "--rounds",
+        "20",
+        "--json",
+    ];
+    let prices = policy(&[&["bench", &hostile()], &accept[..]].concat())
+        .succeeded()
+        .json();
     assert_eq!(prices[1]["module"], BUILTIN, "{prices}");
     for price in prices.as_array().expect("two prices") {
         assert!(price["fuel"].as_u64() > Some(0), "{prices}");
-        assert!(price["p50-micros"].as_u64() <= price["p99-micros"].as_u64(), "{prices}");
+        assert!(
+            price["p50-micros"].as_u64() <= price["p99-micros"].as_u64(),
+            "{prices}"
+        );
     }
     let table = policy(&["bench", BUILTIN, "--rounds", "5"]).succeeded();
     assert_eq!(table.stdout.lines().count(), 2, "{table:?}");

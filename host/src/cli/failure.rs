@@ -35,6 +35,14 @@ impl Failure {
         self
     }
 
+    /// Says what was attempted.
+    pub fn context(self, text: &'static str) -> Self {
+        Self {
+            error: self.error.context(text),
+            hint: self.hint,
+        }
+    }
+
     /// Prints the error with its causes, and returns the exit code for "failed".
     pub fn report(self) -> ExitCode {
         let mut causes: Vec<String> = Vec::new();

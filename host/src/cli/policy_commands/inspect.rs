@@ -26,6 +26,7 @@ struct Report {
     file: String,
     size_bytes: usize,
     sha256: String,
+    language: Option<&'static str>,
     made_by: Vec<String>,
     imports: Vec<Import>,
     /// What it says about itself, and its price; none when it cannot be loaded.
@@ -58,10 +59,12 @@ pub async fn run(inspect: &Inspect, output: Output) -> Result<ExitCode, Failure>
     let entry = inspect.module.entry()?;
     let looked_at = Inspection::of(&entry, Path::new("")).await;
     let module = looked_at.map_err(StartError::from)?;
+    let made_by = made_by(&module.bytes);
     let mut report = Report {
         file: inspect.module.file.clone(),
         size_bytes: module.bytes.len(),
-        made_by: made_by(&module.bytes),
+        language: language(&made_by),
+        made_by,
         sha256: module.sha256,
         imports: module.imports.into_iter().map(import).collect(),
         policy: None,
@@ -128,6 +131,25 @@ fn made_by(bytes: &[u8]) -> Vec<String> {
     found.into_iter().collect()
 }
 
+/// The language by the tools that are used for it; a stripped module does not say it itself.
+fn language(made_by: &[String]) -> Option<&'static str> {
+    let tools = [
+        ("componentize-py", "Python"),
+        ("component-init-transform", "Python"),
+        ("componentize-js", "JavaScript"),
+        ("StarlingMonkey", "JavaScript"),
+        ("JavaScript", "JavaScript"),
+        ("TinyGo", "Go"),
+        ("wit-bindgen-rust", "Rust"),
+        ("language Rust", "Rust"),
+        ("wit-bindgen-c", "C"),
+        ("language C", "C"),
+    ];
+    let is_there = |tool: &str| made_by.iter().any(|line| line.contains(tool));
+    let found = tools.iter().find(|(tool, _)| is_there(tool));
+    found.map(|(_, language)| *language)
+}
+
 fn made_by_line(field: &str, tool: &str, version: &str) -> String {
     let line = match (field, version) {
         ("language", _) => format!("language {tool}"),
@@ -148,6 +170,11 @@ fn text(report: &Report) -> String {
         report.file, report.size_bytes
     ));
     lines.push(format!("sha256    {}", report.sha256));
+    lines.extend(
+        report
+            .language
+            .map(|language| format!("language  {language}")),
+    );
     if !report.made_by.is_empty() {
         lines.push(format!("made by   {}", report.made_by.join(", ")));
     }

@@ -3,6 +3,7 @@
 //! They load and ask a module with the very code of the relay; only `reload` touches a running one.
 
 mod bench;
+mod build;
 mod cases;
 mod check;
 mod decisions;
@@ -10,11 +11,13 @@ mod diff;
 mod explain;
 mod inspect;
 mod module;
+mod new;
 mod records;
 mod reload;
 mod run;
 mod sample;
 mod since;
+mod templates;
 mod test;
 
 use std::path::Path;
@@ -28,6 +31,10 @@ use super::{Failure, Output};
 /// `gatepost policy …`
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
+    /// Make a project: a policy that builds and passes its cases at once
+    New(new::New),
+    /// Make a module of a project, with the toolchain of its language
+    Build(build::Build),
     /// Load a module as the relay would, and say what is wrong with it or its settings
     Check(check::Check),
     /// Say what a module is, what it can do and what it costs
@@ -58,6 +65,8 @@ pub async fn run(
     output: Output,
 ) -> Result<ExitCode, Failure> {
     match command {
+        PolicyCommand::New(new) => new::run(&new, output),
+        PolicyCommand::Build(build) => build::run(&build, output).await,
         PolicyCommand::Check(check) => check::run(&check, output).await,
         PolicyCommand::Reload(reload) => reload::run(&reload, config, output).await,
         PolicyCommand::Inspect(inspect) => inspect::run(&inspect, output).await,

@@ -1,0 +1,30 @@
+//! Python: `componentize-py` takes a snapshot of an interpreter that has read `policy.py`.
+
+use std::path::Path;
+
+use super::step::Venv;
+use crate::cli::Failure;
+
+/// The version that is installed.
+const PACKAGE: &str = "componentize-py==0.25.1";
+
+/// Makes `policy.wasm`.
+///
+/// # Errors
+/// When the toolchain is missing or the program wrong.
+pub fn compile(folder: &Path) -> Result<(), Failure> {
+    let hint = "what is wrong stands above; the world is `message-policy` of wit/policy.wit";
+    // Without WASI: a policy has no files, clock, randomness or output.
+    Venv::with(folder, PACKAGE)?
+        .step("componentize-py", hint)
+        .args([
+            "-d",
+            "wit",
+            "-w",
+            "message-policy",
+            "componentize",
+            "--stub-wasi",
+        ])
+        .args(["policy", "-o", super::BUILT])
+        .run()
+}
