@@ -18,6 +18,7 @@ mod layers;
 mod limits;
 mod policies;
 mod policy;
+mod policy_new;
 mod policy_tools;
 mod priority;
 mod proxy;

@@ -67,6 +67,19 @@ pub fn gatepost(arguments: &[&str]) -> Output {
 /// # Panics
 /// When it cannot be started.
 pub fn gatepost_with(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    run(arguments, environment, COMMAND_LIMIT)
+}
+
+/// The same for a command that may take longer: compiling a module that brings an interpreter takes a minute
+/// where neither it nor Gatepost is optimised.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn gatepost_within(limit: Duration, arguments: &[&str]) -> Output {
+    run(arguments, &[], limit)
+}
+
+fn run(arguments: &[&str], environment: &[(&str, &str)], limit: Duration) -> Output {
     let child = Command::new(process::binary())
         .args(arguments)
         .envs(environment.iter().copied())
@@ -75,7 +88,7 @@ pub fn gatepost_with(arguments: &[&str], environment: &[(&str, &str)]) -> Output
         .stderr(Stdio::piped())
         .spawn()
         .expect("gatepost can be started");
-    let end = process::EndAfter::new(&child, COMMAND_LIMIT);
+    let end = process::EndAfter::new(&child, limit);
     let output = child.wait_with_output().expect("a child can be waited for");
     drop(end);
     Output {

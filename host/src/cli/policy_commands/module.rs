@@ -40,7 +40,11 @@ impl Module {
     /// When the settings cannot be read, or the module not loaded.
     pub async fn load(&self) -> Result<Workbench, Failure> {
         let loaded = Workbench::load(&self.entry()?, Path::new("")).await;
-        loaded.map_err(|error| StartError::from(error).into())
+        let is_there = self.file.starts_with("builtin:") || Path::new(&self.file).exists();
+        loaded.map_err(|error| match Failure::from(StartError::from(error)) {
+            failure if is_there => failure,
+            failure => failure.hint("`gatepost policy build` makes policy.wasm of a project"),
+        })
     }
 }
 

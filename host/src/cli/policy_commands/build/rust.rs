@@ -55,15 +55,12 @@ fn remappings(folder: &Path) -> String {
 
 /// The module that Cargo says it made last: the project's own comes after its dependencies'.
 fn module(messages: &str) -> Option<PathBuf> {
-    let made = messages.lines().filter_map(|line| {
+    messages.lines().rev().find_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        let files = message["filenames"].as_array()?.clone();
-        let files = files.iter().filter_map(|file| file.as_str());
-        files
-            .map(PathBuf::from)
-            .find(|file| file.extension().is_some_and(|end| end == "wasm"))
-    });
-    made.last()
+        let files = message["filenames"].as_array()?.iter();
+        let mut paths = files.filter_map(|file| file.as_str()).map(PathBuf::from);
+        paths.find(|file| file.extension().is_some_and(|end| end == "wasm"))
+    })
 }
 
 #[cfg(test)]
