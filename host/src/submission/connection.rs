@@ -50,19 +50,20 @@ pub async fn serve(
 ) {
     let limits = shared.config();
     let wait = limits.handshake_timeout();
-    let Some(client) = proxy::client(&mut stream, socket, door, shared, wait).await else {
+    let Some(client) = Box::pin(proxy::client(&mut stream, socket, door, shared, wait)).await
+    else {
         return;
     };
     let session_id = id::session_id();
     let mut stream = Stream::Plain(stream);
     let ticket = match admit(shared, client, &limits) {
         Ok(ticket) => ticket,
-        Err(reply) => return refuse(&mut stream, door, &reply, shared).await,
+        Err(reply) => return Box::pin(refuse(&mut stream, door, &reply, shared)).await,
     };
     if door.implicit_tls
         && let Some(acceptor) = &door.tls
     {
-        match handshake(stream, acceptor, shared, wait).await {
+        match Box::pin(handshake(stream, acceptor, shared, wait)).await {
             Ok(encrypted) => stream = encrypted,
             Err(error) => return debug!(client = %client, %error, "TLS handshake failed"),
         }
@@ -99,7 +100,7 @@ pub async fn serve(
     };
     connection.bind_channel();
     let ended = connection.run().await;
-    connection.end(ended).await;
+    Box::pin(connection.end(ended)).await;
     drop(ticket);
 }
 
@@ -139,6 +140,15 @@ async fn refuse(stream: &mut Stream, door: &Door, reply: &Reply, shared: &Shared
     }
 }
 
+/// An idle session holds no buffer; one whose content arrives keeps its own.
+async fn read(stream: &mut Stream, buffer: &mut Vec<u8>, in_content: bool) -> io::Result<usize> {
+    if in_content {
+        stream.read(buffer).await
+    } else {
+        stream.read_lazily(buffer, COMMAND_READ_OCTETS).await
+    }
+}
+
 struct Connection<'a> {
     shared: &'a Arc<Shared>,
     door: &'a Door,
@@ -161,8 +171,12 @@ struct Connection<'a> {
 impl Connection<'_> {
     async fn run(&mut self) -> io::Result<()> {
         loop {
-            let step = self.session.next_step();
-            if self.take(step).await?.is_break() {
+            let ended = match self.session.next_step() {
+                Step::NeedInput => self.read().await?,
+                // In a box, so that a session that waits for its client holds no room for its work.
+                step => Box::pin(self.take(step)).await?,
+            };
+            if ended.is_break() {
                 return Ok(());
             }
         }
@@ -170,7 +184,8 @@ impl Connection<'_> {
 
     async fn take(&mut self, step: Step) -> io::Result<ControlFlow<()>> {
         match step {
-            Step::NeedInput => return self.read().await,
+            // `run` waits.
+            Step::NeedInput => {}
             Step::StartTls => self.start_tls().await?,
             Step::LookUpVerifier(username) => {
                 let found = self
@@ -211,7 +226,9 @@ impl Connection<'_> {
             self.policies = None;
         }
         let in_content = self.session.is_receiving_content();
-        self.fit_buffer(in_content);
+        if in_content {
+            self.fit_buffer();
+        }
         let awaited = self.awaited(in_content);
         let (patience, overdue) = self.pace.patience(awaited);
         if patience.is_zero() {
@@ -221,7 +238,7 @@ impl Connection<'_> {
         let began = Instant::now();
         tokio::select! {
             biased;
-            read = self.stream.read(&mut self.buffer) => match read? {
+            read = read(&mut self.stream, &mut self.buffer, in_content) => match read? {
                 0 => return Ok(ControlFlow::Break(())),
                 octets => {
                     self.is_outpaced = octets == self.buffer.len();
@@ -268,12 +285,12 @@ impl Connection<'_> {
         }
     }
 
-    /// Small while commands are expected, so that an idle session costs little; large for large content.
-    fn fit_buffer(&mut self, in_content: bool) {
-        let size = match (in_content, self.is_outpaced) {
-            (true, true) => CONTENT_READ_OCTETS,
-            (true, false) => self.buffer.len().max(FIRST_READ_OCTETS),
-            (false, _) => COMMAND_READ_OCTETS,
+    /// Large for large content.
+    fn fit_buffer(&mut self) {
+        let size = if self.is_outpaced {
+            CONTENT_READ_OCTETS
+        } else {
+            self.buffer.len().max(FIRST_READ_OCTETS)
         };
         if self.buffer.len() != size {
             self.buffer = vec![0; size];
@@ -422,7 +439,7 @@ impl Connection<'_> {
         rejection.reply
     }
 
-    async fn end(mut self, ended: io::Result<()>) {
+    async fn end(&mut self, ended: io::Result<()>) {
         self.abort_content().await;
         match ended {
             Ok(()) => self.stream.close(self.limits.reply_timeout()).await,

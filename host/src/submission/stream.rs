@@ -1,6 +1,9 @@
 //! A client's connection, plain or under TLS, with a limit on every wait.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -31,6 +34,43 @@ impl Stream {
             Self::Plain(stream) => stream.read(buffer).await,
             Self::Tls(stream) => stream.read(buffer).await,
             Self::Closed => Ok(0),
+        }
+    }
+
+    /// Reads what is there, at most `size` octets, and holds no buffer while there is nothing: a client
+    /// that is silent costs none. 0 is the end.
+    ///
+    /// # Cancel safety
+    /// Nothing is taken unless this returns.
+    pub async fn read_lazily(&mut self, buffer: &mut Vec<u8>, size: usize) -> io::Result<usize> {
+        loop {
+            buffer.resize(size, 0);
+            if let Some(read) = self.read_now(buffer).await {
+                return read;
+            }
+            *buffer = Vec::new();
+            self.readable().await?;
+        }
+    }
+
+    /// What a read comes to at once; none when it would wait.
+    async fn read_now(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        let mut read = pin!(self.read(buffer));
+        poll_fn(|context| {
+            Poll::Ready(match read.as_mut().poll(context) {
+                Poll::Ready(read) => Some(read),
+                Poll::Pending => None,
+            })
+        })
+        .await
+    }
+
+    /// Waits until octets have arrived, which under TLS may be too few to read any.
+    async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.readable().await,
+            Self::Tls(stream) => stream.get_ref().0.readable().await,
+            Self::Closed => Ok(()),
         }
     }
 
@@ -70,7 +110,8 @@ impl Stream {
     /// Reads away what still comes: octets left unread would make the system reset the connection,
     /// and the client might never see our last reply.
     async fn linger(&mut self) {
-        let mut buffer = [0; 4096];
+        // Not an array: it would be part of every session's state.
+        let mut buffer = vec![0; 4096];
         let mut left = LINGER_OCTETS;
         while let Ok(octets @ 1..) = self.read(&mut buffer).await {
             left = left.saturating_sub(octets);

@@ -1,7 +1,7 @@
 //! Measures the memory of the relay while many sessions are logged in and idle.
 //!
-//! `bench-idle [SESSIONS]`, 10,000 by default; first without TLS, which has a bar, then with it. Ends by
-//! itself, with 1 when the bar is missed or a session was lost.
+//! `bench-idle [SESSIONS]`, 10,000 by default; first without TLS, then with it. Ends by itself, with 1 when
+//! the bar is missed or a session was lost.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use tokio::task::LocalSet;
 
 /// Sessions when no number is given: as many as a relay takes by default.
 const SESSIONS: usize = 10_000;
-/// What the relay may have resident with that many sessions without TLS, in KiB.
+/// What the relay may have resident with that many sessions, in KiB.
 const BAR_KIB: u64 = 200 * 1024;
 /// Time for the relay to come to rest before it is measured.
 const REST: Duration = Duration::from_secs(5);
@@ -26,11 +26,10 @@ fn main() -> anyhow::Result<ExitCode> {
         text.parse()
             .with_context(|| format!("`{text}` is no number of sessions"))
     })?;
-    let resident_kib = measure(count, false)?;
-    measure(count, true)?;
+    let resident_kib = measure(count, false)?.max(measure(count, true)?);
     let is_missed = count == SESSIONS && resident_kib > BAR_KIB;
     if is_missed {
-        eprintln!("error: more than {} MiB without TLS", BAR_KIB / 1024);
+        eprintln!("error: more than {} MiB", BAR_KIB / 1024);
     }
     Ok(ExitCode::from(u8::from(is_missed)))
 }
