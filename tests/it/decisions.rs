@@ -202,6 +202,7 @@ fn a_diff_tells_who_could_not_send_any_more() {
     assert_eq!(group["new"], "sender-rules/unauthorized-block", "{group}");
     assert_eq!(group["users"][0]["user"], *user.username, "{group}");
     assert_eq!(group["users"][0]["senders"][FOREIGN], 2, "{group}");
+    assert_eq!(group["users"][0]["of"], 10, "{group}");
 
     let text = diff(&[]).succeeded().stdout;
     for part in [
@@ -330,4 +331,74 @@ fn what_is_too_old_or_too_many_is_removed_at_the_start() {
             decisions.as_array().map(Vec::len) == Some(2) && exported.is_empty()
         },
     );
+}
+
+#[test]
+fn settings_of_list_and_user_reach_the_policies_as_facts() {
+    let (_sink, relay, user) = shop("alert", RECORDING);
+    let username = user.username.as_str();
+    let told = |facts: &Value, name: &str| {
+        let facts = facts.as_array().expect("facts");
+        let fact = facts.iter().find(|fact| fact["name"] == name);
+        fact.map(|fact| fact["value"].clone())
+    };
+    let list = [
+        "list",
+        "edit",
+        "shop",
+        "--policy-setting",
+        "hours.from=08:00",
+    ];
+    relay.cli(&list).succeeded();
+    let edit = [
+        "user",
+        "edit",
+        username,
+        "--policy-setting",
+        "quota=5",
+        "--policy-setting",
+        "x=1",
+    ];
+    relay.cli(&edit).succeeded();
+    submit(&relay, &user, FROM, 0..1, "250");
+    let removed = ["user", "edit", username, "--policy-setting", "x="];
+    relay.cli(&removed).succeeded();
+    submit(&relay, &user, FROM, 1..2, "250");
+
+    let lines = relay
+        .cli(&["policy", "records", "export"])
+        .succeeded()
+        .stdout;
+    let facts: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"))
+        .map(|record| record["request"]["session"]["identity"]["facts"].clone())
+        .collect();
+    for facts in &facts {
+        assert_eq!(
+            told(facts, "list.setting.hours.from"),
+            Some("08:00".into()),
+            "{facts}"
+        );
+        assert_eq!(
+            told(facts, "account.setting.quota"),
+            Some("5".into()),
+            "{facts}"
+        );
+    }
+    assert_eq!(told(&facts[0], "account.setting.x"), Some("1".into()));
+    assert_eq!(told(&facts[1], "account.setting.x"), None);
+
+    let shown = relay.json(&["user", "show", username]);
+    assert_eq!(
+        shown["policy_settings"],
+        serde_json::json!({ "quota": "5" }),
+        "{shown}"
+    );
+    let shown = relay.json(&["list", "show", "shop"]);
+    assert_eq!(shown["policy_settings"]["hours.from"], "08:00", "{shown}");
+    for wrong in ["Hours=1", "hours", "=1"] {
+        let refused = relay.cli(&["list", "edit", "shop", "--policy-setting", wrong]);
+        assert_eq!(refused.code, Some(2), "{wrong}: {}", refused.stderr);
+    }
 }

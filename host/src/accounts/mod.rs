@@ -5,6 +5,7 @@ mod config;
 pub mod entries;
 mod explain;
 pub mod password;
+mod policy_settings;
 pub mod scram;
 mod usage;
 pub mod verifier;
@@ -14,6 +15,7 @@ pub use self::config::Config;
 pub use self::entries::{
     EntryProblem, check_domains, check_senders, domain_entries, sender_entries,
 };
+pub use self::policy_settings::{PolicySetting, PolicySettingError, PolicySettings};
 pub use self::usage::{Slot, Span, Usage};
 pub use self::verifier::{Verifier, VerifierError};
 use crate::clock::Timestamp;
@@ -33,6 +35,8 @@ pub struct List {
     pub check: Option<String>,
     /// True when a message of effective priority 1 is marked so for its reader.
     pub display_importance: bool,
+    /// What it tells the policies, as the facts `list.setting.…`.
+    pub policy_settings: PolicySettings,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -66,6 +70,8 @@ pub struct User {
     pub authorized_domains: String,
     /// Addresses it may send as, separated by `;`, as they were entered.
     pub authorized_senders: String,
+    /// What it tells the policies, as the facts `account.setting.…`.
+    pub policy_settings: PolicySettings,
     /// Messages it may send in an hour.
     pub messages_per_hour: Allowance,
     /// Messages it may send in a day.

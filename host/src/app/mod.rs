@@ -106,7 +106,7 @@ impl App {
         tasks.spawn(upkeep::run(
             store.clone(),
             config.store.clone(),
-            config.policy.clone(),
+            policies.clone(),
             shutdown.clone(),
         ));
         let reload = Arc::new(Notify::new());

@@ -162,6 +162,12 @@ fn identity(account: &Account) -> types::Identity {
     if let Some(check) = &list.check {
         facts.push(fact("list.check", check));
     }
+    for (name, value) in list.policy_settings.iter() {
+        facts.push(fact(&format!("list.setting.{name}"), value));
+    }
+    for (name, value) in user.policy_settings.iter() {
+        facts.push(fact(&format!("account.setting.{name}"), value));
+    }
     types::Identity {
         username: user.username.clone(),
         authorized_domains: domain_entries(&user.authorized_domains),

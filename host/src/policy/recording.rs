@@ -1,10 +1,13 @@
 //! Requests as they are recorded, with what nobody should read masked, and asked again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::config::{Mask, RecordConfig};
 use super::document::{Request, Stage};
 use super::{Content, PolicySet, Ruling, types};
+use crate::clock::Timestamp;
+use crate::decision::Retention;
 use crate::id::QueueId;
 
 /// What stands in place of a masked value. An empty value stays empty: rules ask whether there is one.
@@ -111,6 +114,18 @@ fn mask(text: &mut String) {
 }
 
 impl PolicySet {
+    /// How long decisions and recorded requests are kept, as of `now`.
+    pub fn retention(&self, now: Timestamp) -> Retention {
+        let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
+        let (decisions, record) = (&self.config.decisions, &self.config.record);
+        Retention {
+            decisions_before: now - days(decisions.keep_days),
+            max_decisions: decisions.max_rows,
+            requests_before: now - days(record.keep_days),
+            max_request_octets: u64::from(record.max_mib) << 20,
+        }
+    }
+
     /// Asks the policies what `request` says, recorded or not. Its settings and its effective priority
     /// play no part: each policy of the set has its own.
     pub async fn answer(&self, request: &Request) -> Ruling {

@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::bulk::Statement;
 use super::{StoreError, rows, suspensions};
 use crate::accounts::scram::{Basis, SaltKey};
-use crate::accounts::{Account, Allowance, List, User};
+use crate::accounts::{Account, Allowance, List, PolicySettings, User};
 use crate::clock::Timestamp;
 use crate::queue::Priority;
 use crate::secret::Secret;
@@ -15,7 +15,7 @@ use crate::secret::Secret;
 const INSERT_LIST: &str = "INSERT INTO list (name, name_key, unauthorized, display_importance, \
      last_user, created_at) VALUES ($1, $2, NULL, 1, 0, $3) RETURNING id";
 const UPDATE_LIST: &str = "UPDATE list SET name = $1, name_key = $2, unauthorized = $3, \
-     display_importance = $4, sender_check = $5 WHERE id = $6";
+     display_importance = $4, sender_check = $5, policy_settings = $6 WHERE id = $7";
 const DELETE_LIST: &str = "DELETE FROM list WHERE id = $1";
 const COUNT_USERS: &str = "SELECT COUNT(*) FROM account WHERE list_id = $1";
 const COUNT_OPEN_MESSAGES: &str = "SELECT COUNT(*) FROM message WHERE open = 1 AND list_id = $1";
@@ -23,13 +23,13 @@ const NEXT_USER: &str =
     "UPDATE list SET last_user = last_user + 1 WHERE id = $1 RETURNING last_user";
 const INSERT_USER: &str = "INSERT INTO account (list_id, username, active, priority, note, \
      authorized_domains, authorized_senders, credential_version, password_hash, created_at, scram_verifier, \
-     messages_per_hour, messages_per_day) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12) RETURNING id";
+     messages_per_hour, messages_per_day, policy_settings) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, $13) RETURNING id";
 /// A suspension that whoever edits has not seen stays.
 const UPDATE_USER: &str = "UPDATE account SET \
      active = CASE WHEN suspended_at IS NOT DISTINCT FROM $1 THEN $2 ELSE active END, \
      priority = $3, note = $4, authorized_domains = $5, authorized_senders = $6, \
-     messages_per_hour = $7, messages_per_day = $8 WHERE id = $9";
+     messages_per_hour = $7, messages_per_day = $8, policy_settings = $9 WHERE id = $10";
 const SET_PASSWORD_HASH: &str = "UPDATE account SET password_hash = $1, scram_verifier = $2, \
      credential_version = credential_version + 1 WHERE id = $3";
 const DELETE_USER: &str = "DELETE FROM account WHERE id = $1";
@@ -40,15 +40,15 @@ const SETTLE_SCRAM_ITERATIONS: &str =
 const SELECT_GENERATION: &str = "SELECT generation FROM accounts_generation";
 const SELECT_LISTS: &str = "SELECT id AS list_id, name AS list_name, \
      unauthorized AS list_unauthorized, sender_check AS list_check, \
-     display_importance AS list_display_importance, \
+     display_importance AS list_display_importance, policy_settings AS list_policy_settings, \
      created_at AS list_created_at FROM list ORDER BY id";
 const SELECT_LIST: &str = "SELECT id AS list_id, name AS list_name, \
      unauthorized AS list_unauthorized, sender_check AS list_check, \
-     display_importance AS list_display_importance, \
+     display_importance AS list_display_importance, policy_settings AS list_policy_settings, \
      created_at AS list_created_at FROM list WHERE id = $1";
 const SELECT_LIST_BY_NAME: &str = "SELECT id AS list_id, name AS list_name, \
      unauthorized AS list_unauthorized, sender_check AS list_check, \
-     display_importance AS list_display_importance, \
+     display_importance AS list_display_importance, policy_settings AS list_policy_settings, \
      created_at AS list_created_at FROM list WHERE name_key = $1";
 const SELECT_USERS: &str = "SELECT * FROM account ORDER BY id";
 const SELECT_USERS_OF_LIST: &str = "SELECT * FROM account WHERE list_id = $1 ORDER BY id";
@@ -57,6 +57,7 @@ const SELECT_USER_BY_NAME: &str = "SELECT * FROM account WHERE username = $1";
 const SELECT_ACCOUNT: &str = "SELECT account.*, list.name AS list_name, \
      list.unauthorized AS list_unauthorized, list.sender_check AS list_check, \
      list.display_importance AS list_display_importance, \
+     list.policy_settings AS list_policy_settings, \
      list.created_at AS list_created_at \
      FROM account JOIN list ON list.id = account.list_id WHERE account.username = $1";
 
@@ -79,6 +80,8 @@ pub struct NewUser {
     pub authorized_domains: String,
     /// Addresses it may send as, separated by `;`.
     pub authorized_senders: String,
+    /// What it tells the policies.
+    pub policy_settings: PolicySettings,
     /// Messages it may send in an hour.
     pub messages_per_hour: Allowance,
     /// Messages it may send in a day.
@@ -145,6 +148,7 @@ async fn update_list(connection: &mut SqliteConnection, list: &List) -> Result<i
         .bind(list.unauthorized.map(rows::unauthorized_code))
         .bind(list.display_importance)
         .bind(&list.check)
+        .bind(list.policy_settings.document())
         .bind(list.id);
     change(connection, statement, || list_named(name)).await
 }
@@ -190,7 +194,8 @@ async fn create_user(connection: &mut SqliteConnection, user: &NewUser) -> Resul
         .bind(Timestamp::now().as_millis())
         .bind(scram_verifier)
         .bind(rows::allowance_code(user.messages_per_hour))
-        .bind(rows::allowance_code(user.messages_per_day));
+        .bind(rows::allowance_code(user.messages_per_day))
+        .bind(user.policy_settings.document());
     insert(connection, statement, || format!("user `{username}`")).await
 }
 
@@ -205,6 +210,7 @@ async fn update_user(connection: &mut SqliteConnection, user: &User) -> Result<i
         .bind(user.authorized_senders.as_str())
         .bind(rows::allowance_code(user.messages_per_hour))
         .bind(rows::allowance_code(user.messages_per_day))
+        .bind(user.policy_settings.document())
         .bind(user.id);
     change(connection, statement, || user_number(user.id)).await?;
     suspensions::lift(connection, user.id, Timestamp::now()).await?;

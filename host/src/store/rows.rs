@@ -7,7 +7,9 @@ use sqlx::sqlite::{Sqlite, SqliteRow};
 use sqlx::{Decode, Row, Type};
 
 use super::{StoreError, columns};
-use crate::accounts::{Account, Allowance, Limit, List, Suspension, Unauthorized, User};
+use crate::accounts::{
+    Account, Allowance, Limit, List, PolicySettings, Suspension, Unauthorized, User,
+};
 use crate::alert::{Alert, Severity};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
@@ -35,6 +37,7 @@ pub(super) fn list(row: &SqliteRow) -> Result<List, StoreError> {
         unauthorized: get::<Option<i64>>(row, "list_unauthorized")?.map(unauthorized),
         check: get(row, "list_check")?,
         display_importance: get(row, "list_display_importance")?,
+        policy_settings: policy_settings(row, "list_policy_settings")?,
         created_at: timestamp(row, "list_created_at")?,
     })
 }
@@ -50,6 +53,7 @@ pub(super) fn user(row: &SqliteRow) -> Result<User, StoreError> {
         note: get(row, "note")?,
         authorized_domains: get(row, "authorized_domains")?,
         authorized_senders: get(row, "authorized_senders")?,
+        policy_settings: policy_settings(row, "policy_settings")?,
         messages_per_hour: allowance(row, "messages_per_hour")?,
         messages_per_day: allowance(row, "messages_per_day")?,
         suspension: suspension(row)?,
@@ -59,6 +63,13 @@ pub(super) fn user(row: &SqliteRow) -> Result<User, StoreError> {
         scram_verifier: get::<Option<String>>(row, "scram_verifier")?.map(Secret::new),
         created_at: timestamp(row, "created_at")?,
     })
+}
+
+fn policy_settings(row: &SqliteRow, column: &'static str) -> Result<PolicySettings, StoreError> {
+    let Some(document) = get::<Option<String>>(row, column)? else {
+        return Ok(PolicySettings::default());
+    };
+    PolicySettings::parse(&document).ok_or_else(|| damaged("policy settings", document))
 }
 
 /// A user with its list.

@@ -2,7 +2,8 @@
 //!
 //! `bench-store [FOLDER] [MESSAGES] [CALLERS] [OCTETS]`; defaults: a folder under the temporary one,
 //! 50,000 messages of 4,096 octets, 64 callers. Every caller accepts a message and records its
-//! delivery, one after the other, as a session and a delivery would.
+//! delivery, one after the other, as a session and a delivery would. Accepts are measured without and
+//! with the decision of the policies that comes with each of a client's messages.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +13,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use bytes::Bytes;
 use gatepost::clock::Timestamp;
+use gatepost::decision::{
+    About, Chain, Decision, Findings, NewDecision, Outcome as Decided, Policy, Run, Stage, Step,
+};
 use gatepost::id::{QueueId, QueueIds};
 use gatepost::queue::{
     Attempt, AttemptRecord, Content, MessageMeta, MessageParameters, NewMessage, Outcome, Priority,
@@ -19,6 +23,9 @@ use gatepost::queue::{
 };
 use gatepost::smtp::{BodyType, Mailbox};
 use gatepost::store::{Config, Store};
+
+/// Accepts are measured so often, in turn, for one alone says little.
+const ROUNDS: usize = 2;
 
 struct Plan {
     folder: PathBuf,
@@ -40,8 +47,16 @@ async fn main() -> anyhow::Result<()> {
         "{} messages of {} octets, {} callers, {}",
         plan.messages, plan.octets, plan.callers, config.url
     );
-    let accepts = run(&store, &plan, Phase::Accept).await?;
-    report("accepts", &plan, accepts);
+    for round in 1..=ROUNDS {
+        let accepts = run(&store, &plan, Phase::Accept(None)).await?;
+        report(
+            &format!("accepts without decisions, {round}"),
+            &plan,
+            accepts,
+        );
+        let decided = run(&store, &plan, Phase::Accept(Some(chain()))).await?;
+        report(&format!("accepts with decisions, {round}"), &plan, decided);
+    }
     let open = open_ids(&store).await?;
     let records = run(&store, &plan, Phase::Record(Arc::new(open))).await?;
     report("outcomes", &plan, records);
@@ -74,7 +89,7 @@ fn plan() -> anyhow::Result<Plan> {
 
 #[derive(Clone)]
 enum Phase {
-    Accept,
+    Accept(Option<Arc<Chain>>),
     Record(Arc<Vec<QueueId>>),
     Both,
 }
@@ -105,11 +120,13 @@ async fn run(store: &Store, plan: &Plan, phase: Phase) -> anyhow::Result<Taken> 
                 }
                 let began = Instant::now();
                 match &phase {
-                    Phase::Accept => accept(&store, ids.next(), &head).await?,
+                    Phase::Accept(chain) => {
+                        accept(&store, ids.next(), &head, chain.as_ref()).await?
+                    }
                     Phase::Record(open) => record(&store, open[place]).await?,
                     Phase::Both => {
                         let id = ids.next();
-                        accept(&store, id, &head).await?;
+                        accept(&store, id, &head, None).await?;
                         record(&store, id).await?;
                     }
                 }
@@ -178,7 +195,12 @@ async fn open_ids(store: &Store) -> anyhow::Result<Vec<QueueId>> {
     }
 }
 
-async fn accept(store: &Store, id: QueueId, head: &Bytes) -> anyhow::Result<()> {
+async fn accept(
+    store: &Store,
+    id: QueueId,
+    head: &Bytes,
+    chain: Option<&Arc<Chain>>,
+) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let message = NewMessage {
         id,
@@ -203,7 +225,61 @@ async fn accept(store: &Store, id: QueueId, head: &Bytes) -> anyhow::Result<()> 
             size: head.len() as u64,
         },
     };
-    Ok(store.accept(Arc::new(message), Vec::new()).await?)
+    let findings = Findings {
+        alerts: Vec::new(),
+        decision: chain.map(|chain| Box::new(decision(id, now, chain))),
+    };
+    Ok(store.accept(Arc::new(message), findings).await?)
+}
+
+/// The chain of the default configuration.
+fn chain() -> Arc<Chain> {
+    let policy = Policy {
+        name: "sender-rules".to_owned(),
+        module: "builtin:sender-rules".to_owned(),
+        version: "0.1.0".to_owned(),
+        sha256: "6c04dffddb0a7320d9cf226eda22fdb80214f1062c07ac7c2305e3c77f904db1".to_owned(),
+        mode: "enforce".to_owned(),
+        settings: r#"{"unauthorized":"block"}"#.to_owned(),
+    };
+    Arc::new(Chain::new(vec![policy]))
+}
+
+/// What is kept of the verdict about a message.
+fn decision(id: QueueId, at: Timestamp, chain: &Arc<Chain>) -> NewDecision {
+    let step = Step {
+        rule: "sender-rules/authorized-domain".to_owned(),
+        decision: "accept".to_owned(),
+        fuel: 20_123,
+        us: 31,
+        failure: None,
+        facts: Vec::new(),
+    };
+    let decision = Decision {
+        about: About {
+            id,
+            at,
+            stage: Stage::Message,
+            list_id: Some(1),
+            username: "s1_1".to_owned(),
+            session_id: "0f3k9m2x7q1ab".to_owned(),
+            sender: Some("bounces@shop.example.com".to_owned()),
+            from: "orders@shop.example.com".to_owned(),
+            recipients: "somebody@mail.example.net".to_owned(),
+            recipient_count: 1,
+        },
+        run: Run::Enforced,
+        generation: 1,
+        chain: Arc::clone(chain),
+        outcome: Decided::Accepted,
+        priority: Priority::Normal,
+        reply: None,
+        steps: vec![step],
+    };
+    NewDecision {
+        decision,
+        request: None,
+    }
 }
 
 async fn record(store: &Store, id: QueueId) -> anyhow::Result<()> {

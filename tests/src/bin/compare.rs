@@ -14,9 +14,10 @@ use gatepost_tests::relay::{Relay, Setup, User};
 use gatepost_tests::sink::{Script, Sink};
 
 const USAGE: &str = "\
-usage: gatepost-compare [--quick] [--only gatepost|postfix] [--seconds N] [--rounds N]
+usage: gatepost-compare [--quick] [--only gatepost|postfix] [--against-empty-chain] [--seconds N] [--rounds N]
   --quick      64 connections, 20 messages a session, 4 KiB alone
   --only NAME  one of the two servers
+  --against-empty-chain  Gatepost with its default policy beside Gatepost without any, instead of Postfix
   --seconds N  length of one run (6)
   --rounds N   runs of each server for each load, in turn (2)";
 
@@ -53,9 +54,13 @@ fn run() -> Result<()> {
         }
     }
     println!();
+    let other = match plan.servers.last() {
+        Some(Server::WithoutPolicies) => "the empty chain's",
+        _ => "Postfix's",
+    };
     for (shape, ratio) in ratios {
         println!(
-            "{shape}: {:.1} times Postfix's accepted/s, {:.3} of its CPU per message",
+            "{shape}: {:.2} times {other} accepted/s, {:.3} of its CPU per message",
             ratio.rate, ratio.cpu
         );
     }
@@ -79,9 +84,16 @@ impl Plan {
             rounds: 2,
         };
         while let Some(argument) = arguments.next() {
-            if argument == "--quick" {
-                plan.quick = true;
-                continue;
+            match argument.as_str() {
+                "--quick" => {
+                    plan.quick = true;
+                    continue;
+                }
+                "--against-empty-chain" => {
+                    plan.servers = vec![Server::Gatepost, Server::WithoutPolicies];
+                    continue;
+                }
+                _ => {}
             }
             let value = arguments.next().unwrap_or_default();
             match (argument.as_str(), value.as_str()) {
@@ -156,6 +168,7 @@ impl fmt::Display for Shape {
 #[derive(Clone, Copy)]
 enum Server {
     Gatepost,
+    WithoutPolicies,
     Postfix,
 }
 
@@ -163,6 +176,7 @@ impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Gatepost => "gatepost",
+            Self::WithoutPolicies => "gatepost, empty chain",
             Self::Postfix => "postfix",
         })
     }
@@ -173,8 +187,10 @@ impl Server {
     fn run(self, shape: Shape, time: Duration) -> Result<Figures> {
         let sink = Sink::start(Script::default())?;
         match self {
-            Self::Gatepost => {
-                let relay = Relay::start(&Setup::smarthost(sink.port()));
+            Self::Gatepost | Self::WithoutPolicies => {
+                let mut setup = Setup::smarthost(sink.port());
+                setup.without_policies = matches!(self, Self::WithoutPolicies);
+                let relay = Relay::start(&setup);
                 let user = relay.add_shop_user(&["--authorized-domains", "example.com"]);
                 measure(&sink, relay.port(), relay.pid(), &user, shape, time)
             }
@@ -295,7 +311,7 @@ impl fmt::Display for Ratio {
             p50,
             p99,
         } = self;
-        write!(f, "{rate:.1} | {cpu:.3} | {p50:.2} | {p99:.2} | |")
+        write!(f, "{rate:.2} | {cpu:.3} | {p50:.2} | {p99:.2} | |")
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Setup {
     pub more_listener: String,
     /// `unauthorized` of the sender rules: `block` or `alert`.
     pub unauthorized: &'static str,
+    /// Whether no policy is asked at all; without effect on `modules`.
+    pub without_policies: bool,
     /// Modules asked after the sender rules: the path of a component and its settings as TOML.
     pub modules: Vec<(PathBuf, &'static str)>,
     /// More keys of `[delivery]`, as they stand.
@@ -42,6 +44,7 @@ impl Setup {
             require_tls: false,
             more_listener: String::new(),
             unauthorized: "block",
+            without_policies: false,
             modules: Vec::new(),
             more_delivery: String::new(),
             more: String::new(),
@@ -100,12 +103,7 @@ impl Setup {
         );
         text.push_str(&self.delivery());
         text.push_str(&self.more_delivery);
-        let _ = write!(
-            text,
-            "\n[policy]\n[[policy.chain]]\nname = \"sender-rules\"\n\
-             module = \"builtin:sender-rules\"\nsettings = {{ unauthorized = \"{}\" }}\n",
-            self.unauthorized
-        );
+        text.push_str(&self.sender_rules());
         for (index, (module, settings)) in self.modules.iter().enumerate() {
             let _ = write!(
                 text,
@@ -115,6 +113,20 @@ impl Setup {
         }
         text.push_str(&self.more);
         text
+    }
+
+    fn sender_rules(&self) -> String {
+        if self.without_policies && self.modules.is_empty() {
+            return "\n[policy]\nchain = []\n".to_owned();
+        }
+        if self.without_policies {
+            return String::new();
+        }
+        format!(
+            "\n[policy]\n[[policy.chain]]\nname = \"sender-rules\"\n\
+             module = \"builtin:sender-rules\"\nsettings = {{ unauthorized = \"{}\" }}\n",
+            self.unauthorized
+        )
     }
 
     fn delivery(&self) -> String {

@@ -3,7 +3,8 @@
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 
-use crate::accounts::{List, Unauthorized};
+use super::settings;
+use crate::accounts::{List, PolicySetting, PolicySettings, Unauthorized};
 use crate::cli::output::table;
 use crate::cli::{Failure, Output};
 use crate::store::Store;
@@ -52,6 +53,9 @@ pub struct Settings {
     /// Mark messages of effective priority 1 so that their readers see it
     #[arg(long, value_name = "true|false")]
     display_importance: Option<bool>,
+    /// Tell the policies NAME, the fact `list.setting.NAME`; `NAME=` removes it, and it may be repeated
+    #[arg(long = "policy-setting", value_name = "NAME=VALUE")]
+    policy_settings: Vec<PolicySetting>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -71,6 +75,7 @@ struct Row {
     unauthorized: Option<Unauthorized>,
     check: Option<String>,
     display_importance: bool,
+    policy_settings: PolicySettings,
     users: usize,
     created_at: String,
 }
@@ -124,7 +129,7 @@ async fn add(store: &Store, name: &str, settings: &Settings) -> Result<List, Fai
     check_name(name)?;
     check_settings(settings)?;
     let mut list = store.create_list(name).await?;
-    if settings.apply(&mut list) {
+    if settings.apply(&mut list)? {
         store.update_list(&list).await?;
     }
     Ok(list)
@@ -138,7 +143,7 @@ async fn edit(
 ) -> Result<List, Failure> {
     check_settings(settings)?;
     let mut list = find_list(store, name).await?;
-    let mut changed = settings.apply(&mut list);
+    let mut changed = settings.apply(&mut list)?;
     if let Some(rename) = rename {
         check_name(&rename)?;
         list.name = rename;
@@ -152,7 +157,7 @@ async fn edit(
 
 impl Settings {
     /// Puts what was given into the list; true when anything was.
-    fn apply(&self, list: &mut List) -> bool {
+    fn apply(&self, list: &mut List) -> Result<bool, Failure> {
         if let Some(setting) = self.unauthorized {
             list.unauthorized = match setting {
                 UnauthorizedSetting::Block => Some(Unauthorized::Block),
@@ -166,7 +171,14 @@ impl Settings {
         if let Some(display) = self.display_importance {
             list.display_importance = display;
         }
-        self.unauthorized.is_some() || self.check.is_some() || self.display_importance.is_some()
+        list.policy_settings
+            .apply(&self.policy_settings)
+            .map_err(settings::refused)?;
+        let is_changed = self.unauthorized.is_some()
+            || self.check.is_some()
+            || self.display_importance.is_some()
+            || !self.policy_settings.is_empty();
+        Ok(is_changed)
     }
 }
 
@@ -213,6 +225,7 @@ async fn row(store: &Store, list: List) -> Result<Row, Failure> {
         unauthorized: list.unauthorized,
         check: list.check,
         display_importance: list.display_importance,
+        policy_settings: list.policy_settings,
         created_at: list.created_at.to_string(),
     })
 }
@@ -242,10 +255,18 @@ fn text(rows: &[Row]) -> String {
             unauthorized.into(),
             check,
             row.users.to_string(),
+            settings::shown(&row.policy_settings),
         ]
     };
     table(
-        &["id", "name", "unauthorized", "check", "users"],
+        &[
+            "id",
+            "name",
+            "unauthorized",
+            "check",
+            "users",
+            "policy settings",
+        ],
         &rows.iter().map(cells).collect::<Vec<_>>(),
     )
 }

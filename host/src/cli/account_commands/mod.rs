@@ -1,6 +1,7 @@
 //! `gatepost list …` and `gatepost user …`
 
 mod lists;
+mod settings;
 mod users;
 
 pub use self::lists::{ListCommand, find_list, run as run_list};

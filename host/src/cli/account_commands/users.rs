@@ -3,8 +3,8 @@
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::find_list;
-use crate::accounts::{self, Allowance, EntryProblem, Span, User};
+use super::{find_list, settings};
+use crate::accounts::{self, Allowance, EntryProblem, PolicySetting, PolicySettings, Span, User};
 use crate::cli::output::table;
 use crate::cli::{Failure, Output};
 use crate::clock::Timestamp;
@@ -66,6 +66,9 @@ pub struct Settings {
     /// Addresses it may send as, separated by `;`; when both are empty it may send as anyone
     #[arg(long, value_name = "ADDRESSES")]
     authorized_senders: Option<String>,
+    /// Tell the policies NAME, the fact `account.setting.NAME`; `NAME=` removes it, and it may be repeated
+    #[arg(long = "policy-setting", value_name = "NAME=VALUE")]
+    policy_settings: Vec<PolicySetting>,
     /// Default priority, 1 (very high) to 5 (very low)
     #[arg(long, value_name = "1-5")]
     priority: Option<Priority>,
@@ -96,6 +99,7 @@ struct Row {
     note: String,
     authorized_domains: String,
     authorized_senders: String,
+    policy_settings: PolicySettings,
     messages_per_hour: Allowance,
     messages_per_day: Allowance,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -175,6 +179,7 @@ async fn add(
         note: settings.note.unwrap_or_default(),
         authorized_domains: settings.authorized_domains.unwrap_or_default(),
         authorized_senders: settings.authorized_senders.unwrap_or_default(),
+        policy_settings: told(PolicySettings::default(), &settings.policy_settings)?,
         messages_per_hour: settings.messages_per_hour.unwrap_or_default(),
         messages_per_day: settings.messages_per_day.unwrap_or_default(),
     };
@@ -187,6 +192,7 @@ async fn edit(store: &Store, username: &str, settings: Settings) -> Result<User,
     let Settings {
         authorized_domains,
         authorized_senders,
+        policy_settings,
         priority,
         note,
         messages_per_hour,
@@ -195,6 +201,7 @@ async fn edit(store: &Store, username: &str, settings: Settings) -> Result<User,
     } = settings;
     user.authorized_domains = authorized_domains.unwrap_or(user.authorized_domains);
     user.authorized_senders = authorized_senders.unwrap_or(user.authorized_senders);
+    user.policy_settings = told(user.policy_settings, &policy_settings)?;
     user.priority = priority.unwrap_or(user.priority);
     user.note = note.unwrap_or(user.note);
     user.messages_per_hour = messages_per_hour.unwrap_or(user.messages_per_hour);
@@ -268,6 +275,15 @@ impl Settings {
     }
 }
 
+/// The settings after these changes.
+fn told(
+    mut settings: PolicySettings,
+    changes: &[PolicySetting],
+) -> Result<PolicySettings, Failure> {
+    settings.apply(changes).map_err(settings::refused)?;
+    Ok(settings)
+}
+
 fn refused(option: &str, problems: &[EntryProblem]) -> Failure {
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     Failure::message(format!("{option}: {}", problems.join("\n  ")))
@@ -292,6 +308,7 @@ async fn row(store: &Store, user: User, password: Option<Secret<String>>) -> Res
         note: user.note,
         authorized_domains: user.authorized_domains,
         authorized_senders: user.authorized_senders,
+        policy_settings: user.policy_settings,
         messages_per_hour: user.messages_per_hour,
         messages_per_day: user.messages_per_day,
         sent: None,
@@ -418,6 +435,7 @@ fn details(row: &Row, config: &Config) -> String {
         line("authorized domains", &row.authorized_domains),
         line("authorized senders", &row.authorized_senders),
         line("note", &row.note),
+        line("policy settings", settings::shown(&row.policy_settings)),
     ]);
     if everyone {
         lines.push(line("", "both empty: may send as anyone"));

@@ -108,6 +108,7 @@ async fn set(folder: &Path) -> Result<Stage, Failure> {
             note: "made by gatepost demo".to_owned(),
             authorized_domains: AUTHORIZED_DOMAIN.to_owned(),
             authorized_senders: String::new(),
+            policy_settings: crate::accounts::PolicySettings::default(),
             messages_per_hour: Allowance::Default,
             messages_per_day: Allowance::Default,
         })

@@ -44,9 +44,10 @@ pub async fn run(
         Some(document) => Some(read(&document)?),
         None => None,
     };
-    let replay = match &request {
-        Some(request) => Some(Replay::of(&config, request, &decisions[0]).await?),
-        None => None,
+    let counted = decisions.iter().find(|one| one.run == Run::Enforced);
+    let replay = match (&request, counted) {
+        (Some(request), Some(then)) => Some(Replay::of(&config, request, then).await?),
+        _ => None,
     };
     let explained = Explained {
         decisions,

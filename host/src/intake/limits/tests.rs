@@ -39,6 +39,7 @@ impl Bench {
             active: true,
             authorized_domains: String::new(),
             authorized_senders: String::new(),
+            policy_settings: crate::accounts::PolicySettings::default(),
             messages_per_hour: Allowance::Default,
             messages_per_day: own_day,
         };

@@ -188,6 +188,7 @@ fn new_user(list_id: i64) -> NewUser {
         active: true,
         authorized_domains: "example.com".to_owned(),
         authorized_senders: String::new(),
+        policy_settings: crate::accounts::PolicySettings::default(),
         messages_per_hour: Allowance::Default,
         messages_per_day: Allowance::Default,
     }

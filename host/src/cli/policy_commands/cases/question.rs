@@ -7,7 +7,7 @@ use base64::Engine as _;
 
 use super::form::{BodyWord, CaseForm, ListForm, Scalar, SessionForm, StageName, UserForm};
 use super::form::{ParametersForm, UnauthorizedWord};
-use crate::accounts::{Account, Allowance, List, Unauthorized, User};
+use crate::accounts::{Account, Allowance, List, PolicySettings, Unauthorized, User};
 use crate::clock::Timestamp;
 use crate::intake::{Asking, Peer, Principal, Rejection};
 use crate::message::HeaderSection;
@@ -297,6 +297,7 @@ pub fn principal(user: &UserForm, list: &ListForm) -> Principal {
             note: user.note.clone(),
             authorized_domains: user.authorized_domains.clone(),
             authorized_senders: user.authorized_senders.clone(),
+            policy_settings: PolicySettings::default(),
             messages_per_hour: Allowance::Default,
             messages_per_day: Allowance::Default,
             suspension: None,
@@ -315,6 +316,7 @@ pub fn principal(user: &UserForm, list: &ListForm) -> Principal {
             }),
             check: list.check.clone(),
             display_importance: true,
+            policy_settings: PolicySettings::default(),
             created_at: never,
         },
     };

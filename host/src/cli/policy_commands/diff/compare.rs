@@ -8,12 +8,12 @@ use crate::policy::document::{Request, Stage};
 use crate::policy::{Ruling, types};
 use crate::queue::Priority;
 
-/// Examples that are shown of a group.
-const EXAMPLES: usize = 3;
 /// Senders that are told apart of one user in a group; further ones are counted together.
 const SENDERS: usize = 100;
 /// What further senders are counted as.
 const OTHER_SENDERS: &str = "(others)";
+/// The fact by which a policy tells which address it decided about; see `wit/FACTS.md`.
+const ADDRESS_FACT: &str = "x.address";
 
 /// What one side made of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Answer {
     pub alerts: Vec<String>,
     /// The rules that decided, one for each policy that was asked.
     pub rules: Vec<String>,
+    /// The address that a policy says it decided about.
+    pub address: Option<String>,
     /// Whether a policy failed.
     pub failed: bool,
 }
@@ -53,6 +55,11 @@ impl From<&Ruling> for Answer {
             priority: ruling.priority,
             alerts,
             rules: ruling.steps.iter().map(|step| step.rule.clone()).collect(),
+            address: ruling.steps.iter().rev().find_map(|step| {
+                let mut facts = step.facts.iter();
+                let found = facts.find(|(name, _)| name == ADDRESS_FACT);
+                found.map(|(_, value)| value.clone())
+            }),
             failed: ruling.steps.iter().any(|step| step.failure.is_some()),
         }
     }
@@ -129,6 +136,8 @@ pub struct Comparison {
     pub first: Option<Timestamp>,
     /// The time of the last request.
     pub last: Option<Timestamp>,
+    /// All requests of each user.
+    pub users: BTreeMap<String, u64>,
     /// What differs.
     pub groups: BTreeMap<Key, Group>,
 }
@@ -151,8 +160,6 @@ pub struct Group {
     pub count: u64,
     /// By user name.
     pub users: BTreeMap<String, User>,
-    /// The first ones.
-    pub examples: Vec<Example>,
 }
 
 /// One user's part of a group.
@@ -162,8 +169,12 @@ pub struct User {
     pub count: u64,
     /// The list's name, as it was recorded.
     pub list: String,
-    /// By what they say they are from.
+    /// The administrator's note, by which people know a user.
+    pub note: String,
+    /// By the address that was decided about, or else by From.
     pub senders: BTreeMap<String, u64>,
+    /// The first one.
+    pub example: Option<Example>,
 }
 
 /// One request of a group.
@@ -173,8 +184,6 @@ pub struct Example {
     pub id: Option<String>,
     /// When it was asked.
     pub at: String,
-    /// The user.
-    pub user: String,
     /// What it says it is from.
     pub sender: String,
     /// The first recipient, and how many more.
@@ -190,6 +199,8 @@ impl Comparison {
     pub fn add(&mut self, id: Option<String>, request: &Request, old: &Answer, new: &Answer) {
         let at = asked_at(request);
         self.total += 1;
+        let username = &request.session.identity.username;
+        *self.users.entry(username.clone()).or_default() += 1;
         self.old_failures += u64::from(old.failed);
         self.new_failures += u64::from(new.failed);
         self.first = Some(self.first.map_or(at, |first| first.min(at)));
@@ -232,22 +243,21 @@ impl Group {
     fn add(&mut self, id: Option<String>, request: &Request, (old, new): (&Answer, &Answer)) {
         self.count += 1;
         let identity = &request.session.identity;
-        let sender = sender(request);
         let user = self.users.entry(identity.username.clone()).or_default();
         user.count += 1;
-        user.list = fact(&identity.facts, "list.name").to_owned();
-        user.add_sender(&sender);
-        if self.examples.len() < EXAMPLES {
-            self.examples.push(Example {
-                id,
-                at: asked_at(request).to_whole_seconds(),
-                user: identity.username.clone(),
-                sender,
-                recipients: recipients(request),
-                old_reply: old.reply.clone(),
-                new_reply: new.reply.clone(),
-            });
-        }
+        fact(&identity.facts, "list.name").clone_into(&mut user.list);
+        fact(&identity.facts, "account.note").clone_into(&mut user.note);
+        let sender = sender(request);
+        let decided_about = new.address.as_ref().or(old.address.as_ref());
+        user.add_sender(decided_about.unwrap_or(&sender));
+        user.example.get_or_insert_with(|| Example {
+            id,
+            at: asked_at(request).to_whole_seconds(),
+            sender,
+            recipients: recipients(request),
+            old_reply: old.reply.clone(),
+            new_reply: new.reply.clone(),
+        });
     }
 
     /// The users, those concerned most first.
@@ -360,6 +370,7 @@ mod tests {
             priority,
             alerts: vec![],
             rules: vec!["a/x".to_owned(), "b/ok".to_owned()],
+            address: None,
             failed: false,
         }
     }

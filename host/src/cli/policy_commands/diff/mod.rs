@@ -71,6 +71,18 @@ impl FromStr for Threshold {
 }
 
 impl Threshold {
+    fn exceeded(self, comparison: &Comparison) -> Failure {
+        let (changed, total) = (comparison.changed(), comparison.total);
+        let most = match self {
+            Self::Count(most) => most.to_string(),
+            Self::Percent(most) => format!("{most} %"),
+        };
+        Failure::message(format!(
+            "{changed} of {total} requests would change, more than the {most} that may"
+        ))
+        .hint("read above who would notice; raise --max-changed when that is what you want")
+    }
+
     fn is_exceeded(self, comparison: &Comparison) -> bool {
         match self {
             Self::Count(most) => comparison.changed() > most,
@@ -102,9 +114,9 @@ pub async fn run(diff: Diff, config: Option<&Path>, output: Output) -> Result<Ex
     output.print(&report::value(&comparison, &old, &new), || {
         report::text(&comparison, &old, &new)
     })?;
-    match threshold.is_some_and(|threshold| threshold.is_exceeded(&comparison)) {
-        true => Ok(ExitCode::FAILURE),
-        false => Ok(ExitCode::SUCCESS),
+    match threshold {
+        Some(most) if most.is_exceeded(&comparison) => Err(most.exceeded(&comparison)),
+        _ => Ok(ExitCode::SUCCESS),
     }
 }
 

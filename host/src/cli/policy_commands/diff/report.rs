@@ -10,6 +10,10 @@ use crate::cli::output::table;
 const USERS: usize = 20;
 /// Senders that are shown of a user.
 const SENDERS: usize = 3;
+/// Characters of a user's note that are shown.
+const NOTE_CHARACTERS: usize = 30;
+/// Users of a group of whom an example is shown.
+const EXAMPLES: usize = 3;
 
 /// For people.
 pub fn text(comparison: &Comparison, old: &Side, new: &Side) -> String {
@@ -24,7 +28,8 @@ pub fn text(comparison: &Comparison, old: &Side, new: &Side) -> String {
             change.title().to_uppercase(),
             explained(change)
         ));
-        blocks.extend(groups.into_iter().map(|(key, group)| section(key, group)));
+        let sections = groups.into_iter();
+        blocks.extend(sections.map(|(key, group)| section(comparison, key, group)));
     }
     clean(&blocks.join("\n\n"))
 }
@@ -42,6 +47,9 @@ fn head(comparison: &Comparison, old: &Side, new: &Side) -> String {
             let name = if index == 0 { name } else { "" };
             format!("  {name:3}  {line}")
         }));
+        if side.reads_content() {
+            lines.push("       reads the content, which is not recorded: may decide otherwise on real mail".to_owned());
+        }
     }
     lines.join("\n")
 }
@@ -56,8 +64,13 @@ fn counts(comparison: &Comparison) -> String {
         format!("{count:>9}  {share:>7}  {title}")
     };
     let mut lines = vec![row("unchanged", comparison.unchanged)];
-    let changes = Change::ALL.into_iter();
-    lines.extend(changes.map(|change| row(change.title(), comparison.count(change))));
+    for change in Change::ALL {
+        let count = comparison.count(change);
+        // What most ask for is told also when it is nothing.
+        if count > 0 || change <= Change::NewlyAccepted {
+            lines.push(row(change.title(), count));
+        }
+    }
     for (side, count) in [
         ("old", comparison.old_failures),
         ("new", comparison.new_failures),
@@ -81,32 +94,31 @@ const fn explained(change: Change) -> &'static str {
     }
 }
 
-fn section(key: &Key, group: &Group) -> String {
-    let mut lines = vec![format!("{}:  {} -> {}", group.count, key.old, key.new)];
-    lines.extend(indented(&users(group)));
+fn section(comparison: &Comparison, key: &Key, group: &Group) -> String {
+    let mut lines = vec![format!("{} -> {}: {}", key.old, key.new, group.count)];
+    lines.extend(indented(&users(comparison, group)));
     if key.change != Change::Rule {
-        lines.extend(
-            group
-                .examples
-                .iter()
-                .flat_map(|example| example_lines(key.change, example)),
-        );
+        lines.push(String::new());
+        let users = group.users().into_iter().take(EXAMPLES);
+        let examples = users.filter_map(|(name, user)| Some((name, user.example.as_ref()?)));
+        lines.extend(examples.flat_map(|(name, example)| example_lines(key.change, name, example)));
     }
     lines.join("\n")
 }
 
-fn users(group: &Group) -> String {
+fn users(comparison: &Comparison, group: &Group) -> String {
     let users = group.users();
     let row = |&(name, user): &(&str, &User)| {
         vec![
             name.to_owned(),
+            user.note.chars().take(NOTE_CHARACTERS).collect(),
             user.list.clone(),
-            user.count.to_string(),
+            format!("{} of {}", user.count, comparison.users[name]),
             senders(user),
         ]
     };
     let rows: Vec<Vec<String>> = users.iter().take(USERS).map(row).collect();
-    let mut text = table(&["user", "list", "requests", "from"], &rows);
+    let mut text = table(&["user", "note", "list", "requests", "sender"], &rows);
     if users.len() > USERS {
         let more = users.len() - USERS;
         text += &format!("\nand {}", counted(more as u64, "more user"));
@@ -120,6 +132,7 @@ fn senders(user: &User) -> String {
         .iter()
         .take(SENDERS)
         .map(|(sender, count)| match count {
+            _ if senders.len() == 1 => (*sender).to_owned(),
             1 => (*sender).to_owned(),
             count => format!("{sender} ({count})"),
         })
@@ -131,10 +144,9 @@ fn senders(user: &User) -> String {
     text
 }
 
-fn example_lines(change: Change, example: &Example) -> Vec<String> {
+fn example_lines(change: Change, user: &str, example: &Example) -> Vec<String> {
     let Example {
         at,
-        user,
         sender,
         recipients,
         ..
@@ -144,7 +156,7 @@ fn example_lines(change: Change, example: &Example) -> Vec<String> {
         "" => String::new(),
         recipients => format!(" to {recipients}"),
     };
-    let mut lines = vec![format!("    e.g. {at}  {id}  {user}: {sender}{to}")];
+    let mut lines = vec![format!("    e.g. {user}, {at}, {id}: {sender}{to}")];
     match (&example.old_reply, &example.new_reply) {
         (Some(old), Some(new)) => {
             lines.push(format!("         was  {old}"));
@@ -201,17 +213,20 @@ pub fn value(comparison: &Comparison, old: &Side, new: &Side) -> Value {
         "changed": comparison.changed(),
         "changes": serde_json::Map::from_iter(counts),
         "failures": { "old": comparison.old_failures, "new": comparison.new_failures },
-        "groups": groups.map(|(key, group)| group_value(key, group)).collect::<Vec<_>>(),
+        "groups": groups.map(|(key, group)| group_value(comparison, key, group)).collect::<Vec<_>>(),
     })
 }
 
-fn group_value(key: &Key, group: &Group) -> Value {
+fn group_value(comparison: &Comparison, key: &Key, group: &Group) -> Value {
     let user = |(name, user): (&str, &User)| {
         json!({
             "user": name,
             "list": user.list,
+            "note": user.note,
             "count": user.count,
+            "of": comparison.users[name],
             "senders": user.senders,
+            "example": user.example,
         })
     };
     json!({
@@ -220,6 +235,5 @@ fn group_value(key: &Key, group: &Group) -> Value {
         "new": key.new,
         "count": group.count,
         "users": group.users().into_iter().map(user).collect::<Vec<_>>(),
-        "examples": group.examples,
     })
 }

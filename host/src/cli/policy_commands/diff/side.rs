@@ -11,6 +11,8 @@ use crate::cli::{Failure, load_config};
 use crate::policy::document::Request;
 use crate::policy::{self, PolicySet};
 
+/// The import by which a policy reads the message itself.
+const CONTENT: &str = "gatepost:policy/content@";
 /// Evaluations at once: a comparison asks one after the other.
 const CONCURRENCY: u32 = 4;
 
@@ -66,6 +68,12 @@ impl Side {
     /// What it makes of a request.
     pub async fn answer(&self, request: &Request) -> Answer {
         Answer::from(&self.set.answer(request).await)
+    }
+
+    /// Whether a policy reads what is not recorded.
+    pub fn reads_content(&self) -> bool {
+        let imports = self.set.policies().flat_map(|policy| &policy.imports);
+        imports.into_iter().any(|name| name.starts_with(CONTENT))
     }
 
     /// What it is, a line for each policy.
