@@ -9,7 +9,7 @@ const THUNDERBIRD: Client = Client {
     needs: &["thunderbird", "python3"],
     command,
     refused: &[
-        "Send Message Error: Sending of the message failed. An error occurred while sending mail. The mail server responded: boss@",
+        "Send Message Error: Sending of the message failed. An error occurred while sending mail. The mail server responded: the sender address boss@",
     ],
     wrong_password: &[
         "Login to server localhost with username s",
