@@ -24,6 +24,7 @@ mod priority;
 mod proxy;
 mod reload;
 mod scram;
+mod shadow;
 mod smuggling;
 mod submission;
 mod swap;

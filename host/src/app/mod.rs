@@ -27,7 +27,7 @@ use crate::delivery::Delivery;
 use crate::id::QueueIds;
 use crate::intake::{Directory, Intake};
 use crate::listener::{self, Bound, Open, TlsMode};
-use crate::policy::{Policies, PolicySet};
+use crate::policy::{CodeCache, Policies, PolicySet, Resources, ShadowQueue};
 use crate::scheduler::{Scheduler, Setup};
 use crate::shutdown::Shutdown;
 use crate::smtp::{AuthPolicy, SessionConfig};
@@ -61,8 +61,11 @@ impl App {
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         // Before anything is read, so that no later change is taken for what was read.
         let watch = Watch::new(config.files());
-        let policies = PolicySet::load(&config.policy, &config.folder).await?;
+        let (resources, cache) = (Resources::default(), code_cache(config));
+        let policies = PolicySet::load_cached(&config.policy, &config.folder, &resources, cache);
+        let policies = policies.await?;
         let policies = Policies::new(policies);
+        let shadows = ShadowQueue::start(config.policy.shadow_queue)?;
         let delivery = Arc::new(Delivery::new(&config.delivery, &config.hostname)?);
         let bound = claim(&config.listener)?;
         let web_bound = web::Bound::claim(&config.web)?;
@@ -82,7 +85,7 @@ impl App {
             ids: Arc::clone(&ids),
             hostname: config.hostname.clone(),
         });
-        let intake = intake(config, &store, policies.clone(), ids);
+        let intake = intake(config, &store, (policies.clone(), shadows), ids);
         let submission = submission(config, intake.clone(), &store, &scheduler, &shutdown).await?;
         let mut tasks = JoinSet::new();
         let mut addresses = Vec::new();
@@ -158,6 +161,23 @@ impl App {
         self.scheduler.shutdown().await;
         self.store.close().await;
         info!("stopped");
+    }
+}
+
+/// Where compiled policies are kept between starts; none when the configuration says so, or when it
+/// would not be safe.
+fn code_cache(config: &Config) -> Option<CodeCache> {
+    let folder = config.policy_cache_folder()?;
+    match CodeCache::open(&folder, config.policy.cache_max_mib) {
+        Ok(cache) => Some(cache),
+        Err(error) => {
+            let (reason, hint) = (reload::with_causes(&error), error.hint());
+            warn!(
+                hint,
+                "compiled policies are not kept, each start compiles them again: {reason}"
+            );
+            None
+        }
     }
 }
 
@@ -237,7 +257,12 @@ async fn scram_basis(store: &Store, wanted: u32) -> Result<scram::Basis, StartEr
     Ok(basis)
 }
 
-fn intake(config: &Config, store: &Store, policies: Policies, ids: Arc<QueueIds>) -> Intake {
+fn intake(
+    config: &Config,
+    store: &Store,
+    policies: (Policies, ShadowQueue),
+    ids: Arc<QueueIds>,
+) -> Intake {
     let lifetime = config.scheduler.expire_after();
     let intake = Intake::new(
         config.intake.clone(),

@@ -195,7 +195,13 @@ impl Reloader {
         next.accounts = new.accounts.clone();
         next.reload = new.reload.clone();
         next.limits = new.limits.clone();
-        next.policy = new.policy.clone();
+        next.policy = policy::Config {
+            decisions: self.running.policy.decisions,
+            cache_folder: self.running.policy.cache_folder.clone(),
+            cache_max_mib: self.running.policy.cache_max_mib,
+            shadow_queue: self.running.policy.shadow_queue,
+            ..new.policy.clone()
+        };
         next.tls.additional = new.tls.additional.clone();
         if let Some(pair) = new.tls.default_pair() {
             next.tls.certificate = Some(pair.certificate);
@@ -274,7 +280,7 @@ async fn read(running: Config) -> Result<Config, ReloadError> {
 }
 
 /// The error and its causes; some repeat their source in their own text.
-fn with_causes(error: &dyn Error) -> String {
+pub(super) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

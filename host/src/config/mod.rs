@@ -196,6 +196,15 @@ impl Config {
         named.chain(self.policy.files(&self.folder)).collect()
     }
 
+    /// Where compiled policies are kept; none when they are not to be.
+    pub fn policy_cache_folder(&self) -> Option<PathBuf> {
+        match &self.policy.cache_folder {
+            Some(folder) if folder.as_os_str().is_empty() => None,
+            Some(folder) => Some(self.folder.join(folder)),
+            None => Some(self.data_folder().join("policy-cache")),
+        }
+    }
+
     /// The folder of the store, where the self-signed certificate is kept too.
     pub fn data_folder(&self) -> PathBuf {
         let path = self.store.url.strip_prefix("sqlite://").map(Path::new);

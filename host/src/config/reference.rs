@@ -34,6 +34,8 @@ const NOT_DEFAULTS: &[&str] = &[
     "delivery.smarthost.host",
     "delivery.smarthost.username",
     "delivery.smarthost.password",
+    // Beside the store, wherever that is.
+    "policy.cache-folder",
     "policy.chain.name",
     "policy.chain.module",
     "policy.chain.sha256",

@@ -164,6 +164,15 @@ impl From<Vec<NewAlert>> for Findings {
     }
 }
 
+impl From<NewDecision> for Findings {
+    fn from(decision: NewDecision) -> Self {
+        Self {
+            alerts: Vec::new(),
+            decision: Some(Box::new(decision)),
+        }
+    }
+}
+
 impl Step {
     /// The policy by its name in the configuration.
     pub fn policy(&self) -> &str {

@@ -1,11 +1,13 @@
 //! Makes of a ruling what is kept of it: who, what about, and what each policy said.
 
+use std::sync::Arc;
+
 use super::{Peer, Principal};
 use crate::clock::Timestamp;
-use crate::decision::{About, Decision, NewDecision, Outcome, Run, Stage, Step, addresses};
+use crate::decision::{About, Chain, Decision, NewDecision, Outcome, Run, Stage, Step, addresses};
 use crate::id::QueueId;
 use crate::policy::document::{self, Request};
-use crate::policy::{self, PolicySet, Ruling, types};
+use crate::policy::{self, PolicySet, Ruling, Shadowed, types};
 
 /// What the policies of `set` decided about `asked`, with the request where it is to be recorded; none
 /// when nobody was asked and nothing refused.
@@ -20,28 +22,48 @@ pub fn decision(
     if ruling.steps.is_empty() && refusal.is_none() {
         return None;
     }
+    let about = about(id, peer, principal, asked);
+    let by = (Run::Enforced, set.generation(), set.record());
+    Some(NewDecision {
+        decision: made(about, by, ruling),
+        request: set.recording().document(id, asked),
+    })
+}
+
+/// What a policy in mode `shadow` would have decided.
+pub fn shadowed(about: About, generation: u64, shadowed: Shadowed) -> NewDecision {
+    let by = (Run::Shadow, generation, shadowed.chain);
+    NewDecision {
+        decision: made(about, by, &shadowed.ruling),
+        request: None,
+    }
+}
+
+fn made(
+    about: About,
+    (run, generation, chain): (Run, u64, Arc<Chain>),
+    ruling: &Ruling,
+) -> Decision {
+    let refusal = ruling.refusal.as_ref();
     let reply = refusal.map(|refusal| {
         let (class, subject, detail) = refusal.enhanced;
         let text = format!("{class}.{subject}.{detail} {}", refusal.text);
         (refusal.code, text)
     });
-    let decision = Decision {
-        about: about(id, peer, principal, asked),
-        run: Run::Enforced,
-        generation: set.generation(),
-        chain: set.record(),
+    Decision {
+        about,
+        run,
+        generation,
+        chain,
         outcome: Outcome::of_reply(refusal.map(|refusal| refusal.code)),
         priority: ruling.priority,
         reply,
         steps: ruling.steps.iter().map(step).collect(),
-    };
-    Some(NewDecision {
-        decision,
-        request: set.recording().document(id, asked),
-    })
+    }
 }
 
-fn about(id: QueueId, peer: &Peer, principal: &Principal, asked: &Request) -> About {
+/// Who asked about what.
+pub fn about(id: QueueId, peer: &Peer, principal: &Principal, asked: &Request) -> About {
     let account = &principal.account;
     let envelope = &asked.envelope;
     let mut about = About {

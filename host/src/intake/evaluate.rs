@@ -1,10 +1,11 @@
 //! What a ruling leaves behind: alerts for the administrators, one log line, the names of its rules.
 
-use tracing::info;
+use tracing::{debug, info};
 
 use super::{Peer, Principal};
 use crate::alert::NewAlert;
 use crate::clock::Timestamp;
+use crate::decision::NewDecision;
 use crate::policy::{Ruling, Step};
 
 /// The alerts of a ruling, as the store keeps them.
@@ -47,4 +48,23 @@ pub fn log(ruling: &Ruling, peer: &Peer, principal: &Principal) {
         reply = refusal.text,
         "refused by policy"
     );
+}
+
+/// One line at `debug` for what a policy in mode `shadow` would have decided; the decision is kept.
+pub fn log_shadow(shadow: &NewDecision) {
+    let decision = &shadow.decision;
+    for step in &decision.steps {
+        debug!(
+            queue.id = %decision.about.id,
+            session.id = decision.about.session_id,
+            user = decision.about.username,
+            rule = step.rule,
+            decision = step.decision,
+            fuel = step.fuel,
+            duration_us = step.us,
+            failure = step.failure.as_deref().unwrap_or_default(),
+            priority = decision.priority.number(),
+            "a policy in shadow would have decided"
+        );
+    }
 }

@@ -9,6 +9,7 @@ mod decision;
 mod directory;
 mod evaluate;
 mod limits;
+mod panel;
 mod parameters;
 mod question;
 mod rejection;
@@ -26,6 +27,7 @@ use self::content::Submitted;
 pub use self::directory::{Asked, Directory, Principal};
 use self::limits::Limits;
 pub use self::limits::{Config as LimitsConfig, OnExceeded};
+pub use self::panel::Panel;
 pub use self::question::Asking;
 pub use self::rejection::Rejection;
 use self::spool::{Memory, Received};
@@ -35,7 +37,7 @@ use crate::decision::{Findings, NewDecision};
 use crate::id::{QueueId, QueueIds};
 use crate::message::{HeaderEnd, HeaderSection, Stamp, stamp};
 use crate::policy::document::{self, Request};
-use crate::policy::{Effects, Policies, PolicySet, Ruling, types};
+use crate::policy::{Effects, Policies, Ruling, ShadowQueue, types};
 use crate::queue::{Content, MessageMeta, NewMessage, OpenMessage, Priority};
 use crate::smtp::{MailParameters, Mailbox, MtPriority, Recipient, Reply, Transaction};
 use crate::store::Store;
@@ -73,6 +75,7 @@ struct Shared {
     lifetime: Duration,
     store: Store,
     policies: Policies,
+    shadows: ShadowQueue,
     ids: Arc<QueueIds>,
     memory: Memory,
     limits: Limits,
@@ -94,7 +97,7 @@ impl Intake {
         hostname: String,
         lifetime: Duration,
         store: Store,
-        policies: Policies,
+        (policies, shadows): (Policies, ShadowQueue),
         ids: Arc<QueueIds>,
     ) -> Self {
         Self {
@@ -106,6 +109,7 @@ impl Intake {
                 lifetime,
                 store,
                 policies,
+                shadows,
                 ids,
             }),
         }
@@ -127,9 +131,10 @@ impl Intake {
     }
 
     /// The policies that decide a transaction which begins now, to its end: a reload in between is
-    /// for the next one.
-    pub fn policies(&self) -> Arc<PolicySet> {
-        self.shared.policies.current()
+    /// for the next one. `earlier` are those of the transaction before, if they are still there.
+    pub fn policies(&self, earlier: Option<Panel>) -> Panel {
+        let queue = self.shared.shadows.clone();
+        Panel::new(self.shared.policies.current(), queue).following(earlier)
     }
 
     /// Asks the policies about the reverse-path, before the client sends anything larger.
@@ -139,7 +144,7 @@ impl Intake {
     /// policy refuses.
     pub async fn sender(
         &self,
-        policies: &PolicySet,
+        policies: &Panel,
         peer: &Peer,
         principal: &Principal,
         sender: Option<&Mailbox>,
@@ -166,7 +171,7 @@ impl Intake {
     /// The reply to RCPT when a policy refuses.
     pub async fn recipient(
         &self,
-        policies: &PolicySet,
+        policies: &Panel,
         peer: &Peer,
         principal: &Principal,
         transaction: (Option<&Mailbox>, &[Recipient]),
@@ -193,7 +198,7 @@ impl Intake {
     /// was not committed are discarded at the next start.
     pub async fn message(
         &self,
-        policies: &PolicySet,
+        policies: &Panel,
         peer: &Peer,
         principal: &Principal,
         transaction: Transaction,
@@ -217,7 +222,7 @@ impl Intake {
 
     async fn decide_and_store(
         &self,
-        policies: &PolicySet,
+        policies: &Panel,
         peer: &Peer,
         principal: &Principal,
         transaction: Transaction,
@@ -410,7 +415,7 @@ impl Intake {
 
     async fn evaluate(
         &self,
-        policies: &PolicySet,
+        policies: &Panel,
         peer: &Peer,
         principal: &Principal,
         transaction: &Transaction,
@@ -427,6 +432,7 @@ impl Intake {
         let id = submitted.id;
         let ruling = policies.answer_with(&asked, Some(submitted)).await;
         let decision = decision::decision(id, (peer, principal), policies, &asked, &ruling);
+        self.shadow(policies, (id, peer, principal), &asked, &ruling);
         (ruling, decision)
     }
 
@@ -475,21 +481,48 @@ impl Intake {
     /// lets the transaction go on is not kept: the message's is to come.
     async fn enforce_early(
         &self,
-        policies: &PolicySet,
+        policies: &Panel,
         peer: &Peer,
         principal: &Principal,
         asked: &Request,
         ruling: Ruling,
     ) -> Result<(), Rejection> {
-        let refused = ruling.refusal.is_some().then(|| {
-            let id = self.shared.ids.next();
-            decision::decision(id, (peer, principal), policies, asked, &ruling)
-        });
+        let id = self.shared.ids.next();
+        self.shadow(policies, (id, peer, principal), asked, &ruling);
+        let refused = ruling
+            .refusal
+            .is_some()
+            .then(|| decision::decision(id, (peer, principal), policies, asked, &ruling));
         let passed = self
             .enforce(peer, principal, ruling, refused.flatten())
             .await?;
         self.keep(peer, passed.findings).await;
         Ok(())
+    }
+
+    /// Notes what the policies in mode `shadow` are to be asked once the client has its reply.
+    fn shadow(
+        &self,
+        policies: &Panel,
+        (id, peer, principal): (QueueId, &Peer, &Principal),
+        asked: &Request,
+        ruling: &Ruling,
+    ) {
+        let Some(shadow) = policies.shadow(asked, ruling) else {
+            return;
+        };
+        let about = decision::about(id, peer, principal, asked);
+        let store = self.shared.store.clone();
+        policies.later(async move {
+            let generation = shadow.generation();
+            for shadowed in shadow.run().await {
+                let decision = decision::shadowed(about.clone(), generation, shadowed);
+                evaluate::log_shadow(&decision);
+                if let Err(error) = store.keep(decision.into()).await {
+                    tracing::warn!(%error, "what a policy in mode shadow says could not be stored");
+                }
+            }
+        });
     }
 
     /// Keeps what no message carries with it.

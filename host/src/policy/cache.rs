@@ -107,7 +107,10 @@ fn check_above(folder: &Path) -> Result<(), CacheError> {
         let is_ours = [own_user(), 0].contains(&found.uid());
         let is_shared = found.mode() & OTHERS_WRITE != 0 && found.mode() & STICKY == 0;
         if !is_ours {
-            return Err(unsafe_path(path, format!("belongs to user {}", found.uid())));
+            return Err(unsafe_path(
+                path,
+                format!("belongs to user {}", found.uid()),
+            ));
         }
         if is_shared {
             return Err(unsafe_path(path, writable(&found)));
@@ -120,7 +123,10 @@ fn check_above(folder: &Path) -> Result<(), CacheError> {
 fn check_within(path: &Path) -> Result<(), CacheError> {
     let found = look(path)?;
     if found.uid() != own_user() {
-        return Err(unsafe_path(path, format!("belongs to user {}", found.uid())));
+        return Err(unsafe_path(
+            path,
+            format!("belongs to user {}", found.uid()),
+        ));
     }
     if found.mode() & OTHERS_WRITE != 0 || found.is_symlink() {
         return Err(unsafe_path(path, writable(&found)));
@@ -205,7 +211,10 @@ mod tests {
         CodeCache::open(&folder, 1).expect("made");
         fs::set_permissions(&above, Permissions::from_mode(0o777)).expect("ours");
         let problem = refused(&folder);
-        assert!(problem.starts_with(&above.display().to_string()), "{problem}");
+        assert!(
+            problem.starts_with(&above.display().to_string()),
+            "{problem}"
+        );
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct Step {
     /// Fuel it took. Of an evaluation that ran out of time only what was counted until its last
     /// call of a function.
     pub fuel: u64,
+    /// Effective priority after it.
+    pub priority: Priority,
     /// How long it took, instantiation included, waiting for its turn excluded.
     pub duration: Duration,
     /// Why it gave no usable verdict, or no usable reply.
@@ -145,6 +147,7 @@ impl Chain {
             Err(failure) => self.failed(policy, on_failure, failure),
         };
         (step.fuel, step.duration) = (fuel, duration);
+        step.priority = self.ruling.priority;
         self.ruling.steps.push(step);
         match self.ruling.refusal {
             Some(_) => ControlFlow::Break(()),
@@ -233,6 +236,7 @@ impl Step {
             decision,
             rule: format!("{}/{rule}", policy.name),
             fuel: 0,
+            priority: Priority::default(),
             duration: Duration::ZERO,
             failure: None,
             facts: Vec::new(),

@@ -1,5 +1,7 @@
 //! What an administrator may say about the policies: the `[policy]` table.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 /// The `[policy]` table.
@@ -17,6 +19,15 @@ pub struct Config {
     /// Counters one policy may have. Default 50,000: some for each of thousands of users, at most
     /// 50 MiB. When there are more, those it asked for least recently are forgotten.
     pub counters_per_policy: usize,
+    /// Where the relay keeps compiled policies between starts: a folder that only its user can write
+    /// to. Default: `policy-cache` beside the store; empty: nowhere. Read at the start alone.
+    pub cache_folder: Option<PathBuf>,
+    /// Mebibytes of compiled policies that are kept. Default 512: some forty modules of interpreted
+    /// languages. Read at the start alone.
+    pub cache_max_mib: u64,
+    /// Messages that wait for the policies in mode `shadow`; with more, they are not asked about the
+    /// rest. Default 256, at most 40 MiB. Read at the start alone.
+    pub shadow_queue: usize,
     /// How long what the policies decided is kept.
     pub decisions: DecisionsConfig,
     /// Which requests are recorded, to be replayed later.
@@ -32,6 +43,9 @@ impl Default for Config {
             concurrency: 64,
             queue_wait_ms: 2000,
             counters_per_policy: 50_000,
+            cache_folder: None,
+            cache_max_mib: 512,
+            shadow_queue: 256,
             decisions: DecisionsConfig::default(),
             record: RecordConfig::default(),
             chain: vec![PolicyConfig::new("sender-rules", "builtin:sender-rules")],
@@ -122,6 +136,9 @@ pub struct PolicyConfig {
     /// Whether the policy is asked at all. Default `enforce`.
     #[serde(default)]
     pub mode: Mode,
+    /// The share of the messages that a policy in mode `shadow` is asked about, 0 to 1. Default 1.
+    #[serde(default = "whole")]
+    pub shadow_sample: f64,
     /// What happens to a message when the policy fails. Default `defer`.
     #[serde(default)]
     pub on_failure: OnFailure,
@@ -144,6 +161,7 @@ impl PolicyConfig {
             module: module.into(),
             settings: toml::Table::new(),
             mode: Mode::default(),
+            shadow_sample: whole(),
             on_failure: OnFailure::default(),
             limits: Limits::default(),
             grants: Vec::new(),
@@ -170,8 +188,25 @@ pub enum Mode {
     /// Its verdicts count.
     #[default]
     Enforce,
+    /// It is asked after the client has its reply, and what it says is kept but never counts.
+    Shadow,
     /// It is not even loaded.
     Off,
+}
+
+impl Mode {
+    /// The name in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+            Self::Off => "off",
+        }
+    }
+}
+
+const fn whole() -> f64 {
+    1.0
 }
 
 /// What a policy may do beyond deciding: an interface it may import.
@@ -288,6 +323,9 @@ mod tests {
             concurrency = 8
             queue-wait-ms = 100
             counters-per-policy = 5
+            cache-folder = "cache"
+            cache-max-mib = 64
+            shadow-queue = 5
             [decisions]
             keep-days = 3
             max-rows = 1000
@@ -301,6 +339,7 @@ mod tests {
             name = "a"
             module = "a.wasm"
             mode = "off"
+            shadow-sample = 0.25
             on-failure = "accept"
             grants = ["counters", "effects", "content"]
             sha256 = "00"
@@ -315,7 +354,10 @@ mod tests {
         assert!(config.record.enabled && config.record.mask.contains(&Mask::Note));
         let policy = &config.chain[0];
         assert_eq!(config.default, DefaultDecision::Reject);
+        assert_eq!(config.cache_folder, Some(PathBuf::from("cache")));
+        assert_eq!((config.cache_max_mib, config.shadow_queue), (64, 5));
         assert_eq!(policy.mode, Mode::Off);
+        assert_eq!(policy.shadow_sample, 0.25);
         assert_eq!(policy.on_failure, OnFailure::Accept);
         assert_eq!(policy.limits.time_ms, 20);
         assert_eq!(policy.grants, Grant::ALL);

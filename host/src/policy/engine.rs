@@ -9,14 +9,15 @@ use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Enabled, Engine, EngineWeak, PoolingAllocationConfig};
 
 use super::bindings::gatepost::policy::{content, counters, effects, log};
+use super::cache::CodeCache;
 use super::config::Config;
 use super::limits::{STACK_BYTES, State, TABLE_ELEMENTS};
 
 /// Between two ticks of the epoch. A guest that loops gives its thread back once per tick, so this
 /// is how long it can hold an asynchronous worker; a policy takes a hundredth of it.
 const TICK: Duration = Duration::from_millis(5);
-/// Room in the pool beside the evaluations: what a reload tries out, one at a time, and slots whose
-/// memory is still being given back.
+/// Room in the pool beside the evaluations: what a reload tries out and what runs in shadow, one of
+/// each at a time, and slots whose memory is still being given back.
 const SPARE_SLOTS: u32 = 4;
 /// Core instances of one component: interpreters are linked from dozens of them.
 const CORE_INSTANCES: u32 = 48;
@@ -44,6 +45,7 @@ pub(super) struct Runtime {
     settings: EngineSettings,
     permits: Arc<Semaphore>,
     loading: Arc<Semaphore>,
+    shadowing: Arc<Semaphore>,
 }
 
 /// What of the configuration an engine is built by. Equal settings can share an engine.
@@ -69,9 +71,9 @@ impl Runtime {
     /// # Errors
     ///
     /// When this machine cannot run the engine at all, or no thread can be started.
-    pub fn new(config: &Config) -> wasmtime::Result<Self> {
+    pub fn new(config: &Config, cache: Option<&CodeCache>) -> wasmtime::Result<Self> {
         let settings = EngineSettings::of(config);
-        let engine = engine(settings)?;
+        let engine = engine(settings, cache)?;
         let mut linker = Linker::new(&engine);
         // All of them: what a policy may import is checked against its grants when it is loaded.
         log::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
@@ -85,6 +87,7 @@ impl Runtime {
             settings,
             permits: Arc::new(Semaphore::new(config.concurrency as usize)),
             loading: Arc::new(Semaphore::new(1)),
+            shadowing: Arc::new(Semaphore::new(1)),
         })
     }
 
@@ -105,14 +108,23 @@ impl Runtime {
 
     /// The turn of a policy that is being loaded, which no message waits for or takes away.
     pub async fn loading_turn(&self) -> OwnedSemaphorePermit {
-        let turn = Arc::clone(&self.loading).acquire_owned().await;
-        turn.expect("the semaphore is never closed")
+        only(&self.loading).await
+    }
+
+    /// The turn of a policy in mode `shadow`, likewise.
+    pub async fn shadow_turn(&self) -> OwnedSemaphorePermit {
+        only(&self.shadowing).await
     }
 }
 
+async fn only(turns: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    let turn = Arc::clone(turns).acquire_owned().await;
+    turn.expect("the semaphore is never closed")
+}
+
 /// With a pool when the address space can be reserved, without one when it cannot.
-fn engine(wanted: EngineSettings) -> wasmtime::Result<Engine> {
-    let mut settings = settings();
+fn engine(wanted: EngineSettings, cache: Option<&CodeCache>) -> wasmtime::Result<Engine> {
+    let mut settings = settings(cache);
     settings.allocation_strategy(pool(wanted));
     Engine::new(&settings).or_else(|error| {
         tracing::warn!(
@@ -121,14 +133,14 @@ fn engine(wanted: EngineSettings) -> wasmtime::Result<Engine> {
              allocating each on demand, which is slower; raise `ulimit -v` or lower policy.concurrency",
             wanted.concurrency
         );
-        let mut settings = self::settings();
+        let mut settings = self::settings(cache);
         // Without reservations each memory takes the address space it uses and no more.
         settings.memory_reservation(0).memory_guard_size(1 << 16);
         Engine::new(&settings)
     })
 }
 
-fn settings() -> wasmtime::Config {
+fn settings(cache: Option<&CodeCache>) -> wasmtime::Config {
     let mut settings = wasmtime::Config::new();
     settings
         .consume_fuel(true)
@@ -140,7 +152,8 @@ fn settings() -> wasmtime::Config {
         .wasm_memory64(false)
         .max_wasm_stack(STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES)
-        .memory_guaranteed_dense_image_size(IMAGE_BYTES);
+        .memory_guaranteed_dense_image_size(IMAGE_BYTES)
+        .cache(cache.map(|cache| cache.0.clone()));
     settings
 }
 
@@ -193,7 +206,7 @@ mod tests {
             concurrency: 1 << 20,
             ..Config::default()
         };
-        assert!(engine(EngineSettings::of(&config)).is_ok());
+        assert!(engine(EngineSettings::of(&config), None).is_ok());
     }
 
     #[tokio::test]
@@ -202,7 +215,7 @@ mod tests {
             concurrency: 1,
             ..Config::default()
         };
-        let runtime = Runtime::new(&config).expect("the engine runs here");
+        let runtime = Runtime::new(&config, None).expect("the engine runs here");
         let patience = Duration::from_millis(1);
         let first = runtime.turn(patience).await.expect("nobody is before us");
         assert!(runtime.turn(patience).await.is_none());

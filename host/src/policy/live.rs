@@ -54,7 +54,7 @@ impl PolicySet {
         let (runtime, compiled) = if self.runtime.fits(config) {
             (Arc::clone(&self.runtime), self.compiled())
         } else {
-            (runtime(config)?, Compiled::new())
+            (runtime(config, self.cache.as_ref())?, Compiled::new())
         };
         let resources = self.resources.clone();
         let next = Self {
@@ -64,6 +64,7 @@ impl PolicySet {
             runtime,
             resources,
             record: OnceLock::new(),
+            cache: self.cache.clone(),
         };
         let changes = next.changes_since(self);
         Ok((!changes.is_empty()).then_some((next, changes)))
@@ -132,6 +133,7 @@ fn differing_keys(old: Option<&PolicyConfig>, new: Option<&PolicyConfig>) -> Vec
         module,
         settings,
         mode,
+        shadow_sample,
         on_failure,
         limits,
         grants,
@@ -141,6 +143,7 @@ fn differing_keys(old: Option<&PolicyConfig>, new: Option<&PolicyConfig>) -> Vec
         ("module", *module != new.module),
         ("settings", *settings != new.settings),
         ("mode", *mode != new.mode),
+        ("shadow-sample", *shadow_sample != new.shadow_sample),
         ("on-failure", *on_failure != new.on_failure),
         ("limits", *limits != new.limits),
         ("grants", *grants != new.grants),

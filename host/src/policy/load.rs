@@ -45,7 +45,7 @@ const BUILTINS: [(&str, &[u8]); 1] = [(
 /// Components that one engine has compiled, by the SHA-256 of their bytes.
 pub(super) type Compiled = HashMap<String, Component>;
 
-/// Loads the policies of the chain that are to be enforced, in order. What is among `compiled` is
+/// Loads the policies of the chain that are not off, in order. What is among `compiled` is
 /// not compiled again.
 pub(super) async fn chain(
     runtime: &Runtime,
@@ -92,6 +92,9 @@ async fn policy(
     if let Some(problem) = entry.limits.problem() {
         return Err(LoadProblem::Limits(problem));
     }
+    if !(0.0..=1.0).contains(&entry.shadow_sample) {
+        return Err(LoadProblem::Limits("shadow-sample must be from 0 to 1"));
+    }
     let settings: Arc<str> = settings_json(&entry.settings)?.into();
     let bytes = read(&entry.module, base_dir).await?;
     let sha256 = pinned_digest(&bytes, entry.sha256.as_deref())?;
@@ -137,7 +140,7 @@ fn finish(
     stages: Stages,
     asked: Asked,
 ) -> Policy {
-    if entry.on_failure == OnFailure::Accept {
+    if entry.on_failure == OnFailure::Accept && entry.mode == Mode::Enforce {
         tracing::warn!(
             policy = entry.name,
             "policy {} lets messages pass when it fails (on-failure = \"accept\")",
@@ -154,11 +157,13 @@ fn finish(
             sha256,
             stages: stages.names(),
             fuel_limit: entry.limits.fuel,
+            mode: entry.mode,
             imports,
             settings_schema: descriptor.settings_schema,
             grants: entry.grants.clone(),
         },
         on_failure: entry.on_failure,
+        shadow_sample: entry.shadow_sample,
         settings,
         validate_settings: stages.validate_settings,
         evaluate: stages.evaluate,

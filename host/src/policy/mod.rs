@@ -13,12 +13,14 @@
 //! |---|---|
 //! | `config` | the `[policy]` table |
 //! | `engine` | the shared engine: settings, pool, epoch |
+//! | `cache` | compiled code, kept between starts |
 //! | `load`, `probe`, `load_error` | from configuration to ready policy |
 //! | `live` | the set in force, and how one follows another |
 //! | `module` | one question to one fresh instance |
 //! | `limits`, `failure` | what an instance may use, and how it can fail |
 //! | `verdict` | makes an answer safe to act on |
 //! | `chain` | combines the answers |
+//! | `shadow` | asks those that do not count, later |
 //! | `resources`, `counters`, `effects` | what a policy can do beyond deciding, where it is granted |
 //! | `document` | requests and verdicts as JSON, to be recorded and replayed |
 //! | `recording` | requests as they are recorded, masked, and asked again |
@@ -26,6 +28,7 @@
 //! | `bindings` | the Rust side of `wit/policy.wit` |
 
 mod bindings;
+mod cache;
 mod chain;
 mod config;
 mod counters;
@@ -42,6 +45,7 @@ mod offline;
 mod probe;
 mod recording;
 mod resources;
+mod shadow;
 mod verdict;
 
 use std::collections::HashMap;
@@ -49,6 +53,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+pub use self::cache::{CacheError, CodeCache};
 pub use self::chain::{Ruling, Step, StepDecision};
 pub use self::config::{
     Config, DecisionsConfig, DefaultDecision, Grant, Limits, Mask, Mode, OnFailure, PolicyConfig,
@@ -64,6 +69,7 @@ pub use self::module::PolicyInfo;
 pub use self::offline::{Inspection, Trial, Workbench};
 pub use self::recording::MASKED;
 pub use self::resources::{Content, PartFuture, Resources};
+pub use self::shadow::{Shadow, ShadowQueue, Shadowed};
 pub use self::verdict::{PolicyAlert, Refusal};
 
 use self::bindings::{EnvelopeRequest, MessageRequest};
@@ -84,6 +90,7 @@ pub struct PolicySet {
     generation: u64,
     config: Config,
     runtime: Arc<Runtime>,
+    cache: Option<CodeCache>,
     chain: Vec<Policy>,
     /// Handed on to the set that follows.
     resources: Resources,
@@ -113,13 +120,29 @@ impl PolicySet {
         base_dir: &Path,
         resources: &Resources,
     ) -> Result<Self, LoadError> {
-        let runtime = runtime(config)?;
+        Self::load_cached(config, base_dir, resources, None).await
+    }
+
+    /// As [`PolicySet::load_with`]; what is compiled, now and by successors, is kept in `cache` and
+    /// taken from there.
+    ///
+    /// # Errors
+    ///
+    /// As [`PolicySet::load`].
+    pub async fn load_cached(
+        config: &Config,
+        base_dir: &Path,
+        resources: &Resources,
+        cache: Option<CodeCache>,
+    ) -> Result<Self, LoadError> {
+        let runtime = runtime(config, cache.as_ref())?;
         let compiled = HashMap::new();
         let chain = load::chain(&runtime, config, base_dir, compiled, resources).await?;
         Ok(Self {
             generation: 1,
             config: config.clone(),
             runtime,
+            cache,
             chain,
             resources: resources.clone(),
             record: OnceLock::new(),
@@ -140,7 +163,7 @@ impl PolicySet {
     pub fn record(&self) -> Arc<decision::Chain> {
         let make = || {
             Arc::new(decision::Chain::new(
-                self.chain.iter().map(recorded).collect(),
+                self.enforced().map(recorded).collect(),
             ))
         };
         Arc::clone(self.record.get_or_init(make))
@@ -149,6 +172,11 @@ impl PolicySet {
     /// The policies in the order they are asked.
     pub fn policies(&self) -> impl Iterator<Item = &PolicyInfo> {
         self.chain.iter().map(|policy| &policy.info)
+    }
+
+    /// Those whose verdicts count.
+    fn enforced(&self) -> impl Iterator<Item = &Policy> {
+        self.chain.iter().filter(|policy| policy.is_enforced())
     }
 
     /// Whether a policy wants to see the reverse-path before the message is uploaded.
@@ -227,7 +255,7 @@ impl PolicySet {
                 effective_priority: chain.priority().into(),
             })
         };
-        let chain = self.ask(self.chain.iter(), draft, content, question).await;
+        let chain = self.ask(self.enforced(), draft, content, question).await;
         chain.decide(self.config.default)
     }
 
@@ -236,7 +264,7 @@ impl PolicySet {
         draft: Draft,
         question: impl Fn(&Policy, &Draft, &Chain) -> Question,
     ) -> Ruling {
-        let staged = self.chain.iter().filter(|policy| policy.envelope.is_some());
+        let staged = self.enforced().filter(|policy| policy.envelope.is_some());
         let chain = self.ask(staged, draft, None, question).await;
         chain.go_on()
     }
@@ -310,12 +338,12 @@ fn recorded(policy: &Policy) -> decision::Policy {
         module: info.module.clone(),
         version: info.version.clone(),
         sha256: info.sha256.clone(),
-        mode: "enforce".to_owned(),
+        mode: info.mode.as_str().to_owned(),
         settings: policy.settings.to_string(),
     }
 }
 
-fn runtime(config: &Config) -> Result<Arc<Runtime>, LoadError> {
+fn runtime(config: &Config, cache: Option<&CodeCache>) -> Result<Arc<Runtime>, LoadError> {
     if !(1..=10_000).contains(&config.concurrency) {
         return Err(LoadError::Config(
             "policy.concurrency must be from 1 to 10000",
@@ -324,8 +352,9 @@ fn runtime(config: &Config) -> Result<Arc<Runtime>, LoadError> {
     if let Some(problem) = config.record.problem() {
         return Err(LoadError::Config(problem));
     }
-    let runtime = Runtime::new(config).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-    Ok(Arc::new(runtime))
+    Runtime::new(config, cache)
+        .map(Arc::new)
+        .map_err(|error| LoadError::Engine(format!("{error:#}")))
 }
 
 fn warn_of(policy: &PolicyInfo, failure: &Failure) {

@@ -14,11 +14,12 @@ use wasmtime::component::{
 use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::{EnvelopeRequest, MessageRequest};
-use super::config::{Grant, Limits, OnFailure};
+use super::config::{Grant, Limits, Mode, OnFailure};
 use super::effects::{Draft, Matter};
 use super::failure::{DeadlinePassed, Failure, FailureKind};
 use super::limits::{HOST_CALL_BYTES, LogLine, State, Subject};
 use super::resources::{Content, Reading, Resources};
+use super::shadow::is_shadow_thread;
 use super::types::{Address, Verdict};
 
 /// What is known of a loaded policy, for logs and people.
@@ -40,6 +41,8 @@ pub struct PolicyInfo {
     pub stages: Vec<&'static str>,
     /// Fuel one evaluation may take.
     pub fuel_limit: u64,
+    /// Whether its verdicts count.
+    pub mode: Mode,
     /// What it imports, which is all that it can do besides deciding.
     pub imports: Vec<String>,
     /// The JSON Schema of its settings, as it states it; may be empty, and anything may stand here.
@@ -70,6 +73,8 @@ impl PolicyInfo {
 pub(super) struct Policy {
     pub info: PolicyInfo,
     pub on_failure: OnFailure,
+    /// The share of messages that it is asked about in mode `shadow`.
+    pub shadow_sample: f64,
     /// The JSON document that the policy found usable.
     pub settings: Arc<str>,
     pub validate_settings: ComponentExportIndex,
@@ -144,6 +149,11 @@ pub(super) type Turn = Arc<OwnedSemaphorePermit>;
 type Answer = (Result<Verdict, String>,);
 
 impl Policy {
+    /// Whether its verdicts count.
+    pub fn is_enforced(&self) -> bool {
+        self.info.mode == Mode::Enforce
+    }
+
     /// Puts `question` to a fresh instance; `turn` is held until the instance is gone.
     ///
     /// # Cancel safety
@@ -283,6 +293,9 @@ impl Asked {
 async fn run<R: Send + 'static>(
     mut call: Pin<Box<impl Future<Output = Called<R>> + Send + 'static>>,
 ) -> Called<R> {
+    if is_shadow_thread() {
+        return call.await;
+    }
     // A guest waits for nothing, and for what the host reads it waits below, where it is polled again.
     let first_poll = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     if let Poll::Ready(called) = first_poll {

@@ -109,7 +109,7 @@ impl Workbench {
             ..Config::default()
         };
         let runtime =
-            Runtime::new(&config).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+            Runtime::new(&config, None).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let compiled = Compiled::new();
         let mut chain = load::chain(&runtime, &config, base_dir, compiled, resources).await?;
         let mut policy = chain.remove(0);

@@ -21,8 +21,7 @@ use super::stream::Stream;
 use super::{Door, Shared};
 use crate::clock::Timestamp;
 use crate::id;
-use crate::intake::{Asked, Peer, Principal, Rejection, Spool};
-use crate::policy::PolicySet;
+use crate::intake::{Asked, Panel, Peer, Principal, Rejection, Spool};
 use crate::smtp::{Mailbox, Reply, Session, Step, Transaction};
 
 /// Octets read at once while commands are expected: a pipelined group fits.
@@ -157,7 +156,7 @@ struct Connection<'a> {
     peer: Peer,
     spool: Option<Spool>,
     /// What decides the transaction, taken at its MAIL and kept until its final reply.
-    policies: Option<Arc<PolicySet>>,
+    policies: Option<Panel>,
     buffer: Vec<u8>,
     /// The last read filled the buffer: there is more than we asked for.
     is_outpaced: bool,
@@ -221,10 +220,7 @@ impl Connection<'_> {
     /// Writes what there is to say, then waits for the client.
     async fn read(&mut self) -> io::Result<ControlFlow<()>> {
         self.flush().await?;
-        if !self.session.is_in_transaction() {
-            // A session that waits keeps no policies from before a reload in memory.
-            self.policies = None;
-        }
+        self.replied();
         let in_content = self.session.is_receiving_content();
         if in_content {
             self.fit_buffer();
@@ -253,6 +249,15 @@ impl Connection<'_> {
             () = tokio::time::sleep(patience) => self.overdue(overdue),
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// The client has been told everything: now shadow policies may be asked. A session that waits keeps
+    /// no policies from before a reload in memory.
+    fn replied(&mut self) {
+        match &self.policies {
+            Some(policies) if self.session.is_in_transaction() => policies.replied(),
+            _ => self.policies = None,
+        }
     }
 
     fn awaited(&self, in_content: bool) -> Awaited {
@@ -352,7 +357,8 @@ impl Connection<'_> {
             return;
         };
         let intake = &self.shared.intake;
-        let policies = self.policies.insert(intake.policies());
+        let policies = intake.policies(self.policies.take());
+        let policies = self.policies.insert(policies);
         let answer = intake
             .sender(policies, &self.peer, &principal, sender.as_ref())
             .await;
@@ -369,7 +375,7 @@ impl Connection<'_> {
         };
         let transaction = self.session.envelope();
         let intake = &self.shared.intake;
-        let policies = self.policies.as_deref().expect(BEGUN_BY_MAIL);
+        let policies = self.policies.as_ref().expect(BEGUN_BY_MAIL);
         let answer = intake
             .recipient(policies, &self.peer, &principal, transaction, &recipient)
             .await;
@@ -402,9 +408,9 @@ impl Connection<'_> {
                 .content_answered(Rejection::store_unavailable().reply);
         };
         let intake = &self.shared.intake;
-        let policies = self.policies.take().expect(BEGUN_BY_MAIL);
+        let policies = self.policies.as_ref().expect(BEGUN_BY_MAIL);
         let answer = intake
-            .message(&policies, &self.peer, &principal, transaction, spool)
+            .message(policies, &self.peer, &principal, transaction, spool)
             .await;
         if self.is_suspended(&answer).await {
             return;

@@ -208,7 +208,7 @@ async fn without_pool(config: &Config) -> PolicySet {
         concurrency: 1 << 20,
         ..config.clone()
     };
-    let runtime = Runtime::new(&greedy).expect("the engine runs here");
+    let runtime = Runtime::new(&greedy, None).expect("the engine runs here");
     assert!(runtime.engine.pooling_allocator_metrics().is_none());
     let (compiled, resources) = (HashMap::new(), Resources::default());
     let chain = load::chain(&runtime, config, &root(), compiled, &resources).await;
@@ -218,6 +218,7 @@ async fn without_pool(config: &Config) -> PolicySet {
         chain: chain.expect("loads"),
         resources,
         record: OnceLock::new(),
+        cache: None,
         runtime: Arc::new(runtime),
     }
 }

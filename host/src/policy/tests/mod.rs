@@ -5,6 +5,7 @@ mod live;
 mod loading;
 mod offline;
 mod powers;
+mod shadow;
 
 use std::path::PathBuf;
 use std::sync::Arc;
