@@ -148,6 +148,13 @@ pub struct Findings {
     pub decision: Option<Box<NewDecision>>,
 }
 
+impl Decision {
+    /// False at the envelope stage when nothing was refused: the message's decision is to come.
+    pub fn is_worth_keeping(&self) -> bool {
+        self.about.stage == Stage::Message || self.outcome != Outcome::Accepted
+    }
+}
+
 impl Findings {
     /// True when there is nothing to keep.
     pub fn is_empty(&self) -> bool {

@@ -517,6 +517,9 @@ impl Intake {
             let generation = shadow.generation();
             for shadowed in shadow.run().await {
                 let decision = decision::shadowed(about.clone(), generation, shadowed);
+                if !decision.decision.is_worth_keeping() {
+                    continue;
+                }
                 evaluate::log_shadow(&decision);
                 if let Err(error) = store.keep(decision.into()).await {
                     tracing::warn!(%error, "what a policy in mode shadow says could not be stored");
