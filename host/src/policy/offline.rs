@@ -47,7 +47,7 @@ impl Inspection {
             ..Config::default()
         };
         let runtime =
-            Runtime::new(&config).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+            Runtime::new(&config, None).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let looked_at = load::look_at(&runtime, entry, base_dir).await;
         let (bytes, sha256, imports) = looked_at.map_err(|problem| problem.of(entry))?;
         Ok(Self {

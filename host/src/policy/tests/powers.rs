@@ -62,7 +62,7 @@ async fn what_is_not_granted_is_not_loaded_and_the_hint_names_it() {
         assert_eq!(
             error.to_string(),
             format!(
-                "cannot load policy \"p\" from tests/guests/built/powers.wasm: the component \
+                "cannot load policy \"p\" from tests/guests/built/powers.wasm: imports: the component \
                  imports {imports}, which its entry does not grant"
             )
         );
