@@ -20,6 +20,7 @@ mod policies;
 mod policy;
 mod policy_new;
 mod policy_tools;
+mod powers;
 mod priority;
 mod proxy;
 mod reload;

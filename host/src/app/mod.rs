@@ -1,6 +1,7 @@
 //! Wires the rooms into a running relay, and takes it down again. The only reader of the whole `Config`.
 
 mod certificates;
+mod counters;
 mod description;
 mod error;
 mod http;
@@ -17,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
 pub use self::certificates::Named;
+pub use self::counters::resources;
 pub use self::description::describe;
 pub use self::error::StartError;
 use self::reload::Reloader;
@@ -27,7 +29,7 @@ use crate::delivery::Delivery;
 use crate::id::QueueIds;
 use crate::intake::{Directory, Intake};
 use crate::listener::{self, Bound, Open, TlsMode};
-use crate::policy::{CodeCache, Policies, PolicySet, Resources, ShadowQueue};
+use crate::policy::{CodeCache, Counters, Policies, PolicySet, ShadowQueue};
 use crate::scheduler::{Scheduler, Setup};
 use crate::shutdown::Shutdown;
 use crate::smtp::{AuthPolicy, SessionConfig};
@@ -49,6 +51,7 @@ pub struct App {
     reload: Arc<Notify>,
     shutdown: Shutdown,
     submission: Submission,
+    counters: Arc<Counters>,
     tasks: JoinSet<()>,
     _lock: QueueLock,
 }
@@ -61,7 +64,7 @@ impl App {
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         // Before anything is read, so that no later change is taken for what was read.
         let watch = Watch::new(config.files());
-        let (resources, cache) = (Resources::default(), code_cache(config));
+        let (resources, cache) = (resources(config), code_cache(config));
         let policies = PolicySet::load_cached(&config.policy, &config.folder, &resources, cache);
         let policies = policies.await?;
         let policies = Policies::new(policies);
@@ -72,6 +75,8 @@ impl App {
         let store = Store::open(&config.store).await?;
         let lock = store.lock_queue()?;
         store.discard_orphaned_chunks().await?;
+        let counters = resources.counters;
+        counters::restore(&counters, &store).await?;
         let (certificates, facts) = certificates::at_start(config)?;
         let doors = doors(config, certificates.as_ref())?;
         let web_acceptor = web_acceptor(certificates.as_ref())?;
@@ -112,6 +117,11 @@ impl App {
             policies.clone(),
             shutdown.clone(),
         ));
+        tasks.spawn(counters::run(
+            Arc::clone(&counters),
+            store.clone(),
+            shutdown.clone(),
+        ));
         let reload = Arc::new(Notify::new());
         let reloader = Reloader {
             running: config.clone(),
@@ -134,6 +144,7 @@ impl App {
             reload,
             shutdown,
             submission,
+            counters,
             tasks,
             _lock: lock,
         })
@@ -159,6 +170,7 @@ impl App {
             self.tasks.shutdown().await;
         }
         self.scheduler.shutdown().await;
+        counters::write(&self.counters, &self.store).await;
         self.store.close().await;
         info!("stopped");
     }

@@ -17,7 +17,7 @@ pub use self::recipient::{Action, Told};
 use self::returned::{Returned, returned};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
-use crate::queue::{Content, MessageMeta, MessageParameters, NewMessage, Priority, SmtpUtf8};
+use crate::queue::{Content, MessageMeta, MessageParameters, NewMessage, Priority, SmtpUtf8, Way};
 use crate::smtp::{BodyType, Mailbox, Notify, RcptParameters, Recipient};
 
 /// What a notification is about.
@@ -84,6 +84,7 @@ impl Notice<'_> {
                 rule: String::new(),
                 received_at: self.now,
                 expires_at: self.now + self.expire_after,
+                way: Way::default(),
             },
             recipients: vec![answered(sender)],
             content: Content {

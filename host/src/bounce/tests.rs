@@ -18,6 +18,7 @@ fn meta(reverse_path: Option<&str>) -> MessageMeta {
         rule: String::new(),
         received_at: Timestamp::from_millis(0),
         expires_at: Timestamp::from_millis(1000),
+        way: crate::queue::Way::default(),
     }
 }
 

@@ -5,11 +5,11 @@ use serde_json::json;
 use tracing::warn;
 
 use super::{Failure, Output};
-use crate::app::{Named, StartError};
+use crate::app::{Named, StartError, resources};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::delivery::Delivery;
-use crate::policy::PolicySet;
+use crate::policy::{PolicyInfo, PolicySet};
 
 /// `gatepost config …`
 #[derive(Debug, Subcommand)]
@@ -21,7 +21,7 @@ pub enum ConfigCommand {
 /// Runs the command; the configuration itself was checked when it was read.
 pub async fn run(command: &ConfigCommand, config: &Config, output: Output) -> Result<(), Failure> {
     let ConfigCommand::Check = command;
-    let policies = PolicySet::load(&config.policy, &config.folder)
+    let policies = PolicySet::load_with(&config.policy, &config.folder, &resources(config))
         .await
         .map_err(StartError::from)?;
     Delivery::new(&config.delivery, &config.hostname).map_err(StartError::from)?;
@@ -31,6 +31,11 @@ pub async fn run(command: &ConfigCommand, config: &Config, output: Output) -> Re
     for error in &expired {
         warn!(hint = error.hint(), "{error}");
     }
+    let notes: Vec<String> = policies.policies().flat_map(unused_grants).collect();
+    for note in &notes {
+        warn!("{note}");
+    }
+    let warnings: Vec<String> = warnings.into_iter().chain(notes).collect();
     let names: Vec<String> = policies
         .policies()
         .map(|policy| format!("{} {}", policy.name, policy.version))
@@ -39,4 +44,16 @@ pub async fn run(command: &ConfigCommand, config: &Config, output: Output) -> Re
         &json!({ "ok": true, "policies": names, "warnings": warnings }),
         || format!("ok: policies {}", names.join(", ")),
     )
+}
+
+/// A grant that is not used is harmless, but perhaps not what was meant.
+fn unused_grants(policy: &PolicyInfo) -> Vec<String> {
+    let unused = policy.unused_grants();
+    let note = |grant| {
+        format!(
+            "policy {} is granted {grant} and does not import it; it can be left out of grants",
+            policy.name
+        )
+    };
+    unused.map(note).collect()
 }

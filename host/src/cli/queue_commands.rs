@@ -9,7 +9,7 @@ use super::output::table;
 use super::{Failure, Output, queue_parameters};
 use crate::decision::Decision;
 use crate::id::QueueId;
-use crate::queue::{MessageDetails, MessageFilter, MessageSummary, Outcome};
+use crate::queue::{MessageDetails, MessageFilter, MessageStatus, MessageSummary, Outcome};
 use crate::store::Store;
 
 /// `gatepost queue …`
@@ -33,6 +33,16 @@ pub enum QueueCommand {
     /// Show what happened to one message, and why
     Show {
         /// Its queue id, as in the reply `250 2.0.0 queued as …`
+        id: QueueId,
+    },
+    /// Let a message that a policy holds leave
+    Release {
+        /// Its queue id
+        id: QueueId,
+    },
+    /// Withdraw a message from every recipient that was not served; nobody is told
+    Delete {
+        /// Its queue id
         id: QueueId,
     },
 }
@@ -62,17 +72,50 @@ pub async fn run(command: QueueCommand, store: &Store, output: Output) -> Result
             output.print(&rows, || listing(&messages))
         }
         QueueCommand::Show { id } => {
-            let Some(message) = store.message(id).await? else {
-                let hint = "finished messages are removed after store.keep-finished-days";
-                return Err(Failure::message(format!("there is no message {id}")).hint(hint));
-            };
+            let message = known(store, id).await?;
             let decisions = store.decisions_about(id).await?;
             let lists = ListNames::read(store).await?;
             output.print(&details(&message, &decisions, &lists), || {
                 timeline(&message, &decisions)
             })
         }
+        QueueCommand::Release { id } => release(store, id, output).await,
+        QueueCommand::Delete { id } => delete(store, id, output).await,
     }
+}
+
+async fn known(store: &Store, id: QueueId) -> Result<MessageDetails, Failure> {
+    store.message(id).await?.ok_or_else(|| {
+        let hint = "finished messages are removed after store.keep-finished-days";
+        Failure::message(format!("there is no message {id}")).hint(hint)
+    })
+}
+
+async fn release(store: &Store, id: QueueId, output: Output) -> Result<(), Failure> {
+    let status = known(store, id).await?.summary.status();
+    if status != MessageStatus::Held {
+        let hint = format!("`gatepost queue show {id}` tells what became of it");
+        let text = format!("message {id} is not held: it is {status}");
+        return Err(Failure::message(text).hint(hint));
+    }
+    store.release(id).await?;
+    let value = json!({ "id": id.to_string(), "released": true });
+    output.print(&value, || format!("released {id}"))
+}
+
+async fn delete(store: &Store, id: QueueId, output: Output) -> Result<(), Failure> {
+    let summary = known(store, id).await?.summary;
+    if summary.finished_at.is_some() {
+        let hint = "only what waits or is held can be deleted; finished messages go by themselves";
+        let text = format!("message {id} is finished: it is {}", summary.status());
+        return Err(Failure::message(text).hint(hint));
+    }
+    let concerned = store.delete(id).await?;
+    let value = json!({ "id": id.to_string(), "cancelled_recipients": concerned });
+    output.print(&value, || {
+        let plural = if concerned == 1 { "" } else { "s" };
+        format!("deleted {id}: withdrawn from {concerned} recipient{plural}")
+    })
 }
 
 fn outcome_name(outcome: &Outcome) -> &'static str {
@@ -109,6 +152,9 @@ fn summary(message: &MessageSummary) -> Value {
         "recipients": message.recipients.total(),
         "status": message.status(),
         "parameters": queue_parameters::of_message(meta),
+        "route": meta.way.route,
+        "hold": meta.way.hold,
+        "released_at": meta.way.released_at.map(|at| at.to_string()),
         "held_until": meta.parameters.held_until.map(|at| at.to_string()),
     })
 }
@@ -161,7 +207,12 @@ fn listing(messages: &[MessageSummary]) -> String {
             message.meta.username.clone(),
             sender(message),
             message.recipients.total().to_string(),
-            message.meta.subject.clone(),
+            match (&message.meta.way.hold, message.status()) {
+                (Some(reason), MessageStatus::Held) => {
+                    format!("[{reason}] {}", message.meta.subject)
+                }
+                _ => message.meta.subject.clone(),
+            },
         ]
     };
     let rows: Vec<Vec<String>> = messages.iter().map(cells).collect();
@@ -196,6 +247,18 @@ fn timeline(message: &MessageDetails, decisions: &[Decision]) -> String {
         format!("message-id  {}", meta.message_id),
         format!("size        {} octets", summary.size),
     ];
+    lines.extend(
+        meta.way
+            .route
+            .iter()
+            .map(|name| format!("route       {name}")),
+    );
+    lines.extend(
+        meta.way
+            .hold
+            .iter()
+            .map(|reason| format!("held        {reason}")),
+    );
     lines.extend(queue_parameters::lines(message));
     lines.push(String::new());
     lines.push(format!(
@@ -205,6 +268,7 @@ fn timeline(message: &MessageDetails, decisions: &[Decision]) -> String {
     let said = decisions.iter().flat_map(decision_output::step_lines);
     // Below the text of the line before.
     lines.extend(said.map(|line| format!("{:26}{line}", "")));
+    lines.extend(meta.way.released_at.map(|at| format!("{at}  released")));
     for attempt in &message.attempts {
         let recipient = message
             .recipients
@@ -215,10 +279,11 @@ fn timeline(message: &MessageDetails, decisions: &[Decision]) -> String {
         let outcome = outcome_name(&attempt.outcome);
         lines.push(format!("{at}  {address}: {outcome} by {next_hop}: {reply}"));
     }
+    let is_held = meta.way.is_held();
     for recipient in message
         .recipients
         .iter()
-        .filter(|recipient| recipient.status.is_open())
+        .filter(|recipient| recipient.status.is_open() && !is_held)
     {
         lines.push(format!(
             "{}  {}: next attempt",

@@ -59,6 +59,16 @@ const fn submission_port() -> u16 {
     587
 }
 
+/// A next hop that policies can choose instead of where all mail goes: `[[delivery.route]]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Route {
+    /// What policies call it: 1 to 64 of `A-Z a-z 0-9 . _ -`, each once.
+    pub name: String,
+    /// The relay it is.
+    pub smarthost: Smarthost,
+}
+
 /// The section `[delivery]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -67,6 +77,8 @@ pub struct Config {
     pub mode: Mode,
     /// Needed by the mode `smarthost`.
     pub smarthost: Option<Smarthost>,
+    /// Next hops that policies can choose. Default: none.
+    pub route: Vec<Route>,
     /// Where the mode `maildir` writes: `<maildir>/<domain>/<local-part>/new/`. Default `maildir`.
     pub maildir: PathBuf,
     /// Transactions at a time over all destinations. Default 100: plenty for a relay, few for a kernel.
@@ -98,6 +110,7 @@ impl Default for Config {
         Self {
             mode: Mode::default(),
             smarthost: None,
+            route: Vec::new(),
             maildir: PathBuf::from("maildir"),
             max_concurrency: 100,
             per_destination: 20,

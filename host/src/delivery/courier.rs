@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::config::Mode;
 use super::content::ContentReader;
 use super::maildir;
 use super::route::Delivery;
@@ -109,7 +108,7 @@ impl Courier {
             reach: Reach::Reached,
         };
         for recipients in job.message.recipients.chunks(MAX_RECIPIENTS) {
-            if self.delivery.config.mode == Mode::Maildir {
+            if self.destination == Destination::Maildir {
                 self.file(job, recipients, &mut report).await;
             } else {
                 self.transact(job, recipients, &mut report).await;
@@ -209,7 +208,7 @@ impl Courier {
         };
         let mut last = None;
         for target in &targets {
-            match open(target, &self.delivery.terms).await {
+            match open(target, self.delivery.terms(&self.destination)).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => last = Some((target.name(), error.reply)),
             }
@@ -225,6 +224,7 @@ impl Courier {
             (Some(connection), _) => connection.name().to_owned(),
             (None, Destination::Domain(domain)) => domain.clone(),
             (None, Destination::Smarthost) => "smarthost".to_owned(),
+            (None, Destination::Route(name)) => format!("route {name}"),
             (None, Destination::Maildir) => "maildir".to_owned(),
         }
     }

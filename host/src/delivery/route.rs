@@ -1,13 +1,15 @@
 //! What all attempts have in common: where mail goes, how it is encrypted, who we say we are.
 
+use std::collections::HashMap;
+
 use hickory_resolver::TokioResolver;
 use lettre::transport::smtp::authentication::Credentials;
 
-use super::config::{Config, Mode, Smarthost, Tls};
+use super::config::{Config, Mode, Route, Smarthost, Tls};
 use super::mx;
 use super::smtp::connection::{Security, Target, Terms};
 use super::smtp::reply::deferred;
-use crate::queue::{Destination, Outcome};
+use crate::queue::{Destination, Outcome, Way};
 use crate::smtp::Mailbox;
 use crate::tls::{self, Roots, TlsError, Verification};
 
@@ -18,8 +20,19 @@ pub enum SetupError {
     #[error("delivery.mode is `smarthost`, but delivery.smarthost is not set")]
     NoSmarthost,
     /// A user name without a password, or a password without a user name.
-    #[error("delivery.smarthost needs both `username` and `password`, or neither")]
-    HalfLogin,
+    #[error("delivery.{of} needs both `username` and `password`, or neither")]
+    HalfLogin {
+        /// The smarthost.
+        of: String,
+    },
+    /// A route's name is no word, or another route's.
+    #[error("delivery.route: `{name}` cannot be the name of a route: {problem}")]
+    RouteName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// A limit that would stop all mail.
     #[error("delivery.{key} must be at least 1")]
     Zero {
@@ -47,7 +60,8 @@ impl SetupError {
             Self::NoSmarthost => {
                 "set smarthost = { host = \"...\" }, or mode = \"mx\" or \"maildir\""
             }
-            Self::HalfLogin => "a smarthost that needs no login takes neither",
+            Self::HalfLogin { .. } => "a smarthost that needs no login takes neither",
+            Self::RouteName { .. } => "give each [[delivery.route]] a name of its own",
             Self::Zero { .. } => "leave it out for the default",
             Self::HelloName { .. } => "set delivery.hello-name to this relay's domain name",
             Self::Tls(error) => error.hint(),
@@ -58,11 +72,19 @@ impl SetupError {
     }
 }
 
+/// The next hop of a route.
+#[derive(Debug)]
+struct Hop {
+    smarthost: Smarthost,
+    terms: Terms,
+}
+
 /// How mail leaves: made once from the configuration, used by every attempt.
 #[derive(Debug)]
 pub struct Delivery {
     pub(super) config: Config,
-    pub(super) terms: Terms,
+    terms: Terms,
+    routes: HashMap<String, Hop>,
     resolver: Option<TokioResolver>,
 }
 
@@ -85,13 +107,15 @@ impl Delivery {
             }
         }
         let hello = hello_name(config, hostname)?;
+        let terms = Terms {
+            hello,
+            security: security(config, default_tls(config)?)?,
+            credentials: default_credentials(config)?,
+            timeouts: config.timeouts(),
+        };
         Ok(Self {
-            terms: Terms {
-                hello,
-                security: security(config)?,
-                credentials: credentials(config)?,
-                timeouts: config.timeouts(),
-            },
+            routes: routes(config, &terms)?,
+            terms,
             resolver: resolver(config)?,
             config: config.clone(),
         })
@@ -102,12 +126,24 @@ impl Delivery {
         &self.config
     }
 
-    /// What a recipient's mail shares connections and limits by.
-    pub fn destination(&self, recipient: &Mailbox) -> Destination {
+    /// What a recipient's mail shares connections and limits by. A route leads there by its name, also
+    /// when the configuration has it no more: then it waits.
+    pub fn destination(&self, way: &Way, recipient: &Mailbox) -> Destination {
+        if let Some(route) = &way.route {
+            return Destination::Route(route.clone());
+        }
         match self.config.mode {
             Mode::Smarthost => Destination::Smarthost,
             Mode::Maildir => Destination::Maildir,
             Mode::Mx => Destination::Domain(canonical_domain(recipient.domain())),
+        }
+    }
+
+    /// How a connection to a destination is made.
+    pub(super) fn terms(&self, destination: &Destination) -> &Terms {
+        match destination {
+            Destination::Route(name) => self.routes.get(name).map_or(&self.terms, |hop| &hop.terms),
+            _ => &self.terms,
         }
     }
 
@@ -118,6 +154,12 @@ impl Delivery {
             (Destination::Domain(domain), _, Some(resolver)) => {
                 mx::targets(resolver, domain, self.config.mx_port).await
             }
+            (Destination::Route(name), ..) if self.routes.contains_key(name) => {
+                addresses(&self.routes[name].smarthost).await
+            }
+            (Destination::Route(name), ..) => Err(deferred(format!(
+                "4.3.5 there is no [[delivery.route]] called {name} in the configuration"
+            ))),
             _ => Err(deferred(
                 "4.3.5 there is no way to this destination in the configuration",
             )),
@@ -137,13 +179,44 @@ fn hello_name(config: &Config, hostname: &str) -> Result<String, SetupError> {
     }
 }
 
-fn security(config: &Config) -> Result<Security, SetupError> {
-    let tls = match (config.mode, &config.smarthost) {
-        (Mode::Maildir, _) => Tls::None,
-        (Mode::Mx, _) => Tls::Opportunistic,
-        (Mode::Smarthost, Some(smarthost)) => smarthost.tls,
-        (Mode::Smarthost, None) => return Err(SetupError::NoSmarthost),
-    };
+fn routes(config: &Config, terms: &Terms) -> Result<HashMap<String, Hop>, SetupError> {
+    let mut routes = HashMap::new();
+    for Route { name, smarthost } in &config.route {
+        let wrong = |problem| SetupError::RouteName {
+            name: name.clone(),
+            problem,
+        };
+        let is_word = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if !(1..=64).contains(&name.len()) || !name.chars().all(is_word) {
+            return Err(wrong(
+                "it is not 1 to 64 of the characters A-Z a-z 0-9 . _ -",
+            ));
+        }
+        let hop = Hop {
+            smarthost: smarthost.clone(),
+            terms: Terms {
+                security: security(config, smarthost.tls)?,
+                credentials: credentials(smarthost, || format!("route {name}"))?,
+                ..terms.clone()
+            },
+        };
+        if routes.insert(name.clone(), hop).is_some() {
+            return Err(wrong("another route has it"));
+        }
+    }
+    Ok(routes)
+}
+
+const fn default_tls(config: &Config) -> Result<Tls, SetupError> {
+    match (config.mode, &config.smarthost) {
+        (Mode::Maildir, _) => Ok(Tls::None),
+        (Mode::Mx, _) => Ok(Tls::Opportunistic),
+        (Mode::Smarthost, Some(smarthost)) => Ok(smarthost.tls),
+        (Mode::Smarthost, None) => Err(SetupError::NoSmarthost),
+    }
+}
+
+fn security(config: &Config, tls: Tls) -> Result<Security, SetupError> {
     let roots = match &config.ca_file {
         Some(path) => Roots::File(path.clone()),
         None => Roots::System,
@@ -157,21 +230,24 @@ fn security(config: &Config) -> Result<Security, SetupError> {
     })
 }
 
-fn credentials(config: &Config) -> Result<Option<Credentials>, SetupError> {
-    let Some(smarthost) = config
-        .smarthost
-        .as_ref()
-        .filter(|_| config.mode == Mode::Smarthost)
-    else {
-        return Ok(None);
-    };
+fn default_credentials(config: &Config) -> Result<Option<Credentials>, SetupError> {
+    match (&config.smarthost, config.mode) {
+        (Some(smarthost), Mode::Smarthost) => credentials(smarthost, || "smarthost".to_owned()),
+        _ => Ok(None),
+    }
+}
+
+fn credentials(
+    smarthost: &Smarthost,
+    name: impl Fn() -> String,
+) -> Result<Option<Credentials>, SetupError> {
     match (&smarthost.username, &smarthost.password) {
         (Some(username), Some(password)) => Ok(Some(Credentials::new(
             username.clone(),
             password.expose().clone(),
         ))),
         (None, None) => Ok(None),
-        _ => Err(SetupError::HalfLogin),
+        _ => Err(SetupError::HalfLogin { of: name() }),
     }
 }
 

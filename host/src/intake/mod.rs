@@ -38,7 +38,7 @@ use crate::id::{QueueId, QueueIds};
 use crate::message::{HeaderEnd, HeaderSection, Stamp, stamp};
 use crate::policy::document::{self, Request};
 use crate::policy::{Effects, Policies, Ruling, ShadowQueue, types};
-use crate::queue::{Content, MessageMeta, NewMessage, OpenMessage, Priority};
+use crate::queue::{Content, MessageMeta, NewMessage, OpenMessage, Priority, Way};
 use crate::smtp::{MailParameters, Mailbox, MtPriority, Recipient, Reply, Transaction};
 use crate::store::Store;
 
@@ -274,6 +274,11 @@ impl Intake {
                 received_at,
                 expires_at: parameters::expiry(&kept, received_at, self.shared.lifetime),
                 parameters: kept,
+                way: Way {
+                    route: effects.route,
+                    hold: effects.hold,
+                    released_at: None,
+                },
             },
             recipients: transaction.recipients,
             content,
@@ -305,6 +310,8 @@ impl Intake {
             size = message.content.size,
             recipients = message.recipients.len(),
             rule = message.meta.rule,
+            route = message.meta.way.route,
+            hold = message.meta.way.hold,
             "message accepted"
         );
         Ok(Accepted {

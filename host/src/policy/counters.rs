@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 mod window;
 
 use self::window::{Window, slot, slot_end_ms};
+use crate::queue::PolicyCount;
 
 /// Octets of a key. 256: an address, and a word before it.
 pub(super) const MAX_KEY_OCTETS: usize = 256;
@@ -53,23 +54,6 @@ struct Place {
     policy: String,
     name: Name,
     slot: i64,
-}
-
-/// What was counted in one slot of a window, as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Count {
-    /// The policy by its name in the configuration.
-    pub policy: String,
-    /// The key that the policy counts by.
-    pub key: String,
-    /// Seconds of the window.
-    pub window_s: u32,
-    /// The slot of the window, counted from the epoch.
-    pub slot: i64,
-    /// What was added.
-    pub amount: u64,
-    /// When it counts no longer, in milliseconds since the epoch.
-    pub expires_at_ms: i64,
 }
 
 /// A question about one counter.
@@ -141,9 +125,9 @@ impl Counters {
     }
 
     /// Takes what was added since the last call, to be stored.
-    pub fn take_pending(&self) -> Vec<Count> {
+    pub fn take_pending(&self) -> Vec<PolicyCount> {
         let pending = std::mem::take(&mut self.state.lock().pending);
-        let count = |(place, amount): (Place, u64)| Count {
+        let count = |(place, amount): (Place, u64)| PolicyCount {
             expires_at_ms: slot_end_ms(place.slot, place.name.window_s),
             policy: place.policy,
             key: place.name.key,
@@ -155,17 +139,17 @@ impl Counters {
     }
 
     /// Takes back what could not be stored, to be handed out again.
-    pub fn put_back(&self, counts: Vec<Count>) {
+    pub fn put_back(&self, counts: Vec<PolicyCount>) {
         let mut state = self.state.lock();
         for count in counts {
-            let (place, amount) = count.into_place();
+            let (place, amount) = place_of(count);
             let known = state.pending.entry(place).or_default();
             *known = known.saturating_add(amount);
         }
     }
 
     /// Takes in what was stored before a restart.
-    pub fn restore(&self, counts: Vec<Count>) {
+    pub fn restore(&self, counts: Vec<PolicyCount>) {
         let mut state = self.state.lock();
         for count in counts {
             let asked = Asked {
@@ -265,18 +249,16 @@ impl Asked<'_> {
     }
 }
 
-impl Count {
-    fn into_place(self) -> (Place, u64) {
-        let place = Place {
-            policy: self.policy,
-            name: Name {
-                key: self.key,
-                window_s: self.window_s,
-            },
-            slot: self.slot,
-        };
-        (place, self.amount)
-    }
+fn place_of(count: PolicyCount) -> (Place, u64) {
+    let place = Place {
+        policy: count.policy,
+        name: Name {
+            key: count.key,
+            window_s: count.window_s,
+        },
+        slot: count.slot,
+    };
+    (place, count.amount)
 }
 
 #[cfg(test)]

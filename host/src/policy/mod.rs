@@ -59,7 +59,7 @@ pub use self::config::{
     Config, DecisionsConfig, DefaultDecision, Grant, Limits, Mask, Mode, OnFailure, PolicyConfig,
     RecordConfig,
 };
-pub use self::counters::{Count, Counters};
+pub use self::counters::Counters;
 pub use self::effects::Effects;
 pub use self::failure::FailureKind;
 pub use self::limits::LogLine;

@@ -7,6 +7,7 @@ mod parameters;
 mod priority;
 mod report;
 mod status;
+mod way;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ pub use self::report::{
     MessageDetails, MessageFilter, MessageStatus, MessageSummary, RecipientCounts, RecipientDetails,
 };
 pub use self::status::{Outcome, RecipientStatus, RemoteReply};
+pub use self::way::{Order, OrderKind, PolicyCount, Way};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::smtp::{BodyType, Mailbox, RcptParameters, Recipient};
@@ -62,6 +64,8 @@ pub struct MessageMeta {
     pub received_at: Timestamp,
     /// When undelivered recipients are given up.
     pub expires_at: Timestamp,
+    /// What policies decided about its way.
+    pub way: Way,
 }
 
 /// The octets of a message as they leave: CRLF line ends, no bare CR or LF, not dot-stuffed.
@@ -151,6 +155,8 @@ pub struct Job {
 pub enum Destination {
     /// The configured smarthost.
     Smarthost,
+    /// The next hop of a route of the configuration, by its name.
+    Route(String),
     /// The mail exchangers of a domain, in A-label form, or an address literal with its brackets.
     Domain(String),
     /// The local maildir tree.

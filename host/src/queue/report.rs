@@ -38,6 +38,8 @@ impl Default for MessageFilter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MessageStatus {
+    /// It waits until somebody releases it.
+    Held,
     /// It is held until the time its sender asked for (RFC 4865).
     Scheduled,
     /// At least one recipient has not been tried yet.
@@ -59,6 +61,7 @@ pub enum MessageStatus {
 impl fmt::Display for MessageStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Held => "held",
             Self::Scheduled => "scheduled",
             Self::Queued => "queued",
             Self::Deferred => "deferred",
@@ -144,13 +147,18 @@ impl MessageSummary {
     /// Where it stands as a whole.
     pub fn status(&self) -> MessageStatus {
         match self.recipients.status() {
-            MessageStatus::Queued if self.is_held(Timestamp::now()) => MessageStatus::Scheduled,
+            MessageStatus::Queued | MessageStatus::Deferred if self.meta.way.is_held() => {
+                MessageStatus::Held
+            }
+            MessageStatus::Queued if self.is_scheduled(Timestamp::now()) => {
+                MessageStatus::Scheduled
+            }
             status => status,
         }
     }
 
     /// True while it waits for the time its sender asked for.
-    fn is_held(&self, now: Timestamp) -> bool {
+    fn is_scheduled(&self, now: Timestamp) -> bool {
         let held_until = self.meta.parameters.held_until;
         held_until.is_some_and(|until| now < until)
     }

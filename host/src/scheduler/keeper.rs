@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::orders;
 use super::recorder::{Finished, chain};
 use super::shell::Shared;
 use crate::id::QueueId;
@@ -14,9 +15,14 @@ const PAGE: u32 = 1000;
 /// The wait after the store could not be read.
 const STORE_WAIT: Duration = Duration::from_secs(2);
 
-/// Reads the queue from the store, and starts what becomes due with time.
+/// Reads the queue from the store, starts what becomes due with time, and follows orders.
 pub(super) async fn keep(shared: Arc<Shared>, newest: QueueId) {
-    tokio::join!(load(&shared, newest), tick(&shared));
+    let load_then_follow = async {
+        let last = orders::newest(&shared).await;
+        load(&shared, newest).await;
+        orders::follow(&shared, last).await;
+    };
+    tokio::join!(load_then_follow, tick(&shared));
 }
 
 /// Reads all messages up to `newest`; the later ones are submitted.

@@ -8,6 +8,7 @@
 mod config;
 mod keeper;
 mod notices;
+mod orders;
 pub mod plan;
 mod recorder;
 pub mod retry;

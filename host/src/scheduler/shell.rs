@@ -16,7 +16,7 @@ use super::{Config, Setup, Snapshot, keeper, worker};
 use crate::clock::Timestamp;
 use crate::delivery::{Delivery, Mode, Reach};
 use crate::id::{QueueId, QueueIds};
-use crate::queue::{Destination, OpenMessage, OpenRecipient, Priority, RemoteReply};
+use crate::queue::{Destination, OpenMessage, OpenRecipient, Priority, RemoteReply, Way};
 use crate::store::{Store, StoreError};
 
 /// The longest sleep of the time keeper; expiry is looked at as often.
@@ -118,10 +118,11 @@ impl Shared {
     }
 
     pub fn submit(self: &Arc<Self>, message: OpenMessage) {
+        if message.meta.way.is_held() {
+            return;
+        }
         let mut state = self.state.lock();
-        state
-            .plan
-            .insert(message, |mailbox| self.delivery.destination(mailbox));
+        self.insert(&mut state.plan, message);
         self.dispatch(&mut state, None);
     }
 
@@ -262,18 +263,43 @@ impl Shared {
         if let Some(message) = claim.message.take() {
             return Ok(Some(message));
         }
-        let before = QueueId::from_i64(claim.id.as_i64() - 1);
-        let found = self.store.open_messages(Some(before), 1).await?;
-        let is_for = |message: &OpenMessage| message.id == claim.id;
-        Ok(found.into_iter().find(is_for).and_then(|mut message| {
-            let here = |one: &_| self.goes_to(one, &claim.destination);
+        let found = self.store.open_message(claim.id).await?;
+        let found = found.filter(|message| !message.meta.way.is_held());
+        Ok(found.and_then(|mut message| {
+            let way = message.meta.way.clone();
+            let here = |one: &_| self.goes_to(&way, one, &claim.destination);
             message.recipients.retain(here);
             (!message.recipients.is_empty()).then_some(message)
         }))
     }
 
-    fn goes_to(&self, recipient: &OpenRecipient, destination: &Destination) -> bool {
-        self.delivery.destination(&recipient.mailbox) == *destination
+    fn goes_to(&self, way: &Way, recipient: &OpenRecipient, destination: &Destination) -> bool {
+        self.delivery.destination(way, &recipient.mailbox) == *destination
+    }
+
+    fn insert(&self, plan: &mut Plan, message: OpenMessage) {
+        let way = message.meta.way.clone();
+        plan.insert(message, |mailbox| self.delivery.destination(&way, mailbox));
+    }
+
+    /// Where a recipient's mail goes.
+    pub fn destination(&self, message: &OpenMessage, recipient: &OpenRecipient) -> Destination {
+        let way = &message.meta.way;
+        self.delivery.destination(way, &recipient.mailbox)
+    }
+
+    /// Hands over what was settled without an attempt; false when the scheduler is stopping.
+    pub async fn settle(&self, finished: Finished) -> bool {
+        let outcomes = self
+            .state
+            .lock()
+            .tasks
+            .as_ref()
+            .map(|tasks| tasks.outcomes.clone());
+        match outcomes {
+            Some(outcomes) => outcomes.send(finished).await.is_ok(),
+            None => false,
+        }
     }
 
     /// Takes over a page of what the store holds.
@@ -288,11 +314,15 @@ impl Shared {
 
     /// What a smarthost did not take yet is due as soon as it takes anything: it may have been away.
     fn insert_loaded(&self, plan: &mut Plan, message: OpenMessage) {
+        if message.meta.way.is_held() {
+            return;
+        }
+        let is_routed = message.meta.way.route.is_some();
         let was_tried = message.recipients.iter().all(|one| one.attempts > 0);
-        if was_tried && self.delivery.config().mode == Mode::Smarthost {
+        if was_tried && !is_routed && self.delivery.config().mode == Mode::Smarthost {
             plan.insert_stalled(message, Destination::Smarthost);
         } else {
-            plan.insert(message, |mailbox| self.delivery.destination(mailbox));
+            self.insert(plan, message);
         }
     }
 

@@ -178,9 +178,30 @@ impl Bench {
         recipient: Recipient,
         parameters: MessageParameters,
     ) -> OpenMessage {
+        self.keep(self.message(subject, priority, recipient, parameters))
+            .await
+    }
+
+    /// Commits a message that is held; it expires in an hour, or then.
+    async fn accept_held(&self, subject: &str, expires_at: Option<Timestamp>) -> OpenMessage {
+        let recipient = "b@b.example".parse::<Mailbox>().expect("a mailbox");
+        let parameters = MessageParameters::default();
+        let mut message = self.message(subject, Priority::Normal, recipient.into(), parameters);
+        message.meta.way.hold = Some("guard: a look".to_owned());
+        message.meta.expires_at = expires_at.unwrap_or(message.meta.expires_at);
+        self.keep(message).await
+    }
+
+    fn message(
+        &self,
+        subject: &str,
+        priority: Priority,
+        recipient: Recipient,
+        parameters: MessageParameters,
+    ) -> NewMessage {
         let head = Bytes::from(format!("Subject: {subject}\r\n\r\nx\r\n"));
         let now = Timestamp::now();
-        let message = NewMessage {
+        NewMessage {
             id: self.ids.next(),
             meta: MessageMeta {
                 list_id: None,
@@ -198,6 +219,7 @@ impl Bench {
                     Some(deadline) if deadline.returns() => deadline.at,
                     _ => now + Duration::from_secs(3600),
                 },
+                way: crate::queue::Way::default(),
             },
             recipients: vec![recipient],
             content: Content {
@@ -205,7 +227,10 @@ impl Bench {
                 head,
                 staged_chunks: 0,
             },
-        };
+        }
+    }
+
+    async fn keep(&self, message: NewMessage) -> OpenMessage {
         let open = message.to_open();
         self.store
             .accept(Arc::new(message), Vec::new())
@@ -367,4 +392,33 @@ async fn a_paused_scheduler_sends_nothing_until_it_is_resumed() {
     scheduler.resume();
     assert_eq!(sink.took(1).await, ["hello"]);
     scheduler.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_held_message_waits_for_its_release_and_is_given_up_at_its_expiry() {
+    let (listener, port) = listener().await;
+    let sink = Sink::new();
+    sink.listen(listener);
+    let bench = Bench::new(port).await;
+    let before = bench.accept_held("before the start", None).await;
+    let scheduler = bench.start();
+    let released = bench.accept_held("released", None).await;
+    let expired = bench.accept_held("expired", Some(Timestamp::now())).await;
+    for message in [&released, &expired] {
+        scheduler.submit(message.clone());
+    }
+    bench.store.release(released.id).await.expect("it is held");
+    // The one that was released, and the notice of the one that was not.
+    let mut subjects = sink.took(2).await;
+    subjects.sort();
+    assert_eq!(
+        subjects,
+        ["Undelivered mail returned to sender", "released"]
+    );
+    let texts = sink.texts.lock().join("");
+    assert!(texts.contains("not released in time"), "{texts}");
+    scheduler.shutdown().await;
+    let open = bench.store.open_messages(None, 10).await.expect("readable");
+    let ids: Vec<_> = open.iter().map(|message| message.id).collect();
+    assert_eq!(ids, [before.id]);
 }

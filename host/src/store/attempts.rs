@@ -90,7 +90,10 @@ fn settled(results: &[Settled<'_>]) -> Vec<i64> {
     ids.into_iter().collect()
 }
 
-async fn finish(connection: &mut SqliteConnection, ids: &[i64]) -> Result<(), sqlx::Error> {
+pub(super) async fn finish(
+    connection: &mut SqliteConnection,
+    ids: &[i64],
+) -> Result<(), sqlx::Error> {
     let now = Timestamp::now().as_millis();
     let (mut finished, mut chunked) = (Vec::new(), Vec::new());
     for statement in FINISH_MESSAGES.padded(

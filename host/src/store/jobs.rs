@@ -10,12 +10,14 @@ use super::accounts::Edit;
 use super::decisions::Kept;
 use super::reloads::ReloadWork;
 use super::suspensions::{self, NewSuspension};
-use super::{StoreError, alerts, attempts, content, decisions, messages, sent, upkeep};
+use super::{
+    StoreError, alerts, attempts, content, counts, decisions, messages, orders, sent, upkeep,
+};
 use crate::alert::NewAlert;
 use crate::clock::Timestamp;
 use crate::decision::Retention;
 use crate::id::QueueId;
-use crate::queue::{AttemptRecord, NewMessage};
+use crate::queue::{AttemptRecord, NewMessage, OrderKind, PolicyCount};
 
 /// Work that waits for the writer, and who waits for it.
 pub(super) struct Job {
@@ -47,6 +49,14 @@ pub(super) enum Work {
     Suspend(NewSuspension),
     /// A reload is asked for, or has ended.
     Reload(ReloadWork),
+    /// What an administrator does to a message.
+    Order(QueueId, OrderKind),
+    /// What policies have counted.
+    Count(Vec<PolicyCount>),
+    /// Deletes orders from before.
+    PurgeOrders(Timestamp),
+    /// Deletes what policies counted that is over at this time.
+    PurgePolicyCounts(Timestamp),
     /// Deletes chunks that belong to no message.
     DiscardOrphans,
     /// Deletes some of the messages finished before.
@@ -77,7 +87,7 @@ pub(super) struct Chunk {
 impl Work {
     /// True when nobody waits for its commit.
     pub(super) fn is_patient(&self) -> bool {
-        matches!(self, Self::Record(_))
+        matches!(self, Self::Record(_) | Self::Count(_))
     }
 
     /// Octets of content it holds in memory while it waits.
@@ -104,11 +114,15 @@ impl Work {
             Self::Edit(_) => "change an account",
             Self::Reload(_) => "note a reload",
             Self::Suspend(_) => "suspend a user",
+            Self::Order(..) => "change a queued message",
+            Self::Count(_) => "store what policies count",
             Self::PurgeMessages(_)
             | Self::PurgeAlerts(_)
             | Self::PurgeDecisions(_)
             | Self::PurgeRecordings(_)
-            | Self::PurgeCounts(_) => "purge what is old",
+            | Self::PurgeCounts(_)
+            | Self::PurgeOrders(_)
+            | Self::PurgePolicyCounts(_) => "purge what is old",
             #[cfg(test)]
             Self::Command(_) => "obey a test",
         }
@@ -187,6 +201,10 @@ async fn apply_single(connection: &mut SqliteConnection, work: &Work) -> Result<
             decisions::purge_recordings(connection, retention).await
         }
         Work::PurgeCounts(now) => sent::purge(connection, *now).await,
+        Work::Order(id, kind) => orders::apply(connection, *id, *kind).await,
+        Work::Count(added) => counts::add(connection, added).await.map(|()| 0),
+        Work::PurgeOrders(before) => orders::purge(connection, *before).await,
+        Work::PurgePolicyCounts(now) => counts::purge(connection, *now).await,
         Work::Suspend(new) => suspensions::suspend(connection, new).await,
         #[cfg(test)]
         Work::Command(sql) => sqlx::query(*sql)

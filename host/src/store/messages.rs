@@ -14,8 +14,8 @@ use crate::smtp::{EnvelopeId, Mailbox, OriginalRecipient, Recipient};
 
 const SELECT_OPEN_MESSAGES: &str = "SELECT id, list_id, username, reverse_path, priority, body, \
      subject, message_id, session_id, rule, received_at, expires_at, size, staged_chunks, \
-     smtputf8, require_tls, ret, envid, deliver_by_at, deliver_by_mode, mt_priority, held_until \
-     FROM message WHERE open = 1 AND id > $1 ORDER BY id LIMIT $2";
+     smtputf8, require_tls, ret, envid, deliver_by_at, deliver_by_mode, mt_priority, held_until, \
+     route, hold, released_at FROM message WHERE open = 1 AND id > $1 ORDER BY id LIMIT $2";
 /// Statuses up to 1 are the open ones.
 const SELECT_NEWEST: &str = "SELECT MAX(id) FROM message";
 const SELECT_OPEN_RECIPIENTS: &str = "SELECT message_id, position, mailbox, attempts, due_at, \
@@ -28,8 +28,8 @@ static INSERT_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
         "INSERT INTO message (id, list_id, username, reverse_path, priority, body, subject, \
          message_id, session_id, rule, received_at, expires_at, size, staged_chunks, open, \
          smtputf8, require_tls, ret, envid, deliver_by_at, deliver_by_mode, mt_priority, \
-         held_until) VALUES ",
-        23,
+         held_until, route, hold) VALUES ",
+        25,
         0,
         "",
     )
@@ -109,6 +109,8 @@ fn bind_message(statement: Statement, message: &&NewMessage) -> Statement {
         .bind(i64::from(message.content.staged_chunks))
         .bind(1_i64);
     bind_parameters(statement, &meta.parameters)
+        .bind(meta.way.route.as_deref())
+        .bind(meta.way.hold.as_deref())
 }
 
 fn bind_parameters(statement: Statement, parameters: &MessageParameters) -> Statement {

@@ -13,7 +13,7 @@ use crate::queue::{
 const SELECT_SUMMARIES: &str = "SELECT message.id, message.list_id, username, reverse_path, \
      priority, body, subject, message_id, session_id, rule, received_at, expires_at, size, \
      finished_at, smtputf8, require_tls, ret, envid, deliver_by_at, deliver_by_mode, mt_priority, \
-     held_until, list.name AS list_name, \
+     held_until, route, hold, released_at, list.name AS list_name, \
      (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 0) AS queued, \
      (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 1) AS deferred, \
      (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 2) AS delivered, \

@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::queue::{
     Attempt, MessageMeta, OpenRecipient, Outcome, Priority, RecipientDetails, RecipientStatus,
-    RemoteReply,
+    RemoteReply, Way,
 };
 use crate::secret::Secret;
 use crate::smtp::{BodyType, Mailbox};
@@ -97,6 +97,11 @@ pub(super) fn message_meta(row: &SqliteRow) -> Result<MessageMeta, StoreError> {
         rule: get(row, "rule")?,
         received_at: timestamp(row, "received_at")?,
         expires_at: timestamp(row, "expires_at")?,
+        way: Way {
+            route: get(row, "route")?,
+            hold: get(row, "hold")?,
+            released_at: get::<Option<i64>>(row, "released_at")?.map(Timestamp::from_millis),
+        },
     })
 }
 

@@ -217,6 +217,7 @@ async fn accept(
             rule: "sender-rules/authorized-domain".to_owned(),
             received_at: now,
             expires_at: now + Duration::from_secs(4 * 86_400),
+            way: gatepost::queue::Way::default(),
         },
         recipients: vec![mailbox("somebody@mail.example.net").into()],
         content: Content {

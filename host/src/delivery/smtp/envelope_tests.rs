@@ -22,6 +22,7 @@ fn meta(parameters: MessageParameters) -> MessageMeta {
         rule: String::new(),
         received_at: NOW,
         expires_at: NOW + Duration::from_secs(3600),
+        way: crate::queue::Way::default(),
     }
 }
 

@@ -117,7 +117,10 @@ pub fn config(port: u16) -> Config {
 
 pub async fn courier(config: &Config) -> Courier {
     let delivery = Delivery::new(config, "relay.example").expect("valid");
-    let destination = delivery.destination(&"x@b.example".parse().expect("a mailbox"));
+    let destination = delivery.destination(
+        &crate::queue::Way::default(),
+        &"x@b.example".parse().expect("a mailbox"),
+    );
     Courier::new(Arc::new(delivery), empty_store().await, destination)
 }
 
@@ -147,6 +150,7 @@ pub fn job(recipients: &[&str], content: &'static str) -> Job {
                 rule: String::new(),
                 received_at: Timestamp::default(),
                 expires_at: Timestamp::default(),
+                way: crate::queue::Way::default(),
             }),
             recipients: recipients.collect(),
             size: content.len() as u64,

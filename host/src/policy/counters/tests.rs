@@ -117,7 +117,7 @@ fn a_clock_that_was_set_back_does_not_count_what_is_far_ahead() {
 #[test]
 fn a_sum_stays_at_the_largest_number() {
     let counters = Counters::default();
-    let count = Count {
+    let count = PolicyCount {
         policy: "guard".to_owned(),
         key: "s1_1".to_owned(),
         window_s: 3600,

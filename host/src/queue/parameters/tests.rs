@@ -21,6 +21,7 @@ fn meta(parameters: MessageParameters) -> MessageMeta {
         rule: String::new(),
         received_at: Timestamp::from_millis(0),
         expires_at: Timestamp::from_millis(1_000_000 * SECOND),
+        way: crate::queue::Way::default(),
     }
 }
 

@@ -51,6 +51,7 @@ fn message(id: i64, priority: i64, due_ms: i64, domains: &[&str]) -> OpenMessage
             rule: String::new(),
             received_at: Timestamp::default(),
             expires_at: NOW + Duration::from_secs(3600),
+            way: crate::queue::Way::default(),
         }),
         recipients: recipients.collect(),
         size: 100,

@@ -5,6 +5,7 @@ mod alerts;
 mod decisions;
 mod failures;
 mod limits;
+mod orders;
 mod parameters;
 mod queue;
 
@@ -138,6 +139,7 @@ fn message(id: QueueId, recipients: &[&str]) -> NewMessage {
             rule: "sender-rules/authorized-domain".to_owned(),
             received_at: RECEIVED,
             expires_at: RECEIVED + Duration::from_secs(86_400),
+            way: crate::queue::Way::default(),
         },
         recipients: recipients
             .iter()

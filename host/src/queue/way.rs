@@ -1,0 +1,73 @@
+//! What policies decide about a message beyond letting it pass: over which hop it goes, and whether it waits.
+
+use crate::clock::Timestamp;
+use crate::id::QueueId;
+
+/// The way of a message, apart from where its recipients are.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Way {
+    /// The name of a route of the configuration; none: where all mail goes.
+    pub route: Option<String>,
+    /// Why it waits until somebody releases it, one printable line; none when it never did.
+    pub hold: Option<String>,
+    /// When it was released.
+    pub released_at: Option<Timestamp>,
+}
+
+impl Way {
+    /// True while it waits until somebody releases it.
+    pub const fn is_held(&self) -> bool {
+        self.hold.is_some() && self.released_at.is_none()
+    }
+}
+
+/// What an administrator has done to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Grows with every order.
+    pub number: i64,
+    /// The message.
+    pub message: QueueId,
+    /// What was done.
+    pub kind: OrderKind,
+}
+
+/// What can be done to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderKind {
+    /// A held message is to leave.
+    Release,
+    /// It is withdrawn from every recipient that was not served.
+    Delete,
+}
+
+impl OrderKind {
+    /// The number the store keeps.
+    pub const fn code(self) -> i64 {
+        self as i64
+    }
+
+    /// From the number the store keeps.
+    pub fn from_code(code: i64) -> Option<Self> {
+        [Self::Release, Self::Delete]
+            .into_iter()
+            .find(|kind| kind.code() == code)
+    }
+}
+
+/// What a policy counted in one slot of a sliding window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyCount {
+    /// The policy by its name in the configuration.
+    pub policy: String,
+    /// The key that the policy counts by.
+    pub key: String,
+    /// Seconds of the window.
+    pub window_s: u32,
+    /// The slot of the window, counted from the epoch.
+    pub slot: i64,
+    /// What was added.
+    pub amount: u64,
+    /// When it counts no longer, in milliseconds since the epoch.
+    pub expires_at_ms: i64,
+}

@@ -1,0 +1,84 @@
+//! What policies count, by slot: amounts are added up, so that several writers do not overwrite each other.
+
+use std::sync::LazyLock;
+
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+
+use super::bulk::Bulk;
+use super::upkeep::PURGE_STEP;
+use super::{StoreError, rows};
+use crate::clock::Timestamp;
+use crate::queue::PolicyCount;
+
+static ADD: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "INSERT INTO policy_count (policy, key, window_s, slot, amount, expires_at) VALUES ",
+        6,
+        0,
+        // A sum beyond the largest number stays at the largest.
+        " ON CONFLICT (policy, key, window_s, slot) DO UPDATE SET amount = \
+         CASE WHEN policy_count.amount > 9223372036854775807 - excluded.amount \
+         THEN 9223372036854775807 ELSE policy_count.amount + excluded.amount END",
+    )
+});
+const SELECT_LIVE: &str = "SELECT policy, key, window_s, slot, amount, expires_at \
+     FROM policy_count WHERE expires_at > $1 ORDER BY policy, key, window_s, slot";
+const DELETE_OLD: &str = "DELETE FROM policy_count WHERE (policy, key, window_s, slot) IN \
+     (SELECT policy, key, window_s, slot FROM policy_count \
+     WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+
+/// Adds to what is stored.
+pub(super) async fn add(
+    connection: &mut SqliteConnection,
+    counts: &[PolicyCount],
+) -> Result<(), StoreError> {
+    ADD.execute(connection, counts, |statement, count| {
+        statement
+            .bind(count.policy.clone())
+            .bind(count.key.clone())
+            .bind(i64::from(count.window_s))
+            .bind(count.slot)
+            .bind(i64::try_from(count.amount).unwrap_or(i64::MAX))
+            .bind(count.expires_at_ms)
+    })
+    .await
+    .map_err(|error| StoreError::writing("store what policies count", error))
+}
+
+/// What still counts at `now`.
+pub(super) async fn live(
+    readers: &SqlitePool,
+    now: Timestamp,
+) -> Result<Vec<PolicyCount>, StoreError> {
+    let found = sqlx::query(SELECT_LIVE)
+        .bind(now.as_millis())
+        .fetch_all(readers)
+        .await
+        .map_err(|error| StoreError::reading("what policies count", error))?;
+    found.iter().map(count).collect()
+}
+
+fn count(row: &SqliteRow) -> Result<PolicyCount, StoreError> {
+    Ok(PolicyCount {
+        policy: rows::get(row, "policy")?,
+        key: rows::get(row, "key")?,
+        window_s: rows::count(row, "window_s")?,
+        slot: rows::get(row, "slot")?,
+        amount: rows::count(row, "amount")?,
+        expires_at_ms: rows::get(row, "expires_at")?,
+    })
+}
+
+/// Deletes up to [`PURGE_STEP`] counts that are over at `now`; answers with how many.
+pub(super) async fn purge(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let done = sqlx::query(DELETE_OLD)
+        .bind(now.as_millis())
+        .bind(PURGE_STEP)
+        .execute(connection)
+        .await
+        .map_err(|error| StoreError::writing("purge what policies counted", error))?;
+    Ok(i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))
+}
