@@ -1,10 +1,11 @@
 //! What the operator is told: one sentence with the address, where it stands, the user, and what
 //! became of the message.
 
+use policy_kit::text;
+
 use crate::bindings::gatepost::policy::types::{Alert, Severity};
 use crate::rules::{Claim, Malformed};
 use crate::settings::Unauthorized;
-use crate::text;
 
 /// The code of the alert about an unauthorized sender.
 pub const SENDER_NOT_AUTHORIZED: &str = "sender-not-authorized";

@@ -23,15 +23,10 @@ mod bindings {
 
 mod alerts;
 mod allowed;
-#[cfg(target_arch = "wasm32")]
-#[expect(unsafe_code, reason = "hands out memory")]
-mod arena;
-mod json;
 mod priority;
 mod reply;
 mod rules;
 mod settings;
-mod text;
 
 use bindings::exports::gatepost::policy::envelope_stage::{self, Request as EnvelopeRequest};
 use bindings::exports::gatepost::policy::lifecycle::{self, Descriptor, Problem};
@@ -55,7 +50,12 @@ impl lifecycle::Guest for SenderRules {
     }
 
     fn validate_settings(settings: String) -> Vec<Problem> {
-        settings::problems(&settings)
+        let problems = settings::problems(&settings).into_iter();
+        let problem = |problem: policy_kit::settings::Problem| Problem {
+            path: problem.path,
+            message: problem.message,
+        };
+        problems.map(problem).collect()
     }
 }
 

@@ -1,10 +1,11 @@
 //! What the client is told when its message is refused: one line that says what is wrong and how
 //! to put it right.
 
+use policy_kit::text;
+
 use crate::allowed::{Allowed, Entry};
 use crate::bindings::gatepost::policy::types::{EnhancedCode, Reply};
 use crate::rules::{Claim, Malformed};
-use crate::text;
 
 /// Longest text, in octets: with code, enhanced code and line end it stays below the 512 of
 /// RFC 5321 §4.5.3.1.5.

@@ -1,9 +1,10 @@
 //! The settings of this policy: read, explained when they are wrong, and overridden per list.
 
-use crate::bindings::exports::gatepost::policy::lifecycle::Problem;
+use policy_kit::json::{Kind, Value};
+use policy_kit::settings::{self as document, MAX_QUOTED, Problem, quoted};
+use policy_kit::text;
+
 use crate::bindings::gatepost::policy::types::{Fact, Identity};
-use crate::json::{self, Kind, Value};
-use crate::text;
 
 /// The JSON Schema that `describe` hands out.
 pub const SCHEMA: &str = include_str!("settings.schema.json");
@@ -13,8 +14,15 @@ const FACT_UNAUTHORIZED: &str = "list.unauthorized";
 /// Overrides `check` for the user's list: the same words, separated by commas.
 const FACT_CHECK: &str = "list.check";
 
-/// Longest quotation of a wrong value, in octets.
-const MAX_QUOTED: usize = 60;
+/// The settings there are.
+const NAMES: [&str; 2] = ["unauthorized", "check"];
+/// What settings look like.
+const EXAMPLE: &str = r#"{"unauthorized": "block"}"#;
+/// The words of `unauthorized`.
+const UNAUTHORIZED: [(&str, Unauthorized); 2] = [
+    ("block", Unauthorized::Block),
+    ("alert", Unauthorized::Alert),
+];
 
 /// What happens to a message from an unauthorized sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +36,8 @@ pub enum Unauthorized {
 impl Unauthorized {
     /// Reads the word used in settings and facts.
     fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "block" => Some(Self::Block),
-            "alert" => Some(Self::Alert),
-            _ => None,
-        }
+        let found = UNAUTHORIZED.into_iter().find(|(known, _)| *known == word);
+        found.map(|(_, meaning)| meaning)
     }
 }
 
@@ -129,7 +134,7 @@ impl Settings {
     pub fn in_force(json: &str, identity: &Identity) -> Result<Self, String> {
         let (mut settings, problems) = read(json);
         if let Some(problem) = problems.first() {
-            return Err(format!("settings{}: {}", problem.path, problem.message));
+            return Err(problem.to_string());
         }
         if let Some(word) = fact(&identity.facts, FACT_UNAUTHORIZED) {
             settings.unauthorized = Unauthorized::from_word(word)
@@ -169,58 +174,24 @@ fn check_of(words: &str) -> Option<Check> {
 }
 
 /// Reads every key, so that all problems are reported at once.
-fn read(document: &str) -> (Settings, Vec<Problem>) {
+fn read(json: &str) -> (Settings, Vec<Problem>) {
     let mut settings = Settings::default();
-    let mut problems = Vec::new();
-    match json::read(document) {
-        Ok(value) => match &value.kind {
-            Kind::Object(members) => read_members(members, &mut settings, &mut problems),
-            _ => problems.push(problem(
-                String::new(),
-                format!(
-                    "must be an object such as {{\"unauthorized\": \"block\"}}, not {}",
-                    quoted(&value)
-                ),
-            )),
-        },
-        Err(error) => problems.push(problem(
-            String::new(),
-            format!("not a JSON document: {error}"),
-        )),
-    }
+    let problems = document::read(json, &NAMES, EXAMPLE, |name, value, problems| match name {
+        "unauthorized" => {
+            let word = document::one_of(name, value, &UNAUTHORIZED, problems);
+            settings.unauthorized = word.unwrap_or(settings.unauthorized);
+        }
+        _ => read_check(value, &mut settings, problems),
+    });
     (settings, problems)
-}
-
-fn read_members(members: &[(String, Value)], settings: &mut Settings, problems: &mut Vec<Problem>) {
-    for (index, (name, value)) in members.iter().enumerate() {
-        if members[..index].iter().any(|(before, _)| before == name) {
-            problems.push(problem(pointer(name), "stands twice".to_owned()));
-            continue;
-        }
-        match name.as_str() {
-            "unauthorized" => read_unauthorized(value, settings, problems),
-            "check" => read_check(value, settings, problems),
-            unknown => problems.push(unknown_key(unknown)),
-        }
-    }
-}
-
-fn read_unauthorized(value: &Value, settings: &mut Settings, problems: &mut Vec<Problem>) {
-    match value.as_str().and_then(Unauthorized::from_word) {
-        Some(unauthorized) => settings.unauthorized = unauthorized,
-        None => problems.push(problem(
-            "/unauthorized".to_owned(),
-            format!("must be \"block\" or \"alert\", not {}", quoted(value)),
-        )),
-    }
 }
 
 fn read_check(value: &Value, settings: &mut Settings, problems: &mut Vec<Problem>) {
     let words = match &value.kind {
         Kind::Array(words) if !words.is_empty() => words,
         _ => {
-            problems.push(problem(
-                "/check".to_owned(),
+            problems.push(Problem::new(
+                "/check",
                 format!(
                     "must be an array of at least one of \"from\", \"sender\" and \"envelope\", \
                      not {}",
@@ -243,32 +214,9 @@ fn read_check(value: &Value, settings: &mut Settings, problems: &mut Vec<Problem
                 quoted(word)
             ),
         };
-        problems.push(problem(format!("/check/{index}"), complaint));
+        problems.push(Problem::new(format!("/check/{index}"), complaint));
     }
     settings.check = check;
-}
-
-fn unknown_key(key: &str) -> Problem {
-    let name = text::ascii(key, MAX_QUOTED);
-    problem(
-        pointer(key),
-        format!("`{name}` is not a setting; the settings are `unauthorized` and `check`"),
-    )
-}
-
-/// The JSON Pointer of a member of the document (RFC 6901 §3).
-fn pointer(name: &str) -> String {
-    let name = text::printable(name, MAX_QUOTED);
-    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
-}
-
-fn problem(path: String, message: String) -> Problem {
-    Problem { path, message }
-}
-
-/// The value as it stands in the document, shortened.
-fn quoted(value: &Value) -> String {
-    text::ascii(value.text, MAX_QUOTED)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Reads JSON (RFC 8259), strictly and with a bounded depth.
 //!
 //! It is written here because it is small: a general reader with its number conversions is larger
-//! than the rest of this policy, and every load of the module would pay for it.
+//! than the rest of a policy, and every load of a module would pay for it.
 
 use std::fmt;
 
@@ -35,6 +35,16 @@ impl Value<'_> {
     pub fn as_str(&self) -> Option<&str> {
         match &self.kind {
             Kind::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The number, if it is a whole one of at least 0, written in digits alone.
+    pub fn as_u64(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Other if self.text.bytes().all(|octet| octet.is_ascii_digit()) => {
+                self.text.parse().ok()
+            }
             _ => None,
         }
     }
