@@ -36,6 +36,10 @@ pub const GUESTS: [Guest; 3] = [
         built: "policies/built/sender-rules.wasm",
     },
     Guest {
+        package: "working-hours",
+        built: "policies/built/working-hours.wasm",
+    },
+    Guest {
         package: "hostile",
         built: "tests/guests/built/hostile.wasm",
     },

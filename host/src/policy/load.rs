@@ -37,10 +37,21 @@ const LOAD_LIMITS: Limits = Limits {
 /// What names a module that comes with the program.
 pub(super) const BUILTIN: &str = "builtin:";
 /// The modules that come with the program.
-const BUILTINS: [(&str, &[u8]); 1] = [(
-    "sender-rules",
-    include_bytes!("../../../policies/built/sender-rules.wasm"),
-)];
+const BUILTINS: [(&str, &[u8]); 2] = [
+    (
+        "sender-rules",
+        include_bytes!("../../../policies/built/sender-rules.wasm"),
+    ),
+    (
+        "working-hours",
+        include_bytes!("../../../policies/built/working-hours.wasm"),
+    ),
+];
+
+/// The names of the modules that come with the program.
+pub(super) fn builtins() -> impl Iterator<Item = &'static str> {
+    BUILTINS.iter().map(|(name, _)| *name)
+}
 
 /// Components that one engine has compiled, by the SHA-256 of their bytes.
 pub(super) type Compiled = HashMap<String, Component>;

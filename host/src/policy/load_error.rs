@@ -148,7 +148,9 @@ impl LoadProblem {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::UnknownBuiltin(_) => {
-                "use `builtin:sender-rules`, or the path of a component file".to_owned()
+                let known = super::load::builtins().map(|name| format!("`builtin:{name}`"));
+                let known = known.collect::<Vec<_>>().join(", ");
+                format!("use one of {known}, or the path of a component file")
             }
             Self::Read { .. } => {
                 "a relative path is relative to the folder of the configuration file".to_owned()
