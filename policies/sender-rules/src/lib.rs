@@ -1,10 +1,9 @@
 //! Gatepost's default policy: decides whether a user may send as this sender, and how urgent the
 //! message is.
 //!
-//! The host has no copy of these rules. `rules` judges, `allowed` compares addresses with what a
-//! user may send as, `priority` weighs, `reply` and `alerts` say it in words, and this file joins
-//! them to the interface of `wit/policy.wit`. All of it is pure and is tested natively; only the
-//! exports exist in WebAssembly alone.
+//! The host has no copy of these rules. `rules` judges, `priority` weighs, `reply` and `alerts` say it
+//! in words, and this file joins them to the interface of `wit/policy.wit`. All of it is pure and is
+//! tested natively; only the exports exist in WebAssembly alone.
 
 #[allow(
     missing_docs,
@@ -22,7 +21,6 @@ mod bindings {
 }
 
 mod alerts;
-mod allowed;
 mod priority;
 mod reply;
 mod rules;

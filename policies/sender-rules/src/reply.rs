@@ -1,9 +1,9 @@
 //! What the client is told when its message is refused: one line that says what is wrong and how
 //! to put it right.
 
+use policy_kit::allowed::{Allowed, Entry};
 use policy_kit::text;
 
-use crate::allowed::{Allowed, Entry};
 use crate::bindings::gatepost::policy::types::{EnhancedCode, Reply};
 use crate::rules::{Claim, Malformed};
 

@@ -1,7 +1,8 @@
 //! The rules of sender authorization, for a whole message and for its MAIL command alone.
 
+use policy_kit::allowed::Allowed;
+
 use crate::alerts::{self, Outcome};
-use crate::allowed::Allowed;
 use crate::bindings::gatepost::policy::types::{
     Address, Alert, Decision, Fact, Identity, Message, Originators, Priority, Reply, Verdict,
 };
@@ -33,6 +34,17 @@ pub struct Claim<'a> {
     pub place: Place,
     /// The address.
     pub address: &'a Address,
+}
+
+impl Claim<'_> {
+    fn is_within(&self, allowed: &Allowed) -> bool {
+        allowed.covers(&self.address.local_part, &self.address.domain)
+    }
+}
+
+/// What a user may send as.
+fn allowed_to(identity: &Identity) -> Allowed<'_> {
+    Allowed::of(&identity.authorized_domains, &identity.authorized_senders)
 }
 
 /// Why the sender of a message cannot be told.
@@ -76,7 +88,7 @@ pub fn judge_message(
     message: &Message,
     reverse_path: Option<&Address>,
 ) -> Verdict {
-    let allowed = Allowed::of(identity);
+    let allowed = allowed_to(identity);
     let malformed = Malformed::of(settings, message);
     let claims = unauthorized(settings, &allowed, message, reverse_path);
     if let Some(malformed) = malformed {
@@ -116,8 +128,8 @@ pub fn judge_sender(
     if !settings.check.includes(Place::Envelope) {
         return passed(rule::ENVELOPE_UNCHECKED);
     }
-    let allowed = Allowed::of(identity);
-    if allowed.covers(address) {
+    let allowed = allowed_to(identity);
+    if allowed.covers(&address.local_part, &address.domain) {
         return accepted(&allowed);
     }
     if settings.unauthorized == Unauthorized::Alert {
@@ -164,7 +176,7 @@ fn unauthorized<'a>(
     let envelope = reverse_path.into_iter().map(claim(Place::Envelope));
     from.chain(sender)
         .chain(envelope)
-        .filter(|claim| settings.check.includes(claim.place) && !allowed.covers(claim.address))
+        .filter(|claim| settings.check.includes(claim.place) && !claim.is_within(allowed))
         .take(alerts::MAX_CLAIMS + 1)
         .collect()
 }

@@ -3,8 +3,6 @@
 //! Nothing here trusts an entry: whatever is no domain and no address matches nothing. It still
 //! counts, so that a field full of useless entries never means "everyone".
 
-use crate::bindings::gatepost::policy::types::{Address, Identity};
-
 /// Longest domain, in octets (RFC 1035 §2.3.4).
 const MAX_DOMAIN: usize = 253;
 /// Longest label of a domain, in octets (RFC 1035 §2.3.4).
@@ -40,10 +38,8 @@ pub enum Entry<'a> {
 }
 
 impl<'a> Allowed<'a> {
-    /// Reads the two fields of a user.
-    pub fn of(identity: &'a Identity) -> Self {
-        let domains = &identity.authorized_domains;
-        let senders = &identity.authorized_senders;
+    /// Reads the two fields of a user: its `authorized-domains` and its `authorized-senders`.
+    pub fn of(domains: &'a [String], senders: &'a [String]) -> Self {
         if domains.is_empty() && senders.is_empty() {
             return Self::Everyone;
         }
@@ -52,13 +48,13 @@ impl<'a> Allowed<'a> {
         Self::Only(domains.chain(senders).collect())
     }
 
-    /// True when a user may send as `address`.
-    pub fn covers(&self, address: &Address) -> bool {
+    /// True when a user may send as the address of this local-part and this domain.
+    pub fn covers(&self, local_part: &str, address_domain: &str) -> bool {
         match self {
             Self::Everyone => true,
             Self::Only(entries) => {
-                let local_part = lower_case(&address.local_part);
-                let covers = |entry: &Entry| entry.covers(&local_part, &address.domain);
+                let local_part = lower_case(local_part);
+                let covers = |entry: &Entry| entry.covers(&local_part, address_domain);
                 entries.iter().any(covers)
             }
         }
@@ -71,7 +67,8 @@ impl<'a> Allowed<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn domain(text: &'a str) -> Option<Self> {
+    /// A usable entry of the authorized domains.
+    pub fn domain(text: &'a str) -> Option<Self> {
         match text.strip_prefix(WILDCARD) {
             Some(parent) if is_domain(parent) && parent.contains('.') => {
                 Some(Self::Subdomains(parent))
@@ -81,7 +78,8 @@ impl<'a> Entry<'a> {
         }
     }
 
-    fn address(text: &'a str) -> Option<Self> {
+    /// A usable entry of the authorized senders.
+    pub fn address(text: &'a str) -> Option<Self> {
         let (local_part, domain) = text.rsplit_once('@')?;
         (is_local_part(local_part) && (is_domain(domain) || is_literal(domain))).then(|| {
             Self::Address {
@@ -178,41 +176,36 @@ fn lower_case(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bindings::gatepost::policy::types::Priority;
 
-    fn address(full: &str) -> Address {
-        let (local_part, domain) = full.rsplit_once('@').expect("a test address");
-        Address {
-            full: full.to_owned(),
-            local_part: local_part.to_owned(),
-            domain: domain.to_owned(),
-        }
-    }
+    /// Authorized domains and senders of a user.
+    type Fields = (Vec<String>, Vec<String>);
 
-    fn identity(domains: &[&str], senders: &[&str]) -> Identity {
+    fn fields(domains: &[&str], senders: &[&str]) -> Fields {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        Identity {
-            username: "s1_1".to_owned(),
-            authorized_domains: owned(domains),
-            authorized_senders: owned(senders),
-            default_priority: Priority::Normal,
-            facts: Vec::new(),
-        }
+        (owned(domains), owned(senders))
     }
 
-    fn assert_covers(cases: &[(&str, &str, bool)], identity: impl Fn(&str) -> Identity) {
+    fn allowed((domains, senders): &Fields) -> Allowed<'_> {
+        Allowed::of(domains, senders)
+    }
+
+    fn covers(fields: &Fields, address: &str) -> bool {
+        let (local_part, domain) = address.rsplit_once('@').expect("a test address");
+        allowed(fields).covers(local_part, domain)
+    }
+
+    fn assert_covers(cases: &[(&str, &str, bool)], fields: impl Fn(&str) -> Fields) {
         for (entry, sender, expected) in cases {
-            let identity = identity(entry);
-            let covered = Allowed::of(&identity).covers(&address(sender));
+            let covered = covers(&fields(entry), sender);
             assert_eq!(covered, *expected, "entry {entry:?}, sender {sender:?}");
         }
     }
 
     #[test]
     fn two_empty_fields_authorize_everyone() {
-        let identity = identity(&[], &[]);
-        assert!(Allowed::of(&identity).is_everyone());
-        assert!(Allowed::of(&identity).covers(&address("any@where.example")));
+        let fields = fields(&[], &[]);
+        assert!(allowed(&fields).is_everyone());
+        assert!(covers(&fields, "any@where.example"));
     }
 
     #[test]
@@ -243,7 +236,7 @@ mod tests {
             ("example.com", "a@exa\u{fffd}mple.com", false),
             ("xn--mnchen-3ya.de", "a@munchen.de", false),
         ];
-        assert_covers(&cases, |entry| identity(&[entry], &[]));
+        assert_covers(&cases, |entry| fields(&[entry], &[]));
     }
 
     #[test]
@@ -268,7 +261,7 @@ mod tests {
             ("*example.com", "a@example.com", false),
             ("a.*.com", "a@a.example.com", false),
         ];
-        assert_covers(&cases, |entry| identity(&[entry], &[]));
+        assert_covers(&cases, |entry| fields(&[entry], &[]));
     }
 
     #[test]
@@ -295,22 +288,11 @@ mod tests {
             "",
         ];
         for entry in entries {
-            let identity = identity(&[entry], &[]);
-            assert_eq!(
-                Allowed::of(&identity),
-                Allowed::Only(Vec::new()),
-                "{entry:?}"
-            );
+            let fields = fields(&[entry], &[]);
+            assert_eq!(allowed(&fields), Allowed::Only(Vec::new()), "{entry:?}");
             for domain in ["example.com", "example.org", entry] {
-                let sender = Address {
-                    full: format!("a@{domain}"),
-                    local_part: "a".to_owned(),
-                    domain: domain.to_owned(),
-                };
-                assert!(
-                    !Allowed::of(&identity).covers(&sender),
-                    "{entry:?} {domain:?}"
-                );
+                let covered = allowed(&fields).covers("a", domain);
+                assert!(!covered, "{entry:?} {domain:?}");
             }
         }
     }
@@ -350,7 +332,7 @@ mod tests {
             ("i@example.com", "\u{131}@example.com", false),
             ("stra\u{df}e@example.com", "strasse@example.com", false),
         ];
-        assert_covers(&cases, |entry| identity(&[], &[entry]));
+        assert_covers(&cases, |entry| fields(&[], &[entry]));
     }
 
     #[test]
@@ -383,32 +365,25 @@ mod tests {
             "",
         ];
         for entry in entries {
-            let identity = identity(&[], &[entry]);
-            assert_eq!(
-                Allowed::of(&identity),
-                Allowed::Only(Vec::new()),
-                "{entry:?}"
-            );
+            let fields = fields(&[], &[entry]);
+            assert_eq!(allowed(&fields), Allowed::Only(Vec::new()), "{entry:?}");
             for sender in ["info@example.com", "*@example.com", "info*@example.com"] {
-                assert!(
-                    !Allowed::of(&identity).covers(&address(sender)),
-                    "{entry:?}"
-                );
+                assert!(!covers(&fields, sender), "{entry:?}");
             }
         }
     }
 
     #[test]
     fn a_field_does_not_borrow_from_the_other() {
-        let identity = identity(&["info@example.com"], &["example.org"]);
+        let fields = fields(&["info@example.com"], &["example.org"]);
         for sender in ["info@example.com", "info@example.org", "a@example.com"] {
-            assert!(!Allowed::of(&identity).covers(&address(sender)), "{sender}");
+            assert!(!covers(&fields, sender), "{sender}");
         }
     }
 
     #[test]
     fn either_field_is_enough() {
-        let identity = identity(&["example.com", "*.example.org"], &["a@example.net"]);
+        let fields = fields(&["example.com", "*.example.org"], &["a@example.net"]);
         let cases = [
             ("x@example.com", true),
             ("x@m.example.org", true),
@@ -417,7 +392,7 @@ mod tests {
             ("b@example.net", false),
         ];
         for (sender, expected) in cases {
-            let covered = Allowed::of(&identity).covers(&address(sender));
+            let covered = covers(&fields, sender);
             assert_eq!(covered, expected, "{sender}");
         }
     }
