@@ -30,7 +30,7 @@ pub struct Guest {
 }
 
 /// Every guest whose bytes are in the tree.
-pub const GUESTS: [Guest; 3] = [
+pub const GUESTS: [Guest; 5] = [
     Guest {
         package: "sender-rules",
         built: "policies/built/sender-rules.wasm",
@@ -38,6 +38,14 @@ pub const GUESTS: [Guest; 3] = [
     Guest {
         package: "working-hours",
         built: "policies/built/working-hours.wasm",
+    },
+    Guest {
+        package: "rate-guard",
+        built: "policies/built/rate-guard.wasm",
+    },
+    Guest {
+        package: "rewrite-from",
+        built: "policies/built/rewrite-from.wasm",
     },
     Guest {
         package: "hostile",

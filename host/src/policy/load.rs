@@ -37,7 +37,7 @@ const LOAD_LIMITS: Limits = Limits {
 /// What names a module that comes with the program.
 pub(super) const BUILTIN: &str = "builtin:";
 /// The modules that come with the program.
-const BUILTINS: [(&str, &[u8]); 2] = [
+const BUILTINS: [(&str, &[u8]); 4] = [
     (
         "sender-rules",
         include_bytes!("../../../policies/built/sender-rules.wasm"),
@@ -45,6 +45,14 @@ const BUILTINS: [(&str, &[u8]); 2] = [
     (
         "working-hours",
         include_bytes!("../../../policies/built/working-hours.wasm"),
+    ),
+    (
+        "rate-guard",
+        include_bytes!("../../../policies/built/rate-guard.wasm"),
+    ),
+    (
+        "rewrite-from",
+        include_bytes!("../../../policies/built/rewrite-from.wasm"),
     ),
 ];
 
