@@ -6,6 +6,7 @@ mod autoconfig;
 mod bombs;
 mod cli;
 mod config;
+mod conformance;
 mod decisions;
 mod delivery;
 mod doctor;
