@@ -2,8 +2,11 @@
 //! examples in four languages pass with the same verdicts.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use gatepost::policy::{Config, Limits, PolicyConfig, PolicySet};
+use gatepost_tests::question;
 use gatepost_tests::relay::{Output, gatepost_within};
 
 /// Cases the kit has at least, so that none gets lost unnoticed.
@@ -87,6 +90,60 @@ fn the_example_in_javascript_passes() {
 #[test]
 fn the_example_in_c_passes() {
     example("c").as_deref().into_iter().for_each(passes);
+}
+
+/// Evaluations at once, the default of `policy.concurrency`.
+const AT_ONCE: usize = 64;
+/// Entries that keep the policy busy for several ticks of the engine, so that all evaluations are under way
+/// before the first one ends.
+const BUSY_ENTRIES: usize = 1_000;
+
+/// Each needs 38 instances of the core for itself, with memory and tables.
+#[test]
+fn as_many_evaluations_in_python_as_are_allowed_work_at_once() {
+    let Some(module) = example("python") else {
+        return;
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let set = runtime.block_on(async { PolicySet::load(&patient(module), Path::new(".")).await });
+    let set = set.expect("the example loads");
+    let all_there = Barrier::new(AT_ONCE);
+    std::thread::scope(|scope| {
+        let evaluate = || {
+            all_there.wait();
+            let (session, envelope, message) = busy();
+            runtime.block_on(set.evaluate(session, envelope, message))
+        };
+        let evaluations: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(evaluate)).collect();
+        for evaluation in evaluations {
+            let ruling = evaluation.join().expect("a ruling");
+            assert!(ruling.refusal.is_none(), "{ruling:?}");
+        }
+    });
+}
+
+/// With time enough for many to share two processors.
+fn patient(module: String) -> Config {
+    let mut policy = PolicyConfig::new("python", module);
+    policy.limits = Limits {
+        fuel: 1_000_000_000,
+        time_ms: 10_000,
+        ..Limits::default()
+    };
+    Config {
+        chain: vec![policy],
+        concurrency: u32::try_from(AT_ONCE).expect("few"),
+        queue_wait_ms: 0,
+        ..Config::default()
+    }
+}
+
+fn busy() -> question::Question {
+    let (session, envelope, message) = question::allowed();
+    let mut session = Arc::unwrap_or_clone(session);
+    let entries = (0..BUSY_ENTRIES).map(|number| format!("domain{number}.example.com"));
+    session.identity.authorized_domains.extend(entries);
+    (Arc::new(session), envelope, message)
 }
 
 /// A policy that lets everything pass: most cases notice.

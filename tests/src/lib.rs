@@ -6,6 +6,7 @@
 //! - [`http`] asks for what is served beside mail, and [`pebble::Pebble`] issues certificates for it.
 //! - [`load`] submits as fast as it can and measures the answers.
 //! - [`postfix::Postfix`] and [`cpu`] are for the comparison in `tests/bench`.
+//! - [`question`] is what a policy is asked in benchmarks.
 //! - [`message`] makes the messages that all of them use.
 
 pub mod client;
@@ -16,6 +17,7 @@ pub mod load;
 pub mod message;
 pub mod pebble;
 pub mod postfix;
+pub mod question;
 pub mod relay;
 pub mod sink;
 pub mod wait;

@@ -1,24 +1,22 @@
-//! What asking the default policy costs: `evaluate` of a message with 20 header fields, a fresh
-//! instance included, as `intake` does it for every message.
+//! What asking a policy costs: `evaluate` of a message with 20 header fields, a fresh instance included, as
+//! `intake` does it for every message.
 //!
-//! `cargo run --release -p gatepost-tests --bin bench-policy [ROUNDS]`
+//! `cargo run --release -p gatepost-tests --bin bench-policy [ROUNDS [MODULE]]`
+//!
+//! MODULE is `builtin:sender-rules` unless it is given: another one that comes with Gatepost, or a file.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use gatepost::policy::types::{
-    Address, Envelope, Header, Identity, Message, Originators, Priority, Session,
-};
-use gatepost::policy::{Config, PolicySet, Ruling};
+use gatepost::policy::{Config, PolicyConfig, PolicySet, Ruling};
+use gatepost_tests::question;
 
 /// Evaluations that are measured, unless the first argument says otherwise.
 const ROUNDS: usize = 20_000;
 /// Evaluations before that, to warm the pool.
 const WARM_UP: usize = 1_000;
-/// Header fields of the message.
-const HEADERS: usize = 20;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -26,8 +24,14 @@ async fn main() -> anyhow::Result<()> {
         Some(text) => text.parse().context("ROUNDS is a number")?,
         None => ROUNDS,
     };
+    let module = std::env::args().nth(2);
+    let module = module.unwrap_or_else(|| "builtin:sender-rules".to_owned());
+    let config = Config {
+        chain: vec![PolicyConfig::new("policy", module)],
+        ..Config::default()
+    };
     let started = Instant::now();
-    let set = Arc::new(PolicySet::load(&Config::default(), Path::new(".")).await?);
+    let set = Arc::new(PolicySet::load(&config, Path::new(".")).await?);
     println!(
         "load       {:>9.1} ms",
         started.elapsed().as_secs_f64() * 1e3
@@ -54,7 +58,7 @@ async fn measure(set: &Arc<PolicySet>, rounds: usize) -> anyhow::Result<Vec<Dura
     let task = tokio::spawn(async move {
         let mut times = Vec::with_capacity(rounds);
         for _ in 0..rounds {
-            let (session, envelope, message) = request();
+            let (session, envelope, message) = question::allowed();
             let started = Instant::now();
             let ruling = set.evaluate(session, envelope, message).await;
             times.push(started.elapsed());
@@ -74,7 +78,7 @@ async fn throughput(set: &Arc<PolicySet>, rounds: usize) -> anyhow::Result<f64> 
 }
 
 async fn evaluate(set: &PolicySet) -> Ruling {
-    let (session, envelope, message) = request();
+    let (session, envelope, message) = question::allowed();
     set.evaluate(session, envelope, message).await
 }
 
@@ -85,55 +89,4 @@ fn quantile(sorted: &[Duration], share: f64) -> Duration {
 
 fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
-}
-
-fn address(local_part: &str, domain: &str) -> Address {
-    Address {
-        full: format!("{local_part}@{domain}"),
-        local_part: local_part.to_owned(),
-        domain: domain.to_owned(),
-    }
-}
-
-/// A user restricted to a few domains and senders, and a message of an allowed one.
-fn request() -> (Arc<Session>, Envelope, Message) {
-    let sender = address("newsletter", "marketing.example.com");
-    let session = Session {
-        id: "0123456789abcdef".to_owned(),
-        identity: Identity {
-            username: "s1_2".to_owned(),
-            authorized_domains: vec!["example.com".to_owned(), "marketing.example.com".to_owned()],
-            authorized_senders: vec!["ceo@example.org".to_owned()],
-            default_priority: Priority::Normal,
-            facts: Vec::new(),
-        },
-        client_ip: "192.0.2.1".to_owned(),
-        helo: "client.example.com".to_owned(),
-        tls: None,
-        received_at_ms: 1_795_449_599_999,
-        facts: Vec::new(),
-    };
-    let envelope = Envelope {
-        mail_from: Some(sender.clone()),
-        recipients: vec![address("someone", "example.net")],
-    };
-    (Arc::new(session), envelope, message(sender))
-}
-
-fn message(sender: Address) -> Message {
-    let header = |number: usize| Header {
-        name: format!("X-Header-{number}"),
-        value: format!("value {number}, of the usual length of a header field's value"),
-    };
-    Message {
-        size_bytes: 4096,
-        header_from: vec![sender],
-        header_sender: Vec::new(),
-        originators: Originators::Complete,
-        subject: "The weekly newsletter, number 42".to_owned(),
-        requested_priority: Some(Priority::High),
-        headers: (0..HEADERS).map(header).collect(),
-        truncated: false,
-        facts: Vec::new(),
-    }
 }
