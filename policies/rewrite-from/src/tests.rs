@@ -48,11 +48,19 @@ fn plan(settings: &str, identity: &Identity, message: &Message, mail_from: &str)
     rewriting::of_message(&settings, identity, message, mail_from.as_ref())
 }
 
+/// From, Sender and reverse-path of a message, and what changes of it.
+type Case = (
+    &'static [&'static str],
+    &'static [&'static str],
+    &'static str,
+    &'static [Change],
+);
+
 #[test]
 fn only_what_is_not_authorized_changes() {
     use Change::{From, ReversePath, Sender};
     let shop = identity(&["example.org"], &[SHOP, "second@example.com"]);
-    let cases: [(&[&str], &[&str], &str, &[Change]); 8] = [
+    let cases: [Case; 8] = [
         (&[SHOP], &[], SHOP, &[]),
         (&["any@example.org"], &[SHOP], "", &[]),
         (&[VISITOR], &[], SHOP, &[From]),
