@@ -76,7 +76,7 @@ fn a_case_that_differs_is_shown_and_fails() {
         "<bob> & co",
         "decision: expected accept, got reject",
         "alerts: expected none, got sender-not-authorized",
-        "550 5.7.1 bob@example.net (From)",
+        "550 5.7.1 the sender address bob@example.net",
         "1 of 2 cases failed",
     ] {
         assert!(output.stdout.contains(expected), "{expected}: {output:?}");
@@ -192,7 +192,7 @@ fn run_shows_what_the_client_would_be_told() {
     let refused = refused.succeeded().stdout;
     for expected in [
         "decision  reject by rule unauthorized-block",
-        "reply     550 5.7.1 bob@example.net (From)",
+        "reply     550 5.7.1 the sender address bob@example.net",
         "alert     sender-not-authorized",
         "fact      x.place = from",
     ] {
@@ -252,7 +252,9 @@ fn run_asks_at_every_stage_and_tells_failures() {
     ];
     let sender = policy(&[&sender[..], &RESTRICTED].concat()).succeeded();
     assert!(
-        sender.stdout.contains("550 5.7.1 eve@example.net"),
+        sender
+            .stdout
+            .contains("550 5.7.1 the sender address eve@example.net"),
         "{sender:?}"
     );
 }

@@ -243,6 +243,15 @@ impl Grant {
     }
 }
 
+impl std::str::FromStr for Grant {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|grant| grant.as_str() == name);
+        found.ok_or("use counters, effects or content")
+    }
+}
+
 impl std::fmt::Display for Grant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())

@@ -4,10 +4,11 @@
 //! inside is kept.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cache::CodeCache;
 use super::chain::{Chain, Ruling};
 use super::config::{Config, Mode, PolicyConfig};
 use super::document::Request;
@@ -21,6 +22,8 @@ use super::resources::{Content, Resources};
 use super::types::{self, Verdict};
 use super::verdict::printable;
 
+/// MiB of compiled code that are kept for tools: a dozen interpreters.
+const CACHE_MIB: u64 = 512;
 /// Octets of a failure's detail that are kept for people.
 const DETAIL_BYTES: usize = 1000;
 /// How long a question waits for its turn among others of the same tool, as in a relay.
@@ -46,8 +49,8 @@ impl Inspection {
             chain: vec![entry.clone()],
             ..Config::default()
         };
-        let runtime =
-            Runtime::new(&config, None).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        let runtime = Runtime::new(&config, cache().as_ref())
+            .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let looked_at = load::look_at(&runtime, entry, base_dir).await;
         let (bytes, sha256, imports) = looked_at.map_err(|problem| problem.of(entry))?;
         Ok(Self {
@@ -56,6 +59,18 @@ impl Inspection {
             imports,
         })
     }
+}
+
+/// Compiled code of tools is kept in the user's own cache folder: an interpreter takes seconds to
+/// compile. Without such a folder, or when it is not safe, it is compiled each time.
+fn cache() -> Option<CodeCache> {
+    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let usual = || Some(std::env::home_dir()?.join(".cache"));
+    let folder = named.or_else(usual)?.join("gatepost/policies");
+    let opened = CodeCache::open(&folder, CACHE_MIB);
+    opened
+        .inspect_err(|error| tracing::debug!(%error, "compiled code is not kept"))
+        .ok()
 }
 
 /// A module that was loaded to be tried out.
@@ -108,8 +123,8 @@ impl Workbench {
             chain: vec![entry],
             ..Config::default()
         };
-        let runtime =
-            Runtime::new(&config, None).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        let runtime = Runtime::new(&config, cache().as_ref())
+            .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let compiled = Compiled::new();
         let mut chain = load::chain(&runtime, &config, base_dir, compiled, resources).await?;
         let mut policy = chain.remove(0);

@@ -6,17 +6,21 @@ use serde_json::json;
 
 use super::Module;
 use crate::cli::{Failure, Output};
+use crate::policy::Grant;
 
 /// `gatepost policy check`
 #[derive(Debug, clap::Args)]
 pub struct Check {
     #[command(flatten)]
     module: Module,
+    /// What it is granted beyond `log`: counters, effects or content, once for each
+    #[arg(long = "grant", value_name = "POWER")]
+    grants: Vec<Grant>,
 }
 
 /// Loads the module and prints what it is.
 pub async fn run(check: &Check, output: Output) -> Result<ExitCode, Failure> {
-    let bench = check.module.load().await?;
+    let bench = check.module.load_granted(&check.grants).await?;
     let policy = bench.info();
     let value = json!({
         "ok": true,

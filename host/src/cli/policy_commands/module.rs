@@ -39,7 +39,17 @@ impl Module {
     /// # Errors
     /// When the settings cannot be read, or the module not loaded.
     pub async fn load(&self) -> Result<Workbench, Failure> {
-        let loaded = Workbench::load(&self.entry()?, Path::new("")).await;
+        self.load_granted(&Grant::ALL).await
+    }
+
+    /// The same with no more than these powers.
+    ///
+    /// # Errors
+    /// When the settings cannot be read, or the module not loaded.
+    pub async fn load_granted(&self, grants: &[Grant]) -> Result<Workbench, Failure> {
+        let mut entry = self.entry()?;
+        entry.grants = grants.to_vec();
+        let loaded = Workbench::load(&entry, Path::new("")).await;
         let is_there = self.file.starts_with("builtin:") || Path::new(&self.file).exists();
         loaded.map_err(|error| match Failure::from(StartError::from(error)) {
             failure if is_there => failure,

@@ -2,16 +2,20 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde_json::json;
 
 use super::Module;
-use super::cases::{Asked, CaseForm, OneOrMany, Outcome, PriorityWord, Scalar, StageName};
+use super::cases::{
+    Asked, CaseForm, OneOrMany, Outcome, PriorityWord, Scalar, StageName, with_line_ends,
+};
 use super::inspect::price;
 use crate::cli::{Failure, Output};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::intake::Principal;
+use crate::policy::Content;
 use crate::policy::Trial;
 use crate::policy::document::{self, Request};
 use crate::queue::Priority;
@@ -79,7 +83,8 @@ pub async fn run(run: Run, config: Option<&Path>, output: Output) -> Result<Exit
             Asked::Refused(rejection) => return refused(&rejection.reply.to_string(), output),
         },
     };
-    let Some(trial) = bench.ask(&request).await else {
+    let content = content(&run)?;
+    let Some(trial) = bench.ask_about(&request, content).await else {
         return Err(Failure::message("the module has no envelope-stage"));
     };
     let outcome = Outcome::of(&trial);
@@ -90,6 +95,18 @@ pub async fn run(run: Run, config: Option<&Path>, output: Output) -> Result<Exit
     });
     output.print(&value, || text(&outcome, &trial))?;
     Ok(ExitCode::from(u8::from(trial.verdict.is_err())))
+}
+
+/// The octets of the message, for a policy that reads them.
+fn content(run: &Run) -> Result<Option<Arc<dyn Content>>, Failure> {
+    let Some(file) = &run.eml else {
+        return Ok(None);
+    };
+    let octets = std::fs::read(file).map_err(|error| {
+        Failure::from(anyhow::Error::new(error).context(format!("cannot read {}", file.display())))
+    })?;
+    let octets = bytes::Bytes::from(with_line_ends(&octets));
+    Ok(Some(Arc::new(octets)))
 }
 
 /// The relay itself would not take this message.
@@ -111,11 +128,7 @@ pub fn recorded(file: &Path) -> Result<Request, Failure> {
     })
 }
 
-async fn asked(
-    run: &Run,
-    config: Option<&Path>,
-    settings: &std::sync::Arc<str>,
-) -> Result<Asked, Failure> {
+async fn asked(run: &Run, config: Option<&Path>, settings: &Arc<str>) -> Result<Asked, Failure> {
     let mut form = CaseForm {
         name: "run".to_owned(),
         stage: run.stage.into(),
@@ -170,6 +183,9 @@ fn text(outcome: &Outcome, trial: &Trial) -> String {
     }
     for fact in &outcome.facts {
         lines.push(format!("fact      {} = {}", fact.name, fact.value));
+    }
+    for effect in &outcome.effects {
+        lines.push(format!("effect    {effect}"));
     }
     for line in &outcome.log {
         lines.push(format!("log       {line}"));

@@ -35,7 +35,7 @@ pub fn compile(folder: &Path) -> Result<PathBuf, Failure> {
         ])
         .args(["-Os", "-s", "-Wall", STACK, "-o", MODULE])
         .args(sources(folder)?)
-        .args(["message_policy_component_type.o"])
+        .args(["full_message_policy_component_type.o"])
         .run()?;
     Ok(module)
 }

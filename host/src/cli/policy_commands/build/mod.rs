@@ -105,7 +105,7 @@ fn wrap_hint(text: &str) -> &'static str {
         "something in it uses files, the clock, randomness or output, which a policy has not; \
          find it among what was added last"
     } else {
-        "build it for the world `message-policy` of wit/policy.wit"
+        "build it for a world of wit/policy.wit, such as `message-policy`"
     }
 }
 

@@ -13,18 +13,11 @@ const PACKAGE: &str = "componentize-py==0.25.1";
 /// # Errors
 /// When the toolchain is missing or the program wrong.
 pub fn compile(folder: &Path) -> Result<(), Failure> {
-    let hint = "what is wrong stands above; the world is `message-policy` of wit/policy.wit";
+    let hint = "what is wrong stands above; the world is `policy` of wit/world.wit";
     // Without WASI: a policy has no files, clock, randomness or output.
     Venv::with(folder, PACKAGE)?
         .step("componentize-py", hint)
-        .args([
-            "-d",
-            "wit",
-            "-w",
-            "message-policy",
-            "componentize",
-            "--stub-wasi",
-        ])
+        .args(["-d", "wit", "-w", "policy", "componentize", "--stub-wasi"])
         .args(["policy", "-o", super::BUILT])
         .run()
 }

@@ -24,6 +24,7 @@ struct Form {
     priority: Option<PriorityWord>,
     alerts: Option<OneOrMany>,
     facts: BTreeMap<String, Scalar>,
+    effects: Option<OneOrMany>,
     failure: Option<String>,
     log: Option<OneOrMany>,
     max_fuel: Option<u64>,
@@ -111,6 +112,10 @@ impl Expectation {
             found.extend(lists_differ("alerts", expected, outcome.alert_codes()));
         }
         self.facts(outcome, &mut found);
+        if let Some(OneOrMany(expected)) = &form.effects {
+            let actual = outcome.effects.iter().map(String::as_str).collect();
+            found.extend(lists_differ("effects", expected, actual));
+        }
         if let Some(expected) = &form.failure {
             let actual = outcome.failure.as_ref().map_or("none", |one| one.kind);
             found.extend(differs("failure", Some(expected.as_str()), actual));

@@ -18,7 +18,7 @@ pub use self::expectation::Expectation;
 pub use self::file::{Case, read};
 pub use self::form::{CaseForm, OneOrMany, PriorityWord, Scalar, StageName};
 pub use self::outcome::Outcome;
-pub use self::question::Asked;
+pub use self::question::{Asked, octets_with_line_ends as with_line_ends};
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,8 @@ pub struct Outcome {
     pub alerts: Vec<AlertLine>,
     /// What the policy wants logged.
     pub facts: Vec<FactLine>,
+    /// What is done to the message if it is accepted, one line each.
+    pub effects: Vec<String>,
     /// How it failed.
     pub failure: Option<FailureLine>,
     /// Fuel it took.
@@ -76,6 +78,7 @@ impl Outcome {
             priority: ruling.priority.number(),
             alerts: ruling.alerts.iter().map(alert_line).collect(),
             facts: step.map_or_else(Vec::new, |step| step.facts.iter().map(fact_line).collect()),
+            effects: ruling.effects.lines(),
             failure: failure.map(|kind| FailureLine {
                 kind: kind.as_str(),
                 detail,

@@ -158,6 +158,14 @@ impl CaseForm {
         })
     }
 
+    /// The octets of the message, for a policy that reads them; none when a recorded request is asked.
+    pub fn raw(&self) -> Option<bytes::Bytes> {
+        let is_recorded = self.request.is_some() || self.request_file.is_some();
+        let is_of_message = self.stage == StageName::Message && !is_recorded;
+        let octets = is_of_message.then(|| self.content().ok()).flatten();
+        octets.map(bytes::Bytes::from)
+    }
+
     /// The octets of the message.
     fn content(&self) -> Result<Vec<u8>, String> {
         if let Some(text) = &self.message {
@@ -211,7 +219,7 @@ fn with_line_ends(text: &str) -> String {
 }
 
 /// The same for octets of any character set.
-fn octets_with_line_ends(octets: &[u8]) -> Vec<u8> {
+pub fn octets_with_line_ends(octets: &[u8]) -> Vec<u8> {
     let mut ended = Vec::with_capacity(octets.len() + octets.len() / 32);
     let mut before = 0;
     for &octet in octets {

@@ -220,6 +220,10 @@ fn outcome() -> Outcome {
             name: "x.place".to_owned(),
             value: "from".to_owned(),
         }],
+        effects: vec![
+            "hold: looked at".to_owned(),
+            "route to \"archive\"".to_owned(),
+        ],
         failure: None,
         fuel: 100,
         micros: 1,
@@ -239,6 +243,7 @@ fn only_what_is_expected_is_compared() {
         "{priority=3, rule='unauthorized-block'}",
         "{alerts=['a','b']}",
         "{facts={'x.place'='from'}}",
+        "{effects=['route to \"archive\"', 'hold: looked at']}",
         "{failure='none', log='hello', max-fuel=100}",
     ];
     let other = [
@@ -259,6 +264,10 @@ fn only_what_is_expected_is_compared() {
         (
             "{facts={'x.other'='a'}}",
             "fact x.other: expected a, got none",
+        ),
+        (
+            "{effects=[]}",
+            "effects: expected none, got hold: looked at, route",
         ),
         ("{failure='trap'}", "failure: expected trap, got none"),
         ("{log='bye'}", "log: expected `bye` in `info: hello`"),

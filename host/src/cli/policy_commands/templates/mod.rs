@@ -74,7 +74,7 @@ impl Language {
             Self::Python => {
                 "- Pure Python packages can be used: install them into `.venv`, and `build` takes them along. The clock and\n  \
                  randomness stand still: they are as they were when it was built.\n- The names of the interface: \
-                 `.venv/bin/componentize-py -d wit -w message-policy bindings out`.\n"
+                 `.venv/bin/componentize-py -d wit -w policy bindings out`.\n"
             }
             Self::JavaScript => {
                 "- The clock and randomness stand still: `Date.now()` is when it was built. Packages from npm need a bundler\n  \
@@ -82,8 +82,19 @@ impl Language {
             }
             Self::C => {
                 "- The C library is there, except for what needs files, a clock or output: without them the component needs\n  \
-                 nothing that a policy has not. `message_policy.h` has all types and functions of the interface.\n\
+                 nothing that a policy has not. `full_message_policy.h` has all types and functions of the\n  interface; a component asks for the powers that it uses.\n\
                  - Everything that is returned is freed by the caller: return copies on the heap.\n"
+            }
+        }
+    }
+
+    /// How a policy comes by more than deciding.
+    const fn powers(self) -> &'static str {
+        match self {
+            Self::C => "",
+            _ => {
+                "- `wit/world.wit` says what the policy may do: to count, to change messages or to read their bodies, take\n  \
+                 an import in, and grant it in the configuration.\n"
             }
         }
     }
@@ -134,9 +145,14 @@ pub fn files(language: Language, name: &str) -> Vec<(&'static str, Vec<u8>)> {
         .map(filled)
         .collect();
     files.extend(INTERFACE.map(|(path, text)| (path, text.as_bytes().to_vec())));
-    if language == Language::C {
-        let component_type = include_bytes!("c/message_policy_component_type.o");
-        files.push(("message_policy_component_type.o", component_type.to_vec()));
+    if language != Language::C {
+        files.push(("wit/world.wit", include_bytes!("world.wit").to_vec()));
+    } else {
+        let component_type = include_bytes!("c/full_message_policy_component_type.o");
+        files.push((
+            "full_message_policy_component_type.o",
+            component_type.to_vec(),
+        ));
     }
     files
 }
@@ -170,8 +186,8 @@ fn own(language: Language) -> Vec<(&'static str, Cow<'static, str>)> {
         ],
         Language::C => vec![
             text!("c/policy.c"),
-            text!("c/message_policy.c"),
-            text!("c/message_policy.h"),
+            text!("c/full_message_policy.c"),
+            text!("c/full_message_policy.h"),
         ],
     }
 }
@@ -193,6 +209,7 @@ fn fill(text: &str, language: Language, name: &str) -> String {
         .replace("{{needs}}", language.needs())
         .replace("{{settings}}", language.settings())
         .replace("{{third}}", language.third_case())
+        .replace("{{powers}}", language.powers())
         .replace("{{notes}}", language.notes())
 }
 

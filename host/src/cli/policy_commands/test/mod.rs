@@ -12,7 +12,7 @@ use self::report::{Checked, Result};
 use super::Module;
 use super::cases::{self, Asked, Case, Outcome};
 use crate::cli::{Failure, Output};
-use crate::policy::Workbench;
+use crate::policy::{Content, Workbench};
 
 /// `gatepost policy test`
 #[derive(Debug, clap::Args)]
@@ -135,7 +135,11 @@ async fn check(bench: &Workbench, case: &Case) -> Result {
         }
         Err(problem) => return Result::failed(problem),
     };
-    let Some(trial) = bench.ask(&request).await else {
+    let content = case
+        .form
+        .raw()
+        .map(|octets| -> Arc<dyn Content> { Arc::new(octets) });
+    let Some(trial) = bench.ask_about(&request, content).await else {
         return Result::failed("the module has no envelope-stage".to_owned());
     };
     let outcome = Outcome::of(&trial);

@@ -1,6 +1,6 @@
 // Refuses messages whose subject is too short.
 
-#include "message_policy.h"
+#include "full_message_policy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,14 +9,14 @@
 // Characters that a subject has at least.
 #define MIN_SUBJECT 1
 
-typedef message_policy_string_t string_t;
+typedef full_message_policy_string_t string_t;
 typedef exports_gatepost_policy_message_stage_request_t request_t;
 typedef exports_gatepost_policy_message_stage_verdict_t verdict_t;
 
 // Everything that is returned is freed by the caller, so texts are copies on the heap.
 static string_t text(const char *chars) {
   string_t copy;
-  message_policy_string_dup(&copy, chars);
+  full_message_policy_string_dup(&copy, chars);
   return copy;
 }
 
@@ -31,7 +31,7 @@ void exports_gatepost_policy_lifecycle_describe(exports_gatepost_policy_lifecycl
 void exports_gatepost_policy_lifecycle_validate_settings(
     string_t *settings, exports_gatepost_policy_lifecycle_list_problem_t *ret) {
   bool is_empty = settings->len == 2 && memcmp(settings->ptr, "{}", 2) == 0;
-  message_policy_string_free(settings);
+  full_message_policy_string_free(settings);
   ret->len = is_empty ? 0 : 1;
   ret->ptr = NULL;
   if (!is_empty) {
@@ -66,7 +66,7 @@ static void log_who(const request_t *request, size_t count) {
   }
   snprintf(line + used, sizeof line - used, " wrote %zu characters", count);
   string_t message;
-  message_policy_string_set(&message, line);
+  full_message_policy_string_set(&message, line);
   gatepost_policy_log_write(GATEPOST_POLICY_LOG_LEVEL_INFO, &message);
 }
 

@@ -8,7 +8,7 @@ const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const { component } = await componentize({
   sourcePath: path("policy.js"),
   witPath: path("wit"),
-  worldName: "message-policy",
+  worldName: "policy",
   // A policy has no clock, no randomness, no network and no output: whatever is not asked for is not needed.
   disableFeatures: ["stdio", "random", "clocks", "http", "fetch-event"],
 });

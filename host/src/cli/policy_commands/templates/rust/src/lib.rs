@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 mod bindings {
-    wit_bindgen::generate!({ world: "message-policy", path: "wit" });
+    wit_bindgen::generate!({ world: "policy", path: "wit" });
     export!(Policy with_types_in self);
     use super::Policy;
 }
