@@ -164,9 +164,15 @@ fn inspect_tells_what_a_module_is_and_can_do() {
     ] {
         assert!(builtin.stdout.contains(expected), "{expected}: {builtin:?}");
     }
-    let hostile = policy(&["inspect", &hostile(), "--json"])
-        .succeeded()
-        .json();
+    let hostile = policy(&[
+        "inspect",
+        &hostile(),
+        "--settings",
+        "{\"behaviour\":\"accept\"}",
+        "--json",
+    ])
+    .succeeded()
+    .json();
     assert_eq!(
         hostile["imports"][0]["means"], "writes lines to the relay's log",
         "{hostile}"
