@@ -55,6 +55,7 @@ pub fn value(decision: &Decision, lists: &ListNames) -> Value {
         "recipients": words(&about.recipients),
         "recipient_count": about.recipient_count,
         "generation": decision.generation,
+        "effects": decision.effects,
         "policies": decision.steps.iter().map(|step| step_value(decision, step)).collect::<Vec<_>>(),
     })
 }
@@ -88,7 +89,7 @@ pub fn reply(decision: &Decision) -> Option<String> {
         .map(|(code, text)| format!("{code} {text}"))
 }
 
-/// What each policy said, a line for each.
+/// What each policy said, a line for each, then what was done to the message.
 pub fn step_lines(decision: &Decision) -> Vec<String> {
     let shadow = match decision.run {
         Run::Enforced => "",
@@ -105,7 +106,12 @@ pub fn step_lines(decision: &Decision) -> Vec<String> {
         }
         line
     };
-    decision.steps.iter().map(line).collect()
+    let steps = decision.steps.iter().map(line);
+    let effects = decision.effects.iter().map(|effect| match decision.run {
+        Run::Enforced => effect.clone(),
+        Run::Shadow => format!("in shadow, would {effect}"),
+    });
+    steps.chain(effects).collect()
 }
 
 /// What was decided about, for example `RCPT ann@example.net`.

@@ -40,6 +40,8 @@ pub struct Decision {
     pub reply: Option<(u16, String)>,
     /// One for each policy that was asked, in order.
     pub steps: Vec<Step>,
+    /// What was done to the message and its way, a line for each.
+    pub effects: Vec<String>,
 }
 
 /// What a decision is about: enough to find it by user, sender, recipient and time.

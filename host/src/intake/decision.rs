@@ -59,6 +59,7 @@ fn made(
         priority: ruling.priority,
         reply,
         steps: ruling.steps.iter().map(step).collect(),
+        effects: ruling.effects.lines(),
     }
 }
 

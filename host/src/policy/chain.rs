@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::config::{DefaultDecision, OnFailure};
 use super::effects::Effects;
 use super::failure::{Failure, FailureKind};
+use super::limits::LogLine;
 use super::module::{Evaluation, PolicyInfo};
 use super::types;
 use super::verdict::{Judgement, Opinion, PolicyAlert, Refusal, host_priority, summary};
@@ -53,6 +54,8 @@ pub struct Step {
     pub failure: Option<FailureKind>,
     /// Names and values the policy wants logged.
     pub facts: Vec<(String, String)>,
+    /// What it wrote to the log, where that is kept.
+    pub log: Vec<LogLine>,
 }
 
 /// What one policy decided.
@@ -129,6 +132,7 @@ impl Chain {
     ) -> ControlFlow<()> {
         let (fuel, duration) = (evaluation.fuel, evaluation.duration);
         let effects = evaluation.draft.map(|draft| draft.effects);
+        let log = evaluation.log;
         let judgement = evaluation
             .result
             .map(|verdict| Judgement::from_verdict(&policy.name, verdict));
@@ -148,6 +152,7 @@ impl Chain {
         };
         (step.fuel, step.duration) = (fuel, duration);
         step.priority = self.ruling.priority;
+        step.log = log;
         self.ruling.steps.push(step);
         match self.ruling.refusal {
             Some(_) => ControlFlow::Break(()),
@@ -240,6 +245,7 @@ impl Step {
             duration: Duration::ZERO,
             failure: None,
             facts: Vec::new(),
+            log: Vec::new(),
         }
     }
 }

@@ -149,6 +149,15 @@ impl PolicySet {
         })
     }
 
+    /// The same set, which keeps what its policies log beside logging it: for a person who asks why.
+    #[must_use]
+    pub fn keeping_logs(mut self) -> Self {
+        for policy in &mut self.chain {
+            policy.asked.keeps_log = true;
+        }
+        self
+    }
+
     /// The number of this set among those of the running relay, from 1.
     pub fn generation(&self) -> u64 {
         self.generation

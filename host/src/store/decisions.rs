@@ -16,7 +16,7 @@ use crate::decision::{
 use crate::id::QueueId;
 
 const COLUMNS: &str = "id, decided_at, shadow, stage, outcome, chain, generation, list_id, username, \
-     session_id, sender, header_from, recipients, recipient_count, priority, reply_code, reply_text, steps";
+     session_id, sender, header_from, recipients, recipient_count, priority, reply_code, reply_text, steps, effects";
 const KEEP_CHAIN: &str =
     "INSERT INTO policy_chain (id, policies) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
 /// What ran in shadow has the request of what counted.
@@ -37,7 +37,7 @@ const DELETE_RECORDINGS: &str = "DELETE FROM recording WHERE id <= $1";
 static INSERT_DECISIONS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         &format!("INSERT INTO decision ({COLUMNS}) VALUES "),
-        18,
+        19,
         0,
         "",
     )
@@ -112,6 +112,8 @@ async fn insert_all(connection: &mut SqliteConnection, kept: &[&Kept]) -> Result
 fn bind(statement: Statement, decision: &Decision) -> Statement {
     let about = &decision.about;
     let steps = serde_json::to_string(&decision.steps).expect("texts and numbers can be written");
+    let effects = (!decision.effects.is_empty())
+        .then(|| serde_json::to_string(&decision.effects).expect("texts can be written"));
     statement
         .bind(about.id.as_i64())
         .bind(about.at.as_millis())
@@ -131,6 +133,7 @@ fn bind(statement: Statement, decision: &Decision) -> Statement {
         .bind(decision.reply.as_ref().map(|(code, _)| i64::from(*code)))
         .bind(decision.reply.as_ref().map(|(_, text)| text.clone()))
         .bind(steps)
+        .bind(effects)
 }
 
 /// A page of decisions, newest first.
@@ -290,8 +293,16 @@ fn decision(row: &SqliteRow, chain: Arc<Chain>) -> Result<Decision, StoreError> 
         outcome: Outcome::from_code(rows::get(row, "outcome")?),
         priority: rows::priority(row)?,
         reply: reply(row)?,
+        effects: effects(row)?,
         steps: serde_json::from_str(&steps).map_err(|_| rows::damaged("steps", &steps))?,
     })
+}
+
+fn effects(row: &SqliteRow) -> Result<Vec<String>, StoreError> {
+    let Some(lines) = rows::get::<Option<String>>(row, "effects")? else {
+        return Ok(Vec::new());
+    };
+    serde_json::from_str(&lines).map_err(|_| rows::damaged("effects", lines))
 }
 
 fn about(row: &SqliteRow) -> Result<About, StoreError> {

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_scram_iterations.sql"),
     include_str!("migrations/0008_policy_settings.sql"),
     include_str!("migrations/0009_effects.sql"),
+    include_str!("migrations/0010_decision_effects.sql"),
 ];
 
 const COUNT_TABLES: &str = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'";

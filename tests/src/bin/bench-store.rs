@@ -276,6 +276,7 @@ fn decision(id: QueueId, at: Timestamp, chain: &Arc<Chain>) -> NewDecision {
         priority: Priority::Normal,
         reply: None,
         steps: vec![step],
+        effects: Vec::new(),
     };
     NewDecision {
         decision,

@@ -2,18 +2,18 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::app::StartError;
+use super::records::CONTENT;
+use crate::app::{StartError, resources};
 use crate::cli::decision_output::{self, ListNames};
 use crate::cli::{Failure, Output, load_config, open};
 use crate::config::Config;
-use crate::decision::{Decision, Outcome, Run};
+use crate::decision::{self, Decision, Outcome, Run};
 use crate::id::QueueId;
-use crate::policy::document::{self, Request, Stage};
-use crate::policy::{MASKED, Mode, PolicyInfo, Trial, Workbench, types};
+use crate::policy::document::{self, Request};
+use crate::policy::{self, FailureKind, MASKED, PolicyInfo, PolicySet, Ruling};
 
 /// `gatepost policy explain`
 #[derive(Debug, clap::Args)]
@@ -72,17 +72,17 @@ struct Explained {
 
 /// The decision as the policies of the configuration make it now.
 struct Replay {
+    ruling: Ruling,
     steps: Vec<Step>,
     outcome: Outcome,
     reply: Option<String>,
-    priority: crate::queue::Priority,
     agrees: bool,
 }
 
-/// What one policy says now.
+/// What one policy says now, and whether it is the one of then.
 struct Step {
+    said: policy::Step,
     info: PolicyInfo,
-    trial: Trial,
     same_module: bool,
     same_settings: bool,
     fuel_then: Option<u64>,
@@ -90,119 +90,73 @@ struct Step {
 
 impl Replay {
     async fn of(config: &Config, request: &Request, then: &Decision) -> Result<Self, Failure> {
-        let mut priority = types::Priority::Normal;
-        let mut steps: Vec<Step> = Vec::new();
-        let enforced = config.policy.chain.iter();
-        for entry in enforced.filter(|entry| entry.mode == Mode::Enforce) {
-            let bench = Workbench::load(entry, &config.folder).await;
-            let bench = bench.map_err(StartError::from)?;
-            let Some(trial) = bench.ask(&asked(request, bench.settings(), priority)).await else {
-                continue;
-            };
-            priority = trial.ruling.priority.into();
-            let is_last = trial.ruling.refusal.is_some();
-            steps.push(Step::new(&bench, trial, then));
-            if is_last {
-                break;
-            }
-        }
-        Ok(Self::judged(steps, then))
-    }
-
-    fn judged(steps: Vec<Step>, then: &Decision) -> Self {
-        let last = steps.last().map(|step| &step.trial.ruling);
-        let refusal = last.and_then(|ruling| ruling.refusal.as_ref());
+        let lent = resources(config);
+        let set = PolicySet::load_with(&config.policy, &config.folder, &lent).await;
+        let set = set.map_err(StartError::from)?.keeping_logs();
+        let ruling = set.answer(request).await;
+        let steps = ruling.steps.iter();
+        let refusal = ruling.refusal.as_ref();
         let outcome = Outcome::of_reply(refusal.map(|refusal| refusal.code));
-        let rules = |step: &Step| step.rule().to_owned();
-        let now: Vec<String> = steps.iter().map(rules).collect();
-        let before: Vec<&str> = then.steps.iter().map(|step| step.rule.as_str()).collect();
-        let priority = last.map_or_else(Default::default, |ruling| ruling.priority);
-        let reply = refusal.map(|refusal| {
-            let (class, subject, detail) = refusal.enhanced;
-            format!(
-                "{} {class}.{subject}.{detail} {}",
-                refusal.code, refusal.text
-            )
-        });
-        Self {
-            agrees: outcome == then.outcome && now == before && priority == then.priority,
-            steps,
+        let now = ruling.steps.iter().map(|step| step.rule.as_str());
+        let before = then.steps.iter().map(|step| step.rule.as_str());
+        Ok(Self {
+            agrees: outcome == then.outcome && now.eq(before) && ruling.priority == then.priority,
+            steps: steps
+                .filter_map(|step| Step::new(&set, step, then))
+                .collect(),
             outcome,
-            reply,
-            priority,
-        }
+            reply: refusal.map(|refusal| {
+                let (class, subject, detail) = refusal.enhanced;
+                format!(
+                    "{} {class}.{subject}.{detail} {}",
+                    refusal.code, refusal.text
+                )
+            }),
+            ruling,
+        })
     }
-}
-
-/// The request as a policy with these settings is asked it.
-fn asked(request: &Request, settings: Arc<str>, priority: types::Priority) -> Request {
-    let mut request = Request {
-        settings,
-        ..request.clone()
-    };
-    if let Stage::Message {
-        effective_priority, ..
-    } = &mut request.stage
-    {
-        *effective_priority = priority;
-    }
-    request
 }
 
 impl Step {
-    fn new(bench: &Workbench, trial: Trial, then: &Decision) -> Self {
-        let info = bench.info().clone();
-        let policy = then.chain.policy(&info.name);
-        let step = then.steps.iter().find(|step| step.policy() == info.name);
-        Self {
-            same_module: policy.is_some_and(|policy| policy.sha256 == info.sha256),
-            same_settings: policy.is_some_and(|policy| *policy.settings == *bench.settings()),
+    fn new(set: &PolicySet, said: &policy::Step, then: &Decision) -> Option<Self> {
+        let info = set.policies().find(|policy| policy.name == said.policy)?;
+        let record = set.record();
+        let (now, before) = (record.policy(&said.policy), then.chain.policy(&said.policy));
+        let step = then.steps.iter().find(|step| step.policy() == said.policy);
+        let is_same = |of: fn(&decision::Policy) -> &str| now.map(of) == before.map(of);
+        Some(Self {
+            same_module: is_same(|policy| &policy.sha256),
+            same_settings: is_same(|policy| &policy.settings),
             fuel_then: step.map(|step| step.fuel),
-            info,
-            trial,
-        }
-    }
-
-    fn rule(&self) -> &str {
-        let step = self.trial.ruling.steps.last();
-        step.map_or("", |step| step.rule.as_str())
-    }
-
-    fn decision(&self) -> &'static str {
-        let step = self.trial.ruling.steps.last();
-        step.map_or("", |step| step.decision.as_str())
+            info: info.clone(),
+            said: said.clone(),
+        })
     }
 
     fn value(&self) -> Value {
-        let alerts = self.trial.ruling.alerts.iter();
-        let log = self.trial.log.iter();
+        let said = &self.said;
+        let log = said.log.iter();
         json!({
-            "name": self.info.name,
-            "version": self.info.version,
+            "name": said.policy,
+            "version": said.version,
             "sha256": self.info.sha256,
             "same_module": self.same_module,
             "same_settings": self.same_settings,
-            "decision": self.decision(),
-            "rule": self.rule(),
-            "fuel": self.trial.fuel,
-            "us": u64::try_from(self.trial.duration.as_micros()).unwrap_or(u64::MAX),
-            "failure": self.trial.verdict.as_ref().err().map(|(kind, detail)| format!("{kind}: {detail}")),
-            "alerts": alerts.map(|alert| json!({ "code": alert.code, "summary": alert.summary })).collect::<Vec<_>>(),
+            "decision": said.decision.as_str(),
+            "rule": said.rule,
+            "fuel": said.fuel,
+            "us": u64::try_from(said.duration.as_micros()).unwrap_or(u64::MAX),
+            "failure": said.failure.map(FailureKind::as_str),
             "log": log.map(|line| json!({ "level": line.level, "text": line.text })).collect::<Vec<_>>(),
         })
     }
 
     fn lines(&self) -> Vec<String> {
-        let PolicyInfo {
-            name,
-            version,
-            sha256,
-            ..
-        } = &self.info;
-        let rule = self.rule().split_once('/').map_or("", |(_, rule)| rule);
+        let said = &self.said;
+        let rule = said.rule.split_once('/').map_or("", |(_, rule)| rule);
         let fuel = match self.fuel_then {
-            Some(then) if then == self.trial.fuel => format!("fuel {then}, as then"),
-            _ => format!("fuel {}", self.trial.fuel),
+            Some(then) if then == said.fuel => format!("fuel {then}, as then"),
+            _ => format!("fuel {}", said.fuel),
         };
         let same = match (self.same_module, self.same_settings) {
             (true, true) => "the same module and settings",
@@ -210,16 +164,12 @@ impl Step {
             (false, true) => "ANOTHER MODULE, the same settings",
             (false, false) => "ANOTHER MODULE AND OTHER SETTINGS",
         };
+        let (policy, version, decision) = (&said.policy, &said.version, said.decision);
         let mut lines = vec![
-            format!("{name} {version}: {} by {rule} ({fuel})", self.decision()),
-            format!("    {same}, sha256 {sha256}"),
+            format!("{policy} {version}: {decision} by {rule} ({fuel})"),
+            format!("    {same}, sha256 {}", self.info.sha256),
         ];
-        if let Err((kind, detail)) = &self.trial.verdict {
-            lines.push(format!("    failed, {kind}: {detail}"));
-        }
-        let alerts = self.trial.ruling.alerts.iter();
-        lines.extend(alerts.map(|alert| format!("    alert {}: {}", alert.code, alert.summary)));
-        let log = self.trial.log.iter();
+        let log = said.log.iter();
         lines.extend(log.map(|line| format!("    log {}: {}", line.level, line.text)));
         lines
     }
@@ -233,7 +183,9 @@ impl Explained {
                 "agrees": replay.agrees,
                 "outcome": replay.outcome,
                 "reply": replay.reply,
-                "priority": replay.priority,
+                "priority": replay.ruling.priority,
+                "alerts": alerts(&replay.ruling),
+                "effects": replay.ruling.effects.lines(),
                 "policies": replay.steps.iter().map(Step::value).collect::<Vec<_>>(),
             })
         });
@@ -268,6 +220,15 @@ impl Explained {
             .join("\n")
             .replace(|c: char| c.is_control() && c != '\n', " ")
     }
+}
+
+fn alerts(ruling: &Ruling) -> Vec<Value> {
+    let alerts = ruling.alerts.iter();
+    alerts
+        .map(
+            |alert| json!({ "policy": alert.policy, "code": alert.code, "summary": alert.summary }),
+        )
+        .collect()
 }
 
 fn decision_lines(decision: &Decision, lists: &ListNames) -> Vec<String> {
@@ -305,17 +266,34 @@ fn replay_lines(replay: &Replay, request: &Request) -> Vec<String> {
     let mut lines = vec!["asked again, of the policies of the configuration".to_owned()];
     let steps = replay.steps.iter().flat_map(Step::lines);
     lines.extend(steps.map(|line| format!("  {line}")));
+    let ruling = &replay.ruling;
+    let alerts = ruling.alerts.iter();
+    lines.extend(alerts.map(|alert| format!("  alert {}: {}", alert.code, alert.summary)));
+    let effects = ruling.effects.lines().into_iter();
+    lines.extend(effects.map(|effect| format!("  {effect}")));
     let verdict = if replay.agrees {
         "The same decision as then.".to_owned()
     } else {
         let told = replay.reply.as_ref().map_or_else(
-            || format!("accepted with priority {}", replay.priority),
+            || format!("accepted with priority {}", ruling.priority),
             |reply| format!("{}: {reply}", replay.outcome),
         );
         format!("NOT THE SAME DECISION: now it is {told}")
     };
     lines.push(format!("  {verdict}"));
     let document = serde_json::to_string(request).unwrap_or_default();
+    let reads_content = |step: &Step| {
+        step.info
+            .imports
+            .iter()
+            .any(|name| name.starts_with(CONTENT))
+    };
+    if replay.steps.iter().any(reads_content) {
+        lines.push(
+            "  The content was not recorded: a policy that reads it may decide otherwise."
+                .to_owned(),
+        );
+    }
     if document.contains(MASKED) {
         lines.push(format!(
             "  Some values were recorded as \"{MASKED}\": a rule that looks at them may decide otherwise."

@@ -15,6 +15,8 @@ use crate::id::QueueId;
 use crate::policy::document::{self, Request};
 use crate::store::Store;
 
+/// The import by which a policy reads the message itself, which is not recorded.
+pub const CONTENT: &str = "gatepost:policy/content@";
 /// Recordings read from the store at once.
 const PAGE: u32 = 256;
 /// Octets of a line of a file of records; twice what the relay records.

@@ -71,6 +71,7 @@ fn decision(id: QueueId, minutes: u64, outcome: Outcome) -> Decision {
             failure: Some("bad-verdict".to_owned()),
             facts: vec![("x.address".to_owned(), "a\"b@example.com".to_owned())],
         }],
+        effects: vec!["route to \"archive\"".to_owned()],
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Answer {
     pub reply: Option<String>,
     /// Effective priority.
     pub priority: Priority,
+    /// What would have been done to the message, a line for each.
+    pub effects: Vec<String>,
     /// Codes of the alerts, in order.
     pub alerts: Vec<String>,
     /// The rules that decided, one for each policy that was asked.
@@ -53,6 +55,7 @@ impl From<&Ruling> for Answer {
                 )
             }),
             priority: ruling.priority,
+            effects: ruling.effects.lines(),
             alerts,
             rules: ruling.steps.iter().map(|step| step.rule.clone()).collect(),
             address: ruling.steps.iter().rev().find_map(|step| {
@@ -77,6 +80,8 @@ pub enum Change {
     RefusedOtherwise,
     /// Taken by both, with another priority.
     Priority,
+    /// Taken by both, but something else is done to the message or its way.
+    Effects,
     /// Only the alerts differ.
     Alerts,
     /// Only the names of the rules differ: nobody but the administrator sees it.
@@ -85,11 +90,12 @@ pub enum Change {
 
 impl Change {
     /// All of them, in the order they are shown.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::NewlyRefused,
         Self::NewlyAccepted,
         Self::RefusedOtherwise,
         Self::Priority,
+        Self::Effects,
         Self::Alerts,
         Self::Rule,
     ];
@@ -101,6 +107,7 @@ impl Change {
             Self::NewlyAccepted => "newly accepted",
             Self::RefusedOtherwise => "refused otherwise",
             Self::Priority => "priority changed",
+            Self::Effects => "changed otherwise",
             Self::Alerts => "alerts changed",
             Self::Rule => "only the rule's name changed",
         }
@@ -114,6 +121,7 @@ impl Change {
             (false, true) => Some(Self::NewlyAccepted),
             (false, false) if old.reply != new.reply => Some(Self::RefusedOtherwise),
             (true, true) if old.priority != new.priority => Some(Self::Priority),
+            (true, true) if old.effects != new.effects => Some(Self::Effects),
             _ if old.alerts != new.alerts => Some(Self::Alerts),
             _ if old.rules != new.rules => Some(Self::Rule),
             _ => None,
@@ -192,6 +200,10 @@ pub struct Example {
     pub old_reply: Option<String>,
     /// What the new side tells the client; none when it takes it.
     pub new_reply: Option<String>,
+    /// What the old side has done to the message.
+    pub old_effects: Vec<String>,
+    /// What the new side has done to it.
+    pub new_effects: Vec<String>,
 }
 
 impl Comparison {
@@ -257,6 +269,8 @@ impl Group {
             recipients: recipients(request),
             old_reply: old.reply.clone(),
             new_reply: new.reply.clone(),
+            old_effects: old.effects.clone(),
+            new_effects: new.effects.clone(),
         });
     }
 
@@ -368,6 +382,7 @@ mod tests {
             outcome: Outcome::Accepted,
             reply: None,
             priority,
+            effects: vec![],
             alerts: vec![],
             rules: vec!["a/x".to_owned(), "b/ok".to_owned()],
             address: None,
@@ -389,6 +404,10 @@ mod tests {
         let normal = || accepted(Priority::Normal);
         let alerted = Answer {
             alerts: vec!["sender-not-authorized".to_owned()],
+            ..normal()
+        };
+        let routed = Answer {
+            effects: vec!["route to \"archive\"".to_owned()],
             ..normal()
         };
         let renamed = Answer {
@@ -415,6 +434,7 @@ mod tests {
                 accepted(Priority::Highest),
                 Some(Change::Priority),
             ),
+            (normal(), routed, Some(Change::Effects)),
             (normal(), alerted, Some(Change::Alerts)),
             (normal(), renamed, Some(Change::Rule)),
         ];

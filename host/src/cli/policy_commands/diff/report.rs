@@ -89,6 +89,7 @@ const fn explained(change: Change) -> &'static str {
         Change::NewlyAccepted => "These users could not send this before and could.",
         Change::RefusedOtherwise => "Refused before and after, with another reply.",
         Change::Priority => "Sent before and after, at another place in the queue.",
+        Change::Effects => "Sent before and after; the message or its way is changed otherwise.",
         Change::Alerts => "The same for the client; administrators are told something else.",
         Change::Rule => "The same for everyone; statistics by rule would change.",
     }
@@ -165,6 +166,13 @@ fn example_lines(change: Change, user: &str, example: &Example) -> Vec<String> {
         (Some(old), None) => lines.push(format!("         was  {old}")),
         (None, Some(new)) => lines.push(format!("         now  {new}")),
         (None, None) => {}
+    }
+    if change == Change::Effects {
+        let sides = [("was", &example.old_effects), ("now", &example.new_effects)];
+        for (side, effects) in sides {
+            let effects = effects.iter();
+            lines.extend(effects.map(|effect| format!("         {side}  {effect}")));
+        }
     }
     if change == Change::Alerts {
         lines.truncate(1);

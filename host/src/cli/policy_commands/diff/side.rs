@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::super::Module;
+use super::super::records::CONTENT;
 use super::compare::Answer;
-use crate::app::StartError;
+use crate::app::{StartError, resources};
 use crate::cli::{Failure, load_config};
 use crate::policy::document::Request;
-use crate::policy::{self, PolicySet};
+use crate::policy::{self, PolicySet, Resources};
 
-/// The import by which a policy reads the message itself.
-const CONTENT: &str = "gatepost:policy/content@";
 /// Evaluations at once: a comparison asks one after the other.
 const CONCURRENCY: u32 = 4;
 
@@ -39,7 +38,7 @@ impl Side {
     /// # Errors
     /// When the configuration or its settings cannot be read, or a module not loaded.
     pub async fn load(source: Source, called: &str) -> Result<Self, Failure> {
-        let (name, policy, folder) = match source {
+        let (name, policy, folder, lent) = match source {
             Source::Module(module) => {
                 let mut entry = module.entry()?;
                 called.clone_into(&mut entry.name);
@@ -47,18 +46,25 @@ impl Side {
                     chain: vec![entry],
                     ..policy::Config::default()
                 };
-                (module.file, config, PathBuf::new())
+                (module.file, config, PathBuf::new(), Resources::default())
             }
             Source::Config(path) => {
                 let config = load_config(Some(&path))?;
-                (path.display().to_string(), config.policy, config.folder)
+                let lent = resources(&config);
+                (
+                    path.display().to_string(),
+                    config.policy,
+                    config.folder,
+                    lent,
+                )
             }
         };
         let policy = policy::Config {
             concurrency: CONCURRENCY,
             ..policy
         };
-        let loaded = PolicySet::load(&policy, &folder).await;
+        // Each side counts for itself and from nothing, by the clock of the requests.
+        let loaded = PolicySet::load_with(&policy, &folder, &lent).await;
         Ok(Self {
             name,
             set: loaded.map_err(StartError::from)?,
