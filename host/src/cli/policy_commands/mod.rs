@@ -43,6 +43,8 @@ pub enum PolicyCommand {
     Run(run::Run),
     /// Ask a module what cases ask, and compare what comes with what they expect
     Test(test::Test),
+    /// Measure what asking a module costs, beside the built-in rules
+    Bench(bench::Bench),
     /// List what the policies decided about mail, refused mail included, the most recent first
     Decisions(decisions::Decisions),
     /// Show one decision, why it was made, and whether it would be made again
@@ -54,8 +56,6 @@ pub enum PolicyCommand {
     Records(records::RecordsCommand),
     /// Have the running relay take up the configuration, certificates and policies as they are now
     Reload(reload::Reload),
-    /// Measure what asking a module costs, beside the built-in rules
-    Bench(bench::Bench),
 }
 
 /// Runs the command. `config` is the configuration file that was named, for the commands that read one.
