@@ -401,3 +401,57 @@ fn effects_are_counted_and_weighed() {
     let added = (0..MAX_EFFECTS).take_while(|_| heavy.add_header("X-A", &value).is_ok());
     assert_eq!(added.count(), 8);
 }
+
+#[test]
+fn what_later_policies_see_is_what_leaves_the_relay() {
+    // A linear congruential generator: the same changes in every run.
+    let mut state: u64 = 7;
+    let mut random = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(state >> 33).expect("31 bits") % below
+    };
+    let names = [
+        "Subject", "X-A", "x-a", "Reply-To", "To", "X-B", "Sender", "From",
+    ];
+    let values = [
+        "a",
+        "two words",
+        "caf\u{e9}",
+        "a@b.example",
+        "=?utf-8?q?x?=",
+        "x\r\ny",
+        "",
+        "one line that is so long that it is folded somewhere, because it has more than 78 octets",
+    ];
+    let headers = [
+        "From: v@example.org\r\nSubject: =?utf-8?q?h=C3=A9?=\r\nX-A: 1\r\nx-A: 2\r\n",
+        "From: \"V, W\" <v@example.org>\r\nSender: s@example.org\r\nReply-To: r@example.org\r\n",
+        "X-B: folded\r\n here\r\nFrom: a@example.org, b@example.org\r\nSubject: x\r\n",
+    ];
+    for _ in 0..2000 {
+        let header = headers[random(headers.len())];
+        let mut draft = draft(header);
+        for _ in 0..random(8) {
+            let (name, value) = (names[random(names.len())], values[random(values.len())]);
+            // What is refused must not change anything either.
+            let _outcome = match random(4) {
+                0 => draft.replace_from("web@shop.example", None),
+                1 => draft.replace_from("web@shop.example", Some(value.to_owned())),
+                2 => draft.remove_header(name),
+                _ => draft.add_header(name, value),
+            };
+        }
+        let left = sent(header, &draft);
+        let expected = with_size(message(&left), header);
+        assert_eq!(
+            shown(&draft),
+            &expected,
+            "{header}{:?}",
+            draft.effects.edits
+        );
+        let subject = draft.effects.subject.clone();
+        assert!(subject.is_none_or(|subject| subject == expected.subject));
+    }
+}
