@@ -28,6 +28,7 @@ mod proxy;
 mod reload;
 mod scram;
 mod shadow;
+mod shipped;
 mod smuggling;
 mod submission;
 mod swap;
