@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gatepost_tests::client::Client;
 use gatepost_tests::message;
-use gatepost_tests::relay::{Output, Relay, Setup};
+use gatepost_tests::relay::{Output, Relay, Setup, User};
 use gatepost_tests::wait;
 use serde_json::Value;
 
@@ -142,6 +143,79 @@ fn a_changed_module_file_is_taken_without_a_signal() {
     });
     assert!(relay.log().contains("sha256.new="), "{}", relay.log());
     let _ = fs::remove_dir_all(folder);
+}
+
+/// Reloads of the test below.
+const SWAPS: usize = 20;
+/// Sessions that submit without a pause meanwhile.
+const SESSIONS: u64 = 4;
+
+/// A chain in which two modules do the same.
+fn twins(settings: &'static str) -> Setup {
+    setup(settings).with_module(&hostile(), settings)
+}
+
+/// Submits until it is told to end, all commands of a message in one write; returns how many were taken.
+fn submit_until(relay: &Relay, user: &User, session: u64, done: &AtomicBool) -> usize {
+    let mut client = relay.login(user);
+    let mut taken = 0;
+    while !done.load(Ordering::Relaxed) {
+        let group = format!("MAIL FROM:<{FROM}>\r\nRCPT TO:<{TO}>\r\nDATA\r\n");
+        client.send(group.as_bytes(), "250");
+        client.expect("250");
+        client.expect("354");
+        let content = message::short(FROM, TO, &message::id(&format!("s{session}"), taken as u64));
+        client.send(format!("{content}.\r\n").as_bytes(), "250 2.0.0");
+        taken += 1;
+    }
+    client.say("QUIT", "221");
+    taken
+}
+
+#[test]
+fn swaps_under_load_drop_no_session_and_mix_no_sets() {
+    let behaviours = [ACCEPTING, "{ behaviour = \"pass\" }"];
+    let relay = Relay::start(&twins(behaviours[0]));
+    let user = relay.add_shop_user(&[]);
+    let done = AtomicBool::new(false);
+    let taken: usize = std::thread::scope(|scope| {
+        let sessions: Vec<_> = (0..SESSIONS)
+            .map(|session| {
+                let (relay, user, done) = (&relay, &user, &done);
+                scope.spawn(move || submit_until(relay, user, session, done))
+            })
+            .collect();
+        for swap in 1..=SWAPS {
+            relay.configure(&twins(behaviours[swap % 2]).to_toml(relay.port()));
+            relay.hangup();
+            wait::until("the swap is made", wait::PATIENCE, || {
+                let log = relay.log();
+                log.matches("policy extra-1: settings changed").count() == swap
+            });
+        }
+        done.store(true, Ordering::Relaxed);
+        let counts = sessions.into_iter().map(|one| one.join().expect("served"));
+        counts.sum()
+    });
+    assert!(
+        taken >= SWAPS,
+        "{taken} messages in {SWAPS} swaps are no load"
+    );
+    let messages = relay.json(&["queue", "list", "--all", "--limit", "1000000"]);
+    let messages = messages.as_array().expect("a list");
+    assert_eq!(messages.len(), taken);
+    let mut met = std::collections::BTreeSet::new();
+    for message in messages {
+        let rules = message["rule"].as_str().expect("rules");
+        let words: Vec<&str> = rules
+            .split(' ')
+            .filter_map(|rule| rule.split('/').nth(1))
+            .collect();
+        assert_eq!(words.len(), 3, "{rules}");
+        assert_eq!(words[1], words[2], "one message, two sets: {rules}");
+        met.insert(words[1].to_owned());
+    }
+    assert_eq!(met.len(), 2, "both sets decided: {met:?}");
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub struct Guest {
 }
 
 /// Every guest whose bytes are in the tree.
-pub const GUESTS: [Guest; 6] = [
+pub const GUESTS: [Guest; 7] = [
     Guest {
         package: "sender-rules",
         built: "policies/built/sender-rules.wasm",
@@ -50,6 +50,10 @@ pub const GUESTS: [Guest; 6] = [
     Guest {
         package: "hostile",
         built: "tests/guests/built/hostile.wasm",
+    },
+    Guest {
+        package: "inert",
+        built: "tests/guests/built/inert.wasm",
     },
     Guest {
         package: "powers",

@@ -145,6 +145,9 @@ pub struct PolicyConfig {
     /// What one evaluation may use.
     #[serde(default)]
     pub limits: Limits,
+    /// The part of WASI it may import. Default `none`.
+    #[serde(default)]
+    pub wasi: Wasi,
     /// What it may import beyond `log`. Default: nothing.
     #[serde(default)]
     pub grants: Vec<Grant>,
@@ -164,6 +167,7 @@ impl PolicyConfig {
             shadow_sample: whole(),
             on_failure: OnFailure::default(),
             limits: Limits::default(),
+            wasi: Wasi::default(),
             grants: Vec::new(),
             sha256: None,
         }
@@ -203,6 +207,18 @@ impl Mode {
             Self::Off => "off",
         }
     }
+}
+
+/// The part of WASI that a policy may import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wasi {
+    /// None: a policy needs none.
+    #[default]
+    None,
+    /// One with nothing in it, for languages that cannot start without: no files, environment or
+    /// network, a clock that stands, randomness that is made from the request.
+    Inert,
 }
 
 const fn whole() -> f64 {
@@ -348,6 +364,7 @@ mod tests {
             name = "a"
             module = "a.wasm"
             mode = "off"
+            wasi = "inert"
             shadow-sample = 0.25
             on-failure = "accept"
             grants = ["counters", "effects", "content"]
@@ -367,6 +384,7 @@ mod tests {
         assert_eq!((config.cache_max_mib, config.shadow_queue), (64, 5));
         assert_eq!(policy.mode, Mode::Off);
         assert_eq!(policy.shadow_sample, 0.25);
+        assert_eq!(policy.wasi, Wasi::Inert);
         assert_eq!(policy.on_failure, OnFailure::Accept);
         assert_eq!(policy.limits.time_ms, 20);
         assert_eq!(policy.grants, Grant::ALL);

@@ -1,6 +1,6 @@
 //! The engine all policies of one set share: its settings, its pool of instances, its clock.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use wasmtime::{Enabled, Engine, EngineWeak, PoolingAllocationConfig};
 
 use super::bindings::gatepost::policy::{content, counters, effects, log};
 use super::cache::CodeCache;
-use super::config::Config;
+use super::config::{Config, Wasi};
+use super::inert;
 use super::limits::{STACK_BYTES, State, TABLE_ELEMENTS};
 
 /// Between two ticks of the epoch. A guest that loops gives its thread back once per tick, so this
@@ -41,7 +42,9 @@ const IMAGE_BYTES: u64 = 64 << 20;
 /// An engine with what is linked into every policy and the turnstile before it.
 pub(super) struct Runtime {
     pub engine: Engine,
-    pub linker: Linker<State>,
+    linker: Linker<State>,
+    /// The same with inert WASI, made when the first policy asks for it.
+    inert: OnceLock<Linker<State>>,
     settings: EngineSettings,
     permits: Arc<Semaphore>,
     loading: Arc<Semaphore>,
@@ -84,11 +87,30 @@ impl Runtime {
         Ok(Self {
             engine,
             linker,
+            inert: OnceLock::new(),
             settings,
             permits: Arc::new(Semaphore::new(config.concurrency as usize)),
             loading: Arc::new(Semaphore::new(1)),
             shadowing: Arc::new(Semaphore::new(1)),
         })
+    }
+
+    /// What a policy of this tier can import.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be linked.
+    pub fn linker(&self, wasi: Wasi) -> wasmtime::Result<&Linker<State>> {
+        if wasi == Wasi::None {
+            return Ok(&self.linker);
+        }
+        if self.inert.get().is_none() {
+            let mut linker = self.linker.clone();
+            inert::add_to_linker(&mut linker)?;
+            // Whoever came first made the same one.
+            let _ = self.inert.set(linker);
+        }
+        Ok(self.inert.get().unwrap_or(&self.linker))
     }
 
     /// Whether policies of this configuration can run here, with what is compiled already.

@@ -96,6 +96,8 @@ fn trap_kind(trap: Trap, memory_denied: bool) -> FailureKind {
 fn error_kind(error: &wasmtime::Error, memory_denied: bool) -> FailureKind {
     if error.downcast_ref::<DeadlinePassed>().is_some() {
         FailureKind::Deadline
+    } else if error.is::<wasmtime_wasi::I32Exit>() {
+        FailureKind::Trap
     } else if error.is::<PoolConcurrencyLimitError>() {
         FailureKind::Saturated
     } else if memory_denied {

@@ -7,6 +7,7 @@ use wasmtime::ResourceLimiter;
 
 use super::bindings::gatepost::policy::log;
 use super::effects::Draft;
+use super::inert::Inert;
 use super::resources::{Reading, Resources};
 use super::verdict::printable;
 
@@ -42,6 +43,8 @@ pub(super) struct State {
     /// What it is about, as this evaluation leaves it; none while the policy is loaded.
     pub draft: Option<Draft>,
     pub reading: Reading,
+    /// The WASI of a policy that has one.
+    pub inert: Option<Box<Inert>>,
     /// When the evaluation ends, whatever it does.
     pub deadline: Instant,
 }
@@ -63,7 +66,26 @@ impl State {
             resources,
             draft: subject.draft,
             reading: subject.reading,
+            inert: None,
             deadline,
+        }
+    }
+}
+
+impl State {
+    /// Lends the evaluation a WASI with nothing in it.
+    pub fn lend_wasi(&mut self) {
+        let session = self.draft.as_ref().map(|draft| &*draft.session);
+        self.inert = Some(Box::new(Inert::new(session)));
+    }
+
+    /// Turns what was printed into log lines, within the limits of log lines.
+    pub fn log_printed(&mut self) {
+        let Some(inert) = self.inert.take() else {
+            return;
+        };
+        for line in inert.printed().lines() {
+            log::Host::write(self, log::Level::Info, line.to_owned());
         }
     }
 }

@@ -14,9 +14,10 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
 use super::bindings::exports::gatepost::policy::lifecycle::{Descriptor, Problem};
-use super::config::{Config, Grant, Limits, Mode, OnFailure, PolicyConfig};
+use super::config::{Config, Grant, Limits, Mode, OnFailure, PolicyConfig, Wasi};
 use super::engine::Runtime;
 use super::failure::Failure;
+use super::inert;
 use super::limits::State;
 use super::load_error::{LoadError, LoadProblem};
 use super::module::{Asked, Policy, PolicyInfo, Turn, run_at_load};
@@ -123,7 +124,7 @@ async fn policy(
         None => compile(&runtime.engine, bytes).await?,
     };
     compiled.insert(sha256.clone(), component.clone());
-    let pre = link(runtime, &component)?;
+    let pre = link(runtime, &component, entry.wasi)?;
     let imports = imports(&runtime.engine, &component);
     granted(&imports, &entry.grants)?;
     let stages = probe::stages(&component)?;
@@ -131,6 +132,7 @@ async fn policy(
         name: entry.name.as_str().into(),
         pre,
         limits: entry.limits,
+        wasi: entry.wasi,
         keeps_log: false,
         resources: resources.clone(),
     };
@@ -274,12 +276,17 @@ async fn compile(engine: &Engine, bytes: Cow<'static, [u8]>) -> Result<Component
 }
 
 /// Gives the component what it imports, which must be no more than there is to give.
-fn link(runtime: &Runtime, component: &Component) -> Result<InstancePre<State>, LoadProblem> {
-    let unknown = unknown_imports(runtime, component);
+fn link(
+    runtime: &Runtime,
+    component: &Component,
+    wasi: Wasi,
+) -> Result<InstancePre<State>, LoadProblem> {
+    let unknown = unknown_imports(runtime, component, wasi);
     if !unknown.is_empty() {
         return Err(LoadProblem::UnknownImports(unknown));
     }
-    let pre = runtime.linker.instantiate_pre(component);
+    let linker = runtime.linker(wasi);
+    let pre = linker.and_then(|linker| linker.instantiate_pre(component));
     pre.map_err(|error| LoadProblem::WrongShape(format!("{error:#}")))
 }
 
@@ -293,20 +300,21 @@ fn imports(engine: &Engine, component: &Component) -> Vec<String> {
         .collect()
 }
 
-fn unknown_imports(runtime: &Runtime, component: &Component) -> Vec<String> {
+fn unknown_imports(runtime: &Runtime, component: &Component, wasi: Wasi) -> Vec<String> {
     let engine = &runtime.engine;
     let component_type = component.component_type();
     component_type
         .imports(engine)
-        .filter(|(name, import)| !is_linked(engine, name, &import.ty))
+        .filter(|(name, import)| !is_linked(engine, name, &import.ty, wasi))
         .map(|(name, _)| name.to_owned())
         .collect()
 }
 
-fn is_linked(engine: &Engine, name: &str, item: &ComponentItem) -> bool {
+fn is_linked(engine: &Engine, name: &str, item: &ComponentItem, wasi: Wasi) -> bool {
     let is_instance = matches!(item, ComponentItem::ComponentInstance(_));
     let is_known = name.starts_with("gatepost:policy/log@0.1.") || Grant::of_import(name).is_some();
-    is_of_types(engine, item) || (is_instance && is_known)
+    let is_inert = wasi == Wasi::Inert && inert::is_linked(name);
+    is_of_types(engine, item) || (is_instance && (is_known || is_inert))
 }
 
 /// `types` holds no functions, so there is nothing in it to be given.

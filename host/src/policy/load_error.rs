@@ -199,7 +199,8 @@ fn imports_hint(names: &[String]) -> &'static str {
     if names.iter().any(|name| name.starts_with("wasi:")) {
         "a policy has no files, clock or network; build it without WASI: Rust for \
          wasm32-unknown-unknown, Python with `componentize-py … --stub-wasi`, JavaScript with \
-         `componentize-js` and every feature disabled"
+         `componentize-js` and `disableFeatures` for every feature; TinyGo, C and Rust's std may be \
+         lent one with nothing in it: wasi = \"inert\" (never sockets or HTTP)"
     } else {
         "a policy may import `log`, `counters`, `effects` and `content` of gatepost:policy@0.1 and \
          nothing else; if it was built for a later version, update this host"

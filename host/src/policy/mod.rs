@@ -17,6 +17,7 @@
 //! | `load`, `probe`, `load_error` | from configuration to ready policy |
 //! | `live` | the set in force, and how one follows another |
 //! | `module` | one question to one fresh instance |
+//! | `inert` | the WASI with nothing in it |
 //! | `limits`, `failure` | what an instance may use, and how it can fail |
 //! | `verdict` | makes an answer safe to act on |
 //! | `chain` | combines the answers |
@@ -36,6 +37,7 @@ pub mod document;
 mod effects;
 mod engine;
 mod failure;
+mod inert;
 mod limits;
 mod live;
 mod load;
@@ -57,7 +59,7 @@ pub use self::cache::{CacheError, CodeCache};
 pub use self::chain::{Ruling, Step, StepDecision};
 pub use self::config::{
     Config, DecisionsConfig, DefaultDecision, Grant, Limits, Mask, Mode, OnFailure, PolicyConfig,
-    RecordConfig,
+    RecordConfig, Wasi,
 };
 pub use self::counters::Counters;
 pub use self::effects::Effects;

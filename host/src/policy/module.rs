@@ -14,7 +14,7 @@ use wasmtime::component::{
 use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::{EnvelopeRequest, MessageRequest};
-use super::config::{Grant, Limits, Mode, OnFailure};
+use super::config::{Grant, Limits, Mode, OnFailure, Wasi};
 use super::effects::{Draft, Matter};
 use super::failure::{DeadlinePassed, Failure, FailureKind};
 use super::limits::{HOST_CALL_BYTES, LogLine, State, Subject};
@@ -95,6 +95,7 @@ pub(super) struct Asked {
     pub name: Arc<str>,
     pub pre: InstancePre<State>,
     pub limits: Limits,
+    pub wasi: Wasi,
     /// Whether log lines are kept beside being logged.
     pub keeps_log: bool,
     pub resources: Resources,
@@ -232,9 +233,10 @@ impl Asked {
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
         let mut store = self.store(subject);
-        let result = self.call_in(&mut store, &function, params).await;
+        let result = self.call_in_time(&mut store, &function, params).await;
         let fuel = self.limits.fuel - store.get_fuel().unwrap_or(0).min(self.limits.fuel);
-        let state = store.into_data();
+        let mut state = store.into_data();
+        state.log_printed();
         drop(held);
         let denied = state.limiter.denied();
         Called {
@@ -244,6 +246,26 @@ impl Asked {
             log: state.kept_log,
             draft: state.draft,
         }
+    }
+
+    /// A guest with WASI can sleep, and a guest that sleeps meets no epoch.
+    async fn call_in_time<P, R>(
+        &self,
+        store: &mut Store<State>,
+        function: &ComponentExportIndex,
+        params: P,
+    ) -> wasmtime::Result<R>
+    where
+        P: ComponentNamedList + Lower + Send + Sync + 'static,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        if self.wasi == Wasi::None {
+            return self.call_in(store, function, params).await;
+        }
+        let deadline = store.data().deadline.into();
+        let call = self.call_in(store, function, params);
+        let called = tokio::time::timeout_at(deadline, call).await;
+        called.unwrap_or_else(|_| Err(DeadlinePassed.into()))
     }
 
     async fn call_in<P, R>(
@@ -268,6 +290,9 @@ impl Asked {
         let (name, resources) = (Arc::clone(&self.name), self.resources.clone());
         let mut state = State::new(name, memory_bytes, deadline, resources, subject);
         state.keeps_log = self.keeps_log;
+        if self.wasi == Wasi::Inert {
+            state.lend_wasi();
+        }
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store

@@ -88,6 +88,48 @@ async fn bad_answers_are_made_harmless() {
 }
 
 #[tokio::test]
+async fn line_ends_get_into_no_text() {
+    let ruling = evaluate(&load(&chain(vec![hostile("crlf")])).await, "x").await;
+    let refusal = ruling.refusal.as_ref().expect("refused");
+    assert_eq!(refusal.code, 550);
+    let mut texts = vec![refusal.text.clone()];
+    for alert in &ruling.alerts {
+        texts.extend([alert.code.clone(), alert.summary.clone()]);
+    }
+    for step in &ruling.steps {
+        texts.push(step.rule.clone());
+        for (name, value) in &step.facts {
+            texts.extend([name.clone(), value.clone()]);
+        }
+    }
+    assert!(texts.len() >= 6, "{ruling:?}");
+    for text in texts {
+        assert!(!text.contains(char::is_control), "{text:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_a_number_decides_the_same_on_every_machine() {
+    let set = load(&chain(vec![hostile("nan")])).await;
+    for _ in 0..20 {
+        let ruling = evaluate(&set, "x").await;
+        assert_eq!(ruling.steps[0].rule, "hostile/nan-7ff8000000000000");
+    }
+}
+
+#[tokio::test]
+async fn a_guest_that_fails_every_second_time_costs_those_messages_alone() {
+    let set = load(&chain(vec![hostile("subject")])).await;
+    for round in 0..20 {
+        let (subject, expected) = match round % 2 {
+            0 => ("trap", DEFERRED),
+            _ => ("accept", None),
+        };
+        assert_eq!(code(&evaluate(&set, subject).await), expected, "{round}");
+    }
+}
+
+#[tokio::test]
 async fn a_flood_of_log_lines_is_neither_kept_nor_a_failure() {
     let set = load(&chain(vec![endless(10_000)])).await;
     assert_eq!(code(&evaluate(&set, "flood-log").await), None);

@@ -79,6 +79,19 @@ async fn a_file_that_is_no_policy_is_named_for_what_it_is() {
 }
 
 #[tokio::test]
+async fn code_that_somebody_compiled_is_never_loaded() {
+    let set = load(&chain(vec![hostile("accept")])).await;
+    let bytes = std::fs::read(root().join("tests/guests/built/hostile.wasm")).expect("built");
+    // Made by the very engine that would run it.
+    let code = set.runtime.engine.precompile_component(&bytes);
+    let folder = Folder::with(&code.expect("it compiles"));
+    std::fs::rename(folder.0.join("policy.wasm"), folder.0.join("mine.cwasm")).expect("ours");
+    let (error, hint) = refused(PolicyConfig::new("mine", "mine.cwasm"), &folder.0).await;
+    assert!(error.contains("precompiled machine code"), "{error}");
+    assert!(hint.contains("never loaded"), "{hint}");
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_read_is_named_with_its_path() {
     let (error, hint) = refused(PolicyConfig::new("mine", "missing.wasm"), &root()).await;
     assert!(error.contains("missing.wasm"), "{error}");

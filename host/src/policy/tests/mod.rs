@@ -1,6 +1,7 @@
 //! The room as a whole, against the shipped policy and one that misbehaves on demand.
 
 mod hostile;
+mod inert;
 mod live;
 mod loading;
 mod offline;

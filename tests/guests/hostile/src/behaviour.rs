@@ -8,7 +8,7 @@ use crate::bindings::gatepost::policy::types::{
 };
 
 /// Every word that chooses a behaviour, apart from `subject` and the `early-` forms.
-pub const NAMES: [&str; 26] = [
+pub const NAMES: [&str; 28] = [
     "accept",
     "accept-alert",
     "bad-alerts",
@@ -16,6 +16,7 @@ pub const NAMES: [&str; 26] = [
     "bad-enhanced",
     "bad-rule",
     "bad-verdict",
+    "crlf",
     "defer",
     "defer-plain",
     "err",
@@ -26,6 +27,7 @@ pub const NAMES: [&str; 26] = [
     "huge-log",
     "loop",
     "memory",
+    "nan",
     "pass",
     "priority-1",
     "priority-5",
@@ -54,6 +56,7 @@ pub fn run(name: &str) -> Result<Verdict, String> {
         "bad-enhanced" => refuse(550, (4, 7, 1), "The classes differ"),
         "bad-rule" => verdict(Decision::Accept, "Not a Rule\r\n"),
         "bad-verdict" => refuse(250, (2, 0, 0), "queued\r\n250 2.0.0 injected"),
+        "crlf" => crlf(),
         "defer" => defer(),
         "defer-plain" => verdict(Decision::Defer(None), "defer-plain"),
         "err" => return Err("the guest cannot decide".to_owned()),
@@ -64,6 +67,7 @@ pub fn run(name: &str) -> Result<Verdict, String> {
         "huge-log" => huge_log(),
         "loop" => endless(),
         "memory" => hoard(),
+        "nan" => nan(),
         "priority-1" => prioritised(Priority::Highest),
         "priority-5" => prioritised(Priority::Lowest),
         "recurse" => deep(recurse(1)),
@@ -159,6 +163,32 @@ fn bad_alerts() -> Verdict {
         alerts: vec![alert],
         ..verdict(Decision::Accept, "bad-alerts")
     }
+}
+
+/// Line ends in every text there is.
+fn crlf() -> Verdict {
+    const TEXT: &str = "one\r\n250 2.0.0 two\r\n";
+    let alert = Alert {
+        severity: Severity::Critical,
+        code: TEXT.to_owned(),
+        summary: TEXT.to_owned(),
+    };
+    let fact = Fact {
+        name: format!("x.{TEXT}"),
+        value: TEXT.to_owned(),
+    };
+    Verdict {
+        alerts: vec![alert],
+        facts: vec![fact],
+        ..verdict(Decision::Reject(Some(reply(550, (5, 7, 1), TEXT))), TEXT)
+    }
+}
+
+/// Decides by the bits of a value that is not a number, which are the processor's business.
+fn nan() -> Verdict {
+    let zero = black_box(0.0_f64);
+    let bits = (black_box(zero / zero) * black_box(-1.0)).to_bits();
+    verdict(Decision::Accept, &format!("nan-{bits:x}"))
 }
 
 fn flood_log() -> Verdict {
