@@ -34,6 +34,10 @@ const NOT_DEFAULTS: &[&str] = &[
     "delivery.smarthost.host",
     "delivery.smarthost.username",
     "delivery.smarthost.password",
+    "delivery.route.name",
+    "delivery.route.smarthost.host",
+    "delivery.route.smarthost.username",
+    "delivery.route.smarthost.password",
     // Beside the store, wherever that is.
     "policy.cache-folder",
     "policy.chain.name",
@@ -45,14 +49,21 @@ const NOT_DEFAULTS: &[&str] = &[
 ];
 
 /// Sections that cannot be without some keys, and these.
-const REQUIRED: [(&str, &str); 3] = [
+const REQUIRED: [(&str, &str); 5] = [
     ("delivery.smarthost", "host = 'h'"),
+    ("delivery.route", "name = 'n'\nsmarthost = { host = 'h' }"),
+    ("delivery.route.smarthost", "host = 'h'"),
     ("policy.chain", "name = 'n'\nmodule = 'm'"),
     ("tls.additional", "certificate = 'c'\nkey = 'k'"),
 ];
 
 /// One of these stands for several sections of its kind.
-const REPEATED: [&str; 3] = ["listener", "policy.chain", "tls.additional"];
+const REPEATED: [&str; 4] = [
+    "listener",
+    "delivery.route",
+    "policy.chain",
+    "tls.additional",
+];
 
 /// The reference with its commented keys and sections in effect.
 fn whole() -> Table {
