@@ -153,6 +153,20 @@ fn check_does_what_a_load_does() {
 }
 
 #[test]
+fn a_module_gets_the_wasi_that_its_configuration_would_give_it() {
+    let inert = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/built/inert.wasm");
+    let inert = inert.to_str().expect("UTF-8");
+    let without = policy(&["check", inert]);
+    assert_eq!(without.code, Some(1), "{without:?}");
+    assert!(without.stderr.contains("wasi = \"inert\""), "{without:?}");
+    let with = policy(&["check", inert, "--wasi", "inert"]).succeeded();
+    assert!(with.stdout.starts_with("ok: inert"), "{with:?}");
+    let unknown = policy(&["check", inert, "--wasi", "full"]);
+    assert_eq!(unknown.code, Some(2), "{unknown:?}");
+    assert!(unknown.stderr.contains("use none or inert"), "{unknown:?}");
+}
+
+#[test]
 fn inspect_tells_what_a_module_is_and_can_do() {
     let builtin = policy(&["inspect", BUILTIN]).succeeded();
     for expected in [

@@ -221,6 +221,18 @@ pub enum Wasi {
     Inert,
 }
 
+impl std::str::FromStr for Wasi {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "none" => Ok(Self::None),
+            "inert" => Ok(Self::Inert),
+            _ => Err("use none or inert"),
+        }
+    }
+}
+
 const fn whole() -> f64 {
     1.0
 }

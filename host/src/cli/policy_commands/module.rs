@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::app::StartError;
 use crate::cli::Failure;
-use crate::policy::{Grant, PolicyConfig, Workbench};
+use crate::policy::{Grant, PolicyConfig, Wasi, Workbench};
 
 /// A module and what it is given, as an entry of `[[policy.chain]]` says it.
 #[derive(Debug, Default, Args)]
@@ -17,6 +17,9 @@ pub struct Module {
     /// Its settings: a TOML or JSON file, or JSON like '{"unauthorized":"alert"}'
     #[arg(long, value_name = "FILE|JSON")]
     pub settings: Option<String>,
+    /// The part of WASI it may import: none, or inert, for languages that cannot start without [default: none]
+    #[arg(long, value_name = "TIER")]
+    pub wasi: Option<Wasi>,
 }
 
 impl Module {
@@ -28,6 +31,7 @@ impl Module {
         let mut entry = PolicyConfig::new(policy_name(&self.file), &self.file);
         // Tried out, it does no more than say what it wants to do.
         entry.grants = Grant::ALL.to_vec();
+        entry.wasi = self.wasi.unwrap_or_default();
         if let Some(settings) = &self.settings {
             entry.settings = read_settings(settings)?;
         }

@@ -15,6 +15,7 @@ use super::decisions::Which;
 use super::module::policy_name;
 use super::records::Records;
 use crate::cli::{Failure, Output, open_of};
+use crate::policy::Wasi;
 
 /// `gatepost policy diff`
 #[derive(Debug, clap::Args)]
@@ -31,6 +32,9 @@ pub struct Diff {
     /// Settings of NEW
     #[arg(long, value_name = "FILE|JSON")]
     new_settings: Option<String>,
+    /// The part of WASI that both may import: none or inert [default: none]
+    #[arg(long, value_name = "TIER")]
+    wasi: Option<Wasi>,
     /// The chain of this configuration is the old side
     #[arg(long, value_name = "FILE", conflicts_with = "old_settings")]
     old_config: Option<PathBuf>,
@@ -135,6 +139,7 @@ async fn sides(diff: &Diff) -> Result<(Side, Side), Failure> {
         Ok::<_, Failure>(Source::Module(Module {
             file,
             settings: settings.clone(),
+            wasi: diff.wasi,
         }))
     };
     let old = source(&diff.old_config, &diff.old_settings, "old")?;
