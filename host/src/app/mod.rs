@@ -89,6 +89,7 @@ impl App {
             delivery,
             ids: Arc::clone(&ids),
             hostname: config.hostname.clone(),
+            newest_order: store.newest_order().await?,
         });
         let intake = intake(config, &store, (policies.clone(), shadows), ids);
         let submission = submission(config, intake.clone(), &store, &scheduler, &shutdown).await?;

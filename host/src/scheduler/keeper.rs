@@ -15,12 +15,11 @@ const PAGE: u32 = 1000;
 /// The wait after the store could not be read.
 const STORE_WAIT: Duration = Duration::from_secs(2);
 
-/// Reads the queue from the store, starts what becomes due with time, and follows orders.
-pub(super) async fn keep(shared: Arc<Shared>, newest: QueueId) {
+/// Reads the queue from the store, starts what becomes due with time, and follows the orders after `newest_order`.
+pub(super) async fn keep(shared: Arc<Shared>, newest: QueueId, newest_order: i64) {
     let load_then_follow = async {
-        let last = orders::newest(&shared).await;
         load(&shared, newest).await;
-        orders::follow(&shared, last).await;
+        orders::follow(&shared, newest_order).await;
     };
     tokio::join!(load_then_follow, tick(&shared));
 }

@@ -37,6 +37,8 @@ pub struct Setup {
     pub ids: Arc<QueueIds>,
     /// This relay's domain name, for notifications.
     pub hostname: String,
+    /// The newest order of an administrator before the first message is taken in; later ones are followed.
+    pub newest_order: i64,
 }
 
 /// A picture of the queue as it stands.

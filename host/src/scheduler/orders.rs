@@ -19,19 +19,6 @@ const OVERDUE_LOOK: Duration = Duration::from_secs(10);
 /// Held messages given up in one look.
 const OVERDUE_PAGE: u32 = 100;
 
-/// The newest order, when the queue has not been read yet.
-pub(super) async fn newest(shared: &Arc<Shared>) -> i64 {
-    loop {
-        match shared.store.newest_order().await {
-            Ok(newest) => return newest,
-            Err(error) => {
-                tracing::error!(error = %chain(&error), "cannot read what was ordered; trying again");
-                sleep(LOOK).await;
-            }
-        }
-    }
-}
-
 /// Follows the orders after `last`, and gives up held messages in time, for as long as it is polled.
 pub(super) async fn follow(shared: &Arc<Shared>, mut last: i64) {
     let mut overdue_at = Instant::now();

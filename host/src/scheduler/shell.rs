@@ -63,12 +63,13 @@ struct Idle {
 pub(super) fn start(setup: Setup) -> Arc<Shared> {
     // What is newer comes through `submit`; what is older is read from the store.
     let newest = setup.ids.next();
+    let newest_order = setup.newest_order;
     let (outcomes, finished) = mpsc::channel(setup.config.unrecorded_outcomes.max(1));
     let shared = Arc::new(Shared::new(setup));
     // The keeper finds the tasks in place, whenever it begins.
     let mut state = shared.state.lock();
     state.tasks = Some(Tasks {
-        keeper: tokio::spawn(keeper::keep(shared.clone(), newest)),
+        keeper: tokio::spawn(keeper::keep(shared.clone(), newest, newest_order)),
         recorder: tokio::spawn(recorder::run(shared.clone(), finished)),
         outcomes,
     });
