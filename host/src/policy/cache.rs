@@ -65,7 +65,8 @@ impl CacheError {
 }
 
 impl CodeCache {
-    /// Opens the folder, making it (mode 0700) if there is none, for at most `max_mib` MiB.
+    /// Opens the folder, making it (mode 0700) if there is none, for at most `max_mib` MiB. What it lies
+    /// in must be there: a path with a mistake in it is not made true.
     ///
     /// # Errors
     ///
@@ -94,8 +95,10 @@ impl CodeCache {
 
 /// Makes the folder if need be; returns its path without links.
 fn make(folder: &Path) -> Result<PathBuf, CacheError> {
-    let mut builder = DirBuilder::new();
-    let made = builder.recursive(true).mode(0o700).create(folder);
+    let made = match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    };
     made.and_then(|()| folder.canonicalize())
         .map_err(|source| io_error(folder, source))
 }

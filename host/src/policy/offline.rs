@@ -66,7 +66,9 @@ impl Inspection {
 fn cache() -> Option<CodeCache> {
     let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let usual = || Some(std::env::home_dir()?.join(".cache"));
-    let folder = named.or_else(usual)?.join("gatepost/policies");
+    let parent = named.or_else(usual)?.join("gatepost");
+    std::fs::create_dir_all(&parent).ok()?;
+    let folder = parent.join("policies");
     let opened = CodeCache::open(&folder, CACHE_MIB);
     opened
         .inspect_err(|error| tracing::debug!(%error, "compiled code is not kept"))

@@ -120,13 +120,15 @@ fn judge_chain(chain: &[CertificateDer<'_>], trust: &Trust) -> Result<(), ChainF
 impl From<rustls::Error> for ChainFault {
     fn from(error: rustls::Error) -> Self {
         use CertificateError::{
-            Expired, ExpiredContext, NotValidYet, NotValidYetContext, UnknownIssuer,
+            BadSignature, Expired, ExpiredContext, NotValidYet, NotValidYetContext, UnknownIssuer,
+            UnsupportedSignatureAlgorithmForPublicKeyContext as OtherKey,
         };
         let rustls::Error::InvalidCertificate(reason) = &error else {
             return Self::Other(error.to_string());
         };
         match reason {
-            UnknownIssuer => Self::UnknownIssuer,
+            // An authority of the issuer's name is known, such as `CN=localhost`, but it is another one.
+            UnknownIssuer | BadSignature | OtherKey { .. } => Self::UnknownIssuer,
             Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. } => Self::Time,
             _ => Self::Other(error.to_string()),
         }
