@@ -1,6 +1,7 @@
 //! The command line: data to stdout, logs to stderr, errors with a hint; 0 done, 1 failed, 2 misused.
 
 mod account_commands;
+mod actor;
 mod alert_commands;
 mod autoconfig_commands;
 mod config_commands;
@@ -11,8 +12,8 @@ mod failure;
 mod output;
 mod policy_commands;
 mod queue_commands;
-mod queue_parameters;
 mod serve;
+mod when;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -64,7 +65,7 @@ enum Command {
     /// Manage users
     #[command(subcommand)]
     User(account_commands::UserCommand),
-    /// Look at the queue
+    /// Look at the queue, hold, release, retry, delete and reprioritize messages, stop and start mail
     #[command(subcommand)]
     Queue(queue_commands::QueueCommand),
     /// Look at alerts

@@ -34,6 +34,9 @@ const NOT_DEFAULTS: &[&str] = &[
     "delivery.smarthost.host",
     "delivery.smarthost.username",
     "delivery.smarthost.password",
+    "delivery.destination.domain",
+    "delivery.destination.concurrency",
+    "delivery.destination.rate",
     "delivery.route.name",
     "delivery.route.smarthost.host",
     "delivery.route.smarthost.username",
@@ -49,8 +52,9 @@ const NOT_DEFAULTS: &[&str] = &[
 ];
 
 /// Sections that cannot be without some keys, and these.
-const REQUIRED: [(&str, &str); 5] = [
+const REQUIRED: [(&str, &str); 6] = [
     ("delivery.smarthost", "host = 'h'"),
+    ("delivery.destination", "domain = 'd'"),
     ("delivery.route", "name = 'n'\nsmarthost = { host = 'h' }"),
     ("delivery.route.smarthost", "host = 'h'"),
     ("policy.chain", "name = 'n'\nmodule = 'm'"),
@@ -58,8 +62,9 @@ const REQUIRED: [(&str, &str); 5] = [
 ];
 
 /// One of these stands for several sections of its kind.
-const REPEATED: [&str; 4] = [
+const REPEATED: [&str; 5] = [
     "listener",
+    "delivery.destination",
     "delivery.route",
     "policy.chain",
     "tls.additional",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::named::NamedDestination;
 use crate::secret::Secret;
 
 /// How mail leaves.
@@ -85,6 +86,10 @@ pub struct Config {
     pub max_concurrency: usize,
     /// Transactions at a time to one destination. Default 20, what large receivers accept of one client.
     pub per_destination: usize,
+    /// Messages a second to one destination. Default 0, without limit: what a peer wants is learned from its replies.
+    pub per_destination_rate: f64,
+    /// Other limits for some destinations. Default: none.
+    pub destination: Vec<NamedDestination>,
     /// Messages over one connection. Default 1,000; a new connection spreads load over the next hop's nodes.
     pub messages_per_connection: u32,
     /// Seconds an idle connection is kept for the next message. Default 10.
@@ -114,6 +119,8 @@ impl Default for Config {
             maildir: PathBuf::from("maildir"),
             max_concurrency: 100,
             per_destination: 20,
+            per_destination_rate: 0.0,
+            destination: Vec::new(),
             messages_per_connection: 1000,
             idle_keep_s: 10,
             connect_timeout_s: 30,

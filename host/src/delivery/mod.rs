@@ -9,6 +9,7 @@ mod courier;
 mod dots;
 mod maildir;
 mod mx;
+mod named;
 mod route;
 mod smtp;
 

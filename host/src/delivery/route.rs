@@ -9,7 +9,7 @@ use super::config::{Config, Mode, Route, Smarthost, Tls};
 use super::mx;
 use super::smtp::connection::{Security, Target, Terms};
 use super::smtp::reply::deferred;
-use crate::queue::{Destination, Outcome, Way};
+use crate::queue::{Destination, Outcome, Way, canonical_domain};
 use crate::smtp::Mailbox;
 use crate::tls::{self, Roots, TlsError, Verification};
 
@@ -105,6 +105,14 @@ impl Delivery {
             if value == 0 {
                 return Err(SetupError::Zero { key });
             }
+        }
+        if config
+            .destination
+            .iter()
+            .any(|one| one.concurrency == Some(0))
+        {
+            let key = "destination.concurrency";
+            return Err(SetupError::Zero { key });
         }
         let hello = hello_name(config, hostname)?;
         let terms = Terms {
@@ -258,15 +266,6 @@ fn resolver(config: &Config) -> Result<Option<TokioResolver>, SetupError> {
     let unusable = |error| SetupError::Resolver(Box::new(error));
     let builder = TokioResolver::builder_tokio().map_err(unusable)?;
     builder.build().map(Some).map_err(unusable)
-}
-
-/// A-label form, lower case, without a trailing dot; what has none stays as it is and fails to resolve.
-fn canonical_domain(domain: &str) -> String {
-    let domain = domain.trim_end_matches('.');
-    if domain.starts_with('[') {
-        return domain.to_ascii_lowercase();
-    }
-    idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_ascii_lowercase())
 }
 
 async fn addresses(smarthost: &Smarthost) -> Result<Vec<Target>, Outcome> {

@@ -3,23 +3,30 @@
 //! Neighbours: `intake` makes [`NewMessage`]s, `store` keeps them, `scheduler` orders them,
 //! `delivery` turns a [`Job`] into [`Outcome`]s.
 
+mod meaning;
+mod order;
 mod parameters;
 mod priority;
 mod report;
 mod status;
+mod stop;
 mod way;
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use self::meaning::Meaning;
+pub use self::order::{Command, Concerned, Order, OrderKind};
 pub use self::parameters::{Deadline, MessageParameters, SmtpUtf8};
 pub use self::priority::Priority;
 pub use self::report::{
     MessageDetails, MessageFilter, MessageStatus, MessageSummary, RecipientCounts, RecipientDetails,
 };
 pub use self::status::{Outcome, RecipientStatus, RemoteReply};
-pub use self::way::{Order, OrderKind, PolicyCount, Way};
+pub use self::stop::{Stop, StopScope, Stops, canonical_domain};
+pub use self::way::{PolicyCount, Way};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::smtp::{BodyType, Mailbox, RcptParameters, Recipient};
@@ -161,6 +168,18 @@ pub enum Destination {
     Domain(String),
     /// The local maildir tree.
     Maildir,
+}
+
+/// Its name for administrators: a domain, `smarthost`, `route:NAME` or `maildir`.
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Smarthost => f.write_str("smarthost"),
+            Self::Route(name) => write!(f, "route:{name}"),
+            Self::Domain(domain) => f.write_str(domain),
+            Self::Maildir => f.write_str("maildir"),
+        }
+    }
 }
 
 /// What one attempt came to for one recipient.

@@ -2,31 +2,53 @@
 
 use std::fmt;
 
-use super::{Attempt, MessageMeta, RecipientStatus};
+use super::{Attempt, MessageMeta, Order, Priority, RecipientStatus};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::smtp::{Mailbox, RcptParameters};
 
-/// Which messages to report on, newest first.
+/// Which messages to report on, newest first, or to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageFilter {
+    /// Only these.
+    pub ids: Option<Vec<QueueId>>,
     /// Only those of this list.
     pub list: Option<i64>,
     /// Only those submitted by this account, by name.
     pub user: Option<String>,
+    /// Only those with this reverse-path, `<>` for the null one, or all of a domain as `@example.com`;
+    /// without regard to case.
+    pub sender: Option<String>,
+    /// Only those with a recipient at this domain, in A-label form.
+    pub recipient_domain: Option<String>,
+    /// Only those of this effective priority.
+    pub priority: Option<Priority>,
+    /// Only those that stand there.
+    pub status: Option<MessageStatus>,
+    /// Only those that were accepted at this time or later.
+    pub received_after: Option<Timestamp>,
+    /// Only those that were accepted before.
+    pub received_before: Option<Timestamp>,
     /// Only those with a recipient still to be served.
     pub open_only: bool,
     /// Only those older than this one: the last of the page before.
     pub before: Option<QueueId>,
-    /// At most so many. Default 100: a screenful or a few.
+    /// At most so many on a page. Default 100: a screenful or a few.
     pub limit: u32,
 }
 
 impl Default for MessageFilter {
     fn default() -> Self {
         Self {
+            ids: None,
             list: None,
             user: None,
+            sender: None,
+            recipient_domain: None,
+            priority: None,
+            status: None,
+            received_after: None,
+            received_before: None,
             open_only: false,
             before: None,
             limit: 100,
@@ -173,6 +195,8 @@ pub struct MessageDetails {
     pub recipients: Vec<RecipientDetails>,
     /// Every attempt, oldest first.
     pub attempts: Vec<Attempt>,
+    /// What administrators did to it, oldest first.
+    pub orders: Vec<Order>,
 }
 
 /// One recipient of a message.

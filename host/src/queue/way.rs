@@ -1,7 +1,6 @@
 //! What policies decide about a message beyond letting it pass: over which hop it goes, and whether it waits.
 
 use crate::clock::Timestamp;
-use crate::id::QueueId;
 
 /// The way of a message, apart from where its recipients are.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -18,40 +17,6 @@ impl Way {
     /// True while it waits until somebody releases it.
     pub const fn is_held(&self) -> bool {
         self.hold.is_some() && self.released_at.is_none()
-    }
-}
-
-/// What an administrator has done to a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Order {
-    /// Grows with every order.
-    pub number: i64,
-    /// The message.
-    pub message: QueueId,
-    /// What was done.
-    pub kind: OrderKind,
-}
-
-/// What can be done to a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OrderKind {
-    /// A held message is to leave.
-    Release,
-    /// It is withdrawn from every recipient that was not served.
-    Delete,
-}
-
-impl OrderKind {
-    /// The number the store keeps.
-    pub const fn code(self) -> i64 {
-        self as i64
-    }
-
-    /// From the number the store keeps.
-    pub fn from_code(code: i64) -> Option<Self> {
-        [Self::Release, Self::Delete]
-            .into_iter()
-            .find(|kind| kind.code() == code)
     }
 }
 

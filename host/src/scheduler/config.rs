@@ -27,6 +27,11 @@ pub struct Config {
     pub unreachable_first_s: u64,
     /// The longest such wait in seconds. Default 60: a next hop that returns is noticed within a minute.
     pub unreachable_max_s: u64,
+    /// Seconds that a destination is left alone when it says "slow down"; doubled each time. Default 1. It gets half
+    /// as many transactions at a time as well, and one more for every 20 messages that it takes.
+    pub slow_down_first_s: u64,
+    /// The longest such pause in seconds. Default 300: what limits by the hour is found open within minutes.
+    pub slow_down_max_s: u64,
     /// Octets of content kept in memory for messages that wait. Default 64 MiB; beyond it the
     /// content is read from the store when its turn comes.
     pub ready_content_octets: usize,
@@ -49,6 +54,8 @@ impl Default for Config {
             urgent_reserve: 10,
             unreachable_first_s: 5,
             unreachable_max_s: 60,
+            slow_down_first_s: 1,
+            slow_down_max_s: 300,
             ready_content_octets: 64 * 1024 * 1024,
             ready_envelopes: 100_000,
             unrecorded_outcomes: 1024,

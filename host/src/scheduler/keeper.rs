@@ -1,5 +1,6 @@
 //! The task that keeps time: reads the queue at start, wakes what becomes due, settles what cannot be tried in time.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,11 +25,37 @@ pub(super) async fn keep(shared: Arc<Shared>, newest: QueueId, newest_order: i64
     tokio::join!(load_then_follow, tick(&shared));
 }
 
-/// Reads all messages up to `newest`; the later ones are submitted.
+/// Reads all messages up to `newest`; the later ones are submitted. What is stopped is known before.
 async fn load(shared: &Arc<Shared>, newest: QueueId) {
-    let mut after = None;
+    while let Err(error) = orders::look_for_stops(shared).await {
+        tracing::error!(error = %chain(&error), "cannot read what is stopped; trying again");
+        sleep(STORE_WAIT).await;
+    }
+    let urgent = load_all(shared, newest, Part::Urgent, &HashSet::new()).await;
+    load_all(shared, newest, Part::All, &urgent).await;
+}
+
+/// What is read of the queue: first what may not wait for the rest to be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Urgent,
+    All,
+}
+
+/// Reads a part of the queue, without what is `known`; returns the ids of urgent messages.
+async fn load_all(
+    shared: &Arc<Shared>,
+    newest: QueueId,
+    part: Part,
+    known: &HashSet<QueueId>,
+) -> HashSet<QueueId> {
+    let (mut after, mut urgent) = (None, HashSet::new());
     loop {
-        let mut page = match shared.store.open_messages(after, PAGE).await {
+        let page = match part {
+            Part::Urgent => shared.store.urgent_messages(after, PAGE).await,
+            Part::All => shared.store.open_messages(after, PAGE).await,
+        };
+        let mut page = match page {
             Ok(page) => page,
             Err(error) => {
                 tracing::error!(error = %chain(&error), "cannot read the queue; trying again");
@@ -36,13 +63,16 @@ async fn load(shared: &Arc<Shared>, newest: QueueId) {
                 continue;
             }
         };
-        let is_full = page.len() >= PAGE as usize;
-        page.retain(|message| message.id < newest);
         after = page.last().map(|last| last.id);
-        let is_last = !is_full || page.len() < PAGE as usize;
-        shared.load(page, is_last);
+        let is_full = page.len() >= PAGE as usize;
+        let is_last = !is_full || after.is_none_or(|last| last >= newest);
+        page.retain(|message| message.id < newest && !known.contains(&message.id));
+        if part == Part::Urgent {
+            urgent.extend(page.iter().map(|message| message.id));
+        }
+        shared.load(page, is_last && part == Part::All);
         if is_last {
-            return;
+            return urgent;
         }
     }
 }

@@ -6,6 +6,7 @@
 //! sender is to be told is written by `bounce`.
 
 mod config;
+mod flight;
 mod keeper;
 mod notices;
 mod orders;
@@ -13,6 +14,7 @@ pub mod plan;
 mod recorder;
 pub mod retry;
 mod shell;
+mod steering;
 mod worker;
 
 use std::sync::Arc;

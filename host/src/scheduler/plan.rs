@@ -7,13 +7,15 @@
 
 mod lane;
 mod limits;
+mod pace;
+mod steer;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use self::lane::{Lane, Order};
-pub use self::limits::Limits;
+pub use self::limits::{Limits, Named};
 pub use self::view::{Claim, Counts, Unreachable};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
@@ -26,6 +28,7 @@ type LaneId = u32;
 #[derive(Debug)]
 struct Entry {
     priority: Priority,
+    list: Option<i64>,
     due_at: Timestamp,
     look_at: Timestamp,
     is_ready: bool,
@@ -47,6 +50,8 @@ pub struct Plan {
     /// The best ready entry of each destination that has a slot for it.
     eligible: BTreeSet<(Order, LaneId)>,
     held: BTreeSet<(Timestamp, LaneId)>,
+    /// Destinations that are left alone for their pace.
+    paced: BTreeSet<(Timestamp, LaneId)>,
     running: usize,
     content_octets: usize,
     envelopes: usize,
@@ -67,6 +72,7 @@ impl Plan {
             next_lane: 0,
             eligible: BTreeSet::new(),
             held: BTreeSet::new(),
+            paced: BTreeSet::new(),
             running: 0,
             content_octets: 0,
             envelopes: 0,
@@ -93,7 +99,7 @@ impl Plan {
     /// Adds a message all of whose recipients go to `destination`.
     pub fn insert_part(&mut self, message: OpenMessage, destination: Destination) {
         let due_at = message.recipients.iter().map(|one| one.due_at).min();
-        let (id, priority) = (message.id, message.meta.priority);
+        let (id, priority, list) = (message.id, message.meta.priority, message.meta.list_id);
         let look_at = self.look_at(&message);
         let kept = self.keep(message);
         self.add(
@@ -101,6 +107,7 @@ impl Plan {
             destination,
             Entry {
                 priority,
+                list,
                 // Nobody is given up or told of a delay without a last attempt.
                 due_at: due_at.unwrap_or_default().min(look_at),
                 look_at,
@@ -124,6 +131,7 @@ impl Plan {
     pub fn put_back(&mut self, claim: &Claim, due_at: Timestamp) {
         let entry = Entry {
             priority: claim.priority,
+            list: claim.list,
             due_at,
             look_at: claim.look_at,
             is_ready: false,
@@ -199,6 +207,9 @@ impl Plan {
         self.counts.running[place(order.priority)] += 1;
         if let Some(state) = self.lanes.get_mut(&lane) {
             state.running += 1;
+            if let Some(until) = state.started(now) {
+                self.paced.insert((until, lane));
+            }
         }
         self.refresh(lane);
         Some(claim)
@@ -279,9 +290,11 @@ impl Plan {
     pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let waiting = self.waiting.first().map(|&(due_at, ..)| due_at);
         let held = self.held.first().map(|&(until, _)| until);
+        let paced = self.paced.first().map(|&(until, _)| until);
         waiting
             .into_iter()
             .chain(held)
+            .chain(paced)
             .chain(self.next_look(now))
             .min()
     }
@@ -369,6 +382,7 @@ impl Plan {
             self.refresh(lane);
             self.forget_idle(lane);
         }
+        self.end_pauses(now);
     }
 
     fn make_ready(&mut self, id: QueueId, lane: LaneId) {
@@ -419,6 +433,7 @@ impl Plan {
             id,
             destination: state.destination.clone(),
             priority: entry.priority,
+            list: entry.list,
             look_at: entry.look_at,
             message: entry.message.map(|message| *message),
         })
@@ -429,7 +444,7 @@ impl Plan {
         let Some(state) = self.lanes.get_mut(&lane) else {
             return;
         };
-        let best = state.best(&self.limits);
+        let best = state.best();
         let before = std::mem::replace(&mut state.advertised, best);
         if before == best {
             return;
@@ -470,7 +485,8 @@ impl Plan {
         let Some(state) = self.lanes.get(&lane) else {
             return;
         };
-        if state.entries == 0 && state.running == 0 && !state.is_held() {
+        let is_closed = state.is_held() || state.paced_until.is_some();
+        if state.entries == 0 && state.running == 0 && !is_closed {
             self.lane_ids.remove(&state.destination);
             self.lanes.remove(&lane);
         }

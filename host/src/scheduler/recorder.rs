@@ -18,8 +18,8 @@ use super::shell::Shared;
 use crate::clock::Timestamp;
 use crate::delivery::{Handover, Reach, Report};
 use crate::queue::{
-    Attempt, AttemptRecord, Destination, Job, OpenMessage, OpenRecipient, Outcome, RecipientStatus,
-    RecordedAttempt, RemoteReply,
+    Attempt, AttemptRecord, Destination, Job, Meaning, OpenMessage, OpenRecipient, Outcome,
+    RecipientStatus, RecordedAttempt, RemoteReply,
 };
 use crate::store::StoreError;
 
@@ -34,6 +34,8 @@ pub(super) struct Finished {
     /// To whom each of them was handed, in the same order.
     pub handovers: Vec<Handover>,
     reach: Reach,
+    /// The words of a next hop that wants less for a while.
+    pub slow_down: Option<RemoteReply>,
 }
 
 impl Finished {
@@ -48,12 +50,18 @@ impl Finished {
             message.head = None;
         }
         Self {
+            slow_down: slow_down(&report.attempts),
             message,
             destination,
             attempts: report.attempts,
             handovers: report.handovers,
             reach: report.reach,
         }
+    }
+
+    /// Whether its destination could be reached.
+    pub const fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     /// For a message whose time came, to be given up or to be told of, when it could not be tried.
@@ -78,6 +86,7 @@ impl Finished {
             message,
             destination,
             reach: Reach::Unreachable(reason.clone()),
+            slow_down: None,
         }
     }
 }
@@ -121,9 +130,25 @@ async fn settle(shared: &Arc<Shared>, finished: Finished, recorded: Vec<Recorded
         return;
     }
     log(&finished, &recorded);
+    let id = finished.message.id;
+    let is_stalled = finished.reach != Reach::Reached || finished.slow_down.is_some();
     if let Some(message) = rest(finished.message, &recorded) {
-        shared.resubmit(message, finished.destination, &finished.reach);
+        shared.resubmit(message, finished.destination, is_stalled);
     }
+    shared.recorded(id);
+}
+
+/// The words that ask for less, if nobody was served and somebody heard them.
+fn slow_down(attempts: &[Attempt]) -> Option<RemoteReply> {
+    let mut slow = None;
+    for attempt in attempts {
+        match Meaning::of(attempt.outcome.reply()) {
+            Meaning::Delivered => return None,
+            Meaning::SlowDown => slow = Some(attempt.outcome.reply().clone()),
+            Meaning::Permanent | Meaning::Transient => {}
+        }
+    }
+    slow
 }
 
 /// All recipients of a message share one roll of the dice, so that they stay together.

@@ -4,19 +4,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::plan::{Claim, Limits, Plan};
+use super::flight::InFlight;
+use super::plan::{Claim, Limits, Named, Plan};
 use super::recorder::{self, Finished};
 use super::retry::Retry;
-use super::{Config, Setup, Snapshot, keeper, worker};
+use super::{Config, Setup, Snapshot, keeper, steering, worker};
 use crate::clock::Timestamp;
 use crate::delivery::{Delivery, Mode, Reach};
 use crate::id::{QueueId, QueueIds};
-use crate::queue::{Destination, OpenMessage, OpenRecipient, Priority, RemoteReply, Way};
+use crate::queue::{Destination, OpenMessage, OpenRecipient, Priority, RemoteReply, Stops, Way};
 use crate::store::{Store, StoreError};
 
 /// The longest sleep of the time keeper; expiry is looked at as often.
@@ -34,17 +35,21 @@ pub(super) struct Shared {
     wake: Notify,
 }
 
-struct State {
-    plan: Plan,
+pub(super) struct State {
+    pub plan: Plan,
     idle: HashMap<Destination, Vec<Idle>>,
     idle_count: usize,
     next_idle: u64,
     workers: JoinSet<()>,
     tasks: Option<Tasks>,
+    /// What is being tried or recorded.
+    pub in_flight: InFlight,
+    /// What administrators have stopped.
+    pub stops: Stops,
     /// When the time keeper wakes by itself.
     alarm: Timestamp,
     is_loading: bool,
-    is_stopping: bool,
+    pub is_stopping: bool,
 }
 
 struct Tasks {
@@ -81,13 +86,29 @@ fn limits(config: &Config, delivery: &Delivery) -> Limits {
     Limits {
         max_concurrency: delivery.config().max_concurrency,
         per_destination: delivery.config().per_destination,
+        per_destination_rate: delivery.config().per_destination_rate,
+        named: named(delivery),
         urgent_reserve: config.urgent_reserve,
+        slow_down_first: Duration::from_secs(config.slow_down_first_s.max(1)),
+        slow_down_max: Duration::from_secs(config.slow_down_max_s.max(1)),
         unreachable_first: Duration::from_secs(config.unreachable_first_s.max(1)),
         unreachable_max: Duration::from_secs(config.unreachable_max_s.max(1)),
         content_octets: config.ready_content_octets,
         envelopes: config.ready_envelopes,
         delay_notice_after: config.delay_notice_after(),
     }
+}
+
+/// What the configuration says of single destinations.
+fn named(delivery: &Delivery) -> HashMap<String, Named> {
+    let all = delivery.config().destination.iter().map(|one| {
+        let limits = Named {
+            concurrency: one.concurrency,
+            rate: one.rate,
+        };
+        (one.name(), limits)
+    });
+    all.collect()
 }
 
 impl Shared {
@@ -110,6 +131,8 @@ impl Shared {
                 next_idle: 0,
                 workers: JoinSet::new(),
                 tasks: None,
+                in_flight: InFlight::default(),
+                stops: Stops::default(),
                 alarm: Timestamp::default(),
                 is_loading: true,
                 is_stopping: false,
@@ -118,26 +141,38 @@ impl Shared {
         }
     }
 
+    /// The state, for what is done at once.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// What is stopped.
+    pub fn stops(&self) -> Stops {
+        self.state.lock().stops.clone()
+    }
+
     pub fn submit(self: &Arc<Self>, message: OpenMessage) {
-        if message.meta.way.is_held() {
-            return;
-        }
         let mut state = self.state.lock();
-        self.insert(&mut state.plan, message);
+        self.insert(&mut state, message);
         self.dispatch(&mut state, None);
     }
 
-    /// Takes back a message some recipients of which are to be tried again.
+    /// Takes back a message some recipients of which are to be tried again; `is_stalled` when it could not
+    /// be tried for its destination's sake.
     pub fn resubmit(
         self: &Arc<Self>,
-        message: OpenMessage,
+        mut message: OpenMessage,
         destination: Destination,
-        reach: &Reach,
+        is_stalled: bool,
     ) {
         let mut state = self.state.lock();
-        match reach {
-            Reach::Reached => state.plan.insert_part(message, destination),
-            Reach::Unreachable(_) => state.plan.insert_stalled(message, destination),
+        if state.in_flight.is_outdated(message.id) || !state.keeps(&mut message, &destination) {
+            return;
+        }
+        if is_stalled {
+            state.plan.insert_stalled(message, destination);
+        } else {
+            state.plan.insert_part(message, destination);
         }
         self.dispatch(&mut state, None);
     }
@@ -162,7 +197,9 @@ impl Shared {
     }
 
     pub fn withdraw(&self, id: QueueId) -> bool {
-        self.state.lock().plan.remove(id)
+        let mut state = self.state.lock();
+        state.in_flight.outdate(id);
+        state.plan.remove(id)
     }
 
     pub fn snapshot(&self) -> Snapshot {
@@ -180,13 +217,17 @@ impl Shared {
         self: &Arc<Self>,
         destination: &Destination,
         priority: Priority,
-        reach: &Reach,
+        outcome: &Finished,
     ) -> Option<Claim> {
         let now = Timestamp::now();
         let mut state = self.state.lock();
-        match reach {
-            Reach::Reached => state.plan.finished(destination, priority, now),
-            Reach::Unreachable(reason) => {
+        match (outcome.reach(), &outcome.slow_down) {
+            (Reach::Reached, Some(reply)) => {
+                let slowed = state.plan.slow_down(destination, priority, now);
+                steering::tell_of_slow_down(destination, reply, slowed);
+            }
+            (Reach::Reached, None) => state.plan.finished(destination, priority, now),
+            (Reach::Unreachable(reason), _) => {
                 state.plan.unreachable(destination, priority, now, reason);
             }
         }
@@ -196,6 +237,7 @@ impl Shared {
     /// Frees the slot of a claim that came to nothing; with `due_at` it is tried again then.
     pub fn abandoned(self: &Arc<Self>, claim: &Claim, due_at: Option<Timestamp>) -> Option<Claim> {
         let mut state = self.state.lock();
+        state.in_flight.end(claim.id);
         if let Some(due_at) = due_at {
             state.plan.put_back(claim, due_at);
         }
@@ -204,10 +246,15 @@ impl Shared {
     }
 
     /// Starts all that may start now, most urgent first; the first claim for `mine` is returned instead.
-    fn dispatch(self: &Arc<Self>, state: &mut State, mine: Option<&Destination>) -> Option<Claim> {
+    pub(super) fn dispatch(
+        self: &Arc<Self>,
+        state: &mut State,
+        mine: Option<&Destination>,
+    ) -> Option<Claim> {
         let now = Timestamp::now();
         let mut kept = None;
         while let Some(claim) = state.plan.next(now) {
+            state.in_flight.begin(claim.id);
             if kept.is_none() && mine == Some(&claim.destination) {
                 kept = Some(claim);
             } else {
@@ -270,7 +317,9 @@ impl Shared {
             let way = message.meta.way.clone();
             let here = |one: &_| self.goes_to(&way, one, &claim.destination);
             message.recipients.retain(here);
-            (!message.recipients.is_empty()).then_some(message)
+            let state = self.state.lock();
+            let is_kept = state.keeps(&mut message, &claim.destination);
+            is_kept.then_some(message)
         }))
     }
 
@@ -278,9 +327,22 @@ impl Shared {
         self.delivery.destination(way, &recipient.mailbox) == *destination
     }
 
-    fn insert(&self, plan: &mut Plan, message: OpenMessage) {
+    /// Plans a message, without recipients that are stopped; what is held or in flight is not planned.
+    pub(super) fn insert(&self, state: &mut State, mut message: OpenMessage) {
+        if message.meta.way.is_held() || state.in_flight.outdate(message.id) {
+            return;
+        }
         let way = message.meta.way.clone();
-        plan.insert(message, |mailbox| self.delivery.destination(&way, mailbox));
+        if !state.stops.is_empty() {
+            let list = message.meta.list_id;
+            let stops = &state.stops;
+            message.recipients.retain(|one| {
+                let over = self.delivery.destination(&way, &one.mailbox);
+                !stops.covers(list, &one.mailbox, &over)
+            });
+        }
+        let route = |mailbox: &_| self.delivery.destination(&way, mailbox);
+        state.plan.insert(message, route);
     }
 
     /// Where a recipient's mail goes.
@@ -307,23 +369,23 @@ impl Shared {
     pub fn load(self: &Arc<Self>, page: Vec<OpenMessage>, is_last: bool) {
         let mut state = self.state.lock();
         for message in page {
-            self.insert_loaded(&mut state.plan, message);
+            self.insert_loaded(&mut state, message);
         }
         state.is_loading = !is_last;
         self.dispatch(&mut state, None);
     }
 
     /// What a smarthost did not take yet is due as soon as it takes anything: it may have been away.
-    fn insert_loaded(&self, plan: &mut Plan, message: OpenMessage) {
-        if message.meta.way.is_held() {
-            return;
-        }
+    fn insert_loaded(&self, state: &mut State, mut message: OpenMessage) {
         let is_routed = message.meta.way.route.is_some();
         let was_tried = message.recipients.iter().all(|one| one.attempts > 0);
-        if was_tried && !is_routed && self.delivery.config().mode == Mode::Smarthost {
-            plan.insert_stalled(message, Destination::Smarthost);
-        } else {
-            self.insert(plan, message);
+        let is_stalled = was_tried && !is_routed && self.delivery.config().mode == Mode::Smarthost;
+        if !is_stalled {
+            return self.insert(state, message);
+        }
+        let is_kept = !message.meta.way.is_held() && !state.in_flight.outdate(message.id);
+        if is_kept && state.keeps(&mut message, &Destination::Smarthost) {
+            state.plan.insert_stalled(message, Destination::Smarthost);
         }
     }
 
@@ -350,12 +412,15 @@ impl Shared {
         let mut state = self.state.lock();
         let outcomes = state.tasks.as_ref()?.outcomes.clone();
         let (claim, reason) = state.plan.take_overlooked(Timestamp::now())?;
+        state.in_flight.begin(claim.id);
         Some((claim, reason, outcomes))
     }
 
     /// Undoes [`Shared::take_overlooked`].
     pub fn put_back(&self, claim: &Claim) {
-        self.state.lock().plan.put_back(claim, Timestamp::now());
+        let mut state = self.state.lock();
+        state.in_flight.end(claim.id);
+        state.plan.put_back(claim, Timestamp::now());
     }
 
     pub async fn shutdown(&self) {
@@ -386,6 +451,17 @@ impl Shared {
 }
 
 impl State {
+    /// Leaves out of a message what is stopped; false when nothing is left.
+    fn keeps(&self, message: &mut OpenMessage, destination: &Destination) -> bool {
+        if !self.stops.is_empty() {
+            let list = message.meta.list_id;
+            let is_stopped =
+                |one: &OpenRecipient| self.stops.covers(list, &one.mailbox, destination);
+            message.recipients.retain(|one| !is_stopped(one));
+        }
+        !message.recipients.is_empty()
+    }
+
     fn stop(&mut self) -> (JoinSet<()>, Option<Tasks>) {
         self.is_stopping = true;
         self.plan.pause();

@@ -1,8 +1,10 @@
 //! The scheduler at work: with a store, and a next hop on a real socket that can be down, refuse and stall.
 
 mod notices;
+mod steering;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +19,9 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::delivery::{self, Smarthost, Tls};
 use crate::id::session_id;
-use crate::queue::{Content, MessageMeta, MessageParameters, NewMessage, Priority};
+use crate::queue::{
+    Command, Content, MessageFilter, MessageMeta, MessageParameters, NewMessage, Priority,
+};
 use crate::smtp::{BodyType, Mailbox, Recipient};
 use crate::store;
 
@@ -26,6 +30,8 @@ use crate::store;
 struct Sink {
     subjects: Arc<Mutex<Vec<String>>>,
     texts: Arc<Mutex<Vec<String>>>,
+    /// How often "slow down" was said.
+    limited: Arc<AtomicUsize>,
     hello: &'static str,
     permits: Arc<Semaphore>,
 }
@@ -35,6 +41,7 @@ impl Sink {
         Self {
             subjects: Arc::default(),
             texts: Arc::default(),
+            limited: Arc::default(),
             hello: "250-sink\r\n250 PIPELINING\r\n",
             permits: Arc::new(Semaphore::new(10_000)),
         }
@@ -64,6 +71,10 @@ impl Sink {
             let reply = match line.get(..4)? {
                 "EHLO" => self.hello,
                 "RCPT" if line.contains("bad") => "550 5.1.1 no such user\r\n",
+                "RCPT" if line.contains("limited") => {
+                    self.limited.fetch_add(1, Ordering::Relaxed);
+                    "450 4.7.1 rate limit exceeded\r\n"
+                }
                 "RCPT" if line.contains("later") => "450 4.2.0 come again\r\n",
                 "DATA" => {
                     stream.write_all(b"354 go\r\n").await.ok()?;
@@ -240,6 +251,16 @@ impl Bench {
         open
     }
 
+    /// Carries a command out on one message, as another process would.
+    async fn order(&self, id: QueueId, command: Command) {
+        let filter = MessageFilter {
+            ids: Some(vec![id]),
+            ..MessageFilter::default()
+        };
+        let done = self.store.order(&filter, &command, "root").await;
+        assert_eq!(done.expect("the store works").messages, 1, "{command:?}");
+    }
+
     async fn open_count(&self) -> usize {
         self.store
             .open_messages(None, 100_000)
@@ -407,7 +428,7 @@ async fn a_held_message_waits_for_its_release_and_is_given_up_at_its_expiry() {
     let scheduler = bench.start();
     let released = bench.accept_held("released", None).await;
     scheduler.submit(released.clone());
-    bench.store.release(released.id).await.expect("it is held");
+    bench.order(released.id, Command::Release).await;
     // The one that was released, and the notice of the one that was not.
     let mut subjects = sink.took(2).await;
     subjects.sort();

@@ -68,9 +68,10 @@ async fn carry(
     };
     let report = courier.attempt(&job).await;
     // The slot and the connection are free for the next message before this one's commit.
-    let next = shared.finished(&job.destination, claim.priority, &report.reach);
+    let (destination, finished) = (job.destination.clone(), Finished::new(job, report));
+    let next = shared.finished(&destination, claim.priority, &finished);
     // Where outcomes pile up, the store is slow; the next message waits for it.
-    let _only_fails_at_shutdown = outcomes.send(Finished::new(job, report)).await;
+    let _only_fails_at_shutdown = outcomes.send(finished).await;
     next
 }
 

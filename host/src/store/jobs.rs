@@ -8,16 +8,16 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::accounts::Edit;
 use super::decisions::Kept;
+use super::orders::OrderWork;
 use super::reloads::ReloadWork;
+use super::stops::StopWork;
 use super::suspensions::{self, NewSuspension};
-use super::{
-    StoreError, alerts, attempts, content, counts, decisions, messages, orders, sent, upkeep,
-};
+use super::{StoreError, alerts, attempts, content, counts, decisions, messages, sent, upkeep};
 use crate::alert::NewAlert;
 use crate::clock::Timestamp;
 use crate::decision::Retention;
 use crate::id::QueueId;
-use crate::queue::{AttemptRecord, NewMessage, OrderKind, PolicyCount};
+use crate::queue::{AttemptRecord, NewMessage, PolicyCount};
 
 /// Work that waits for the writer, and who waits for it.
 pub(super) struct Job {
@@ -49,12 +49,12 @@ pub(super) enum Work {
     Suspend(NewSuspension),
     /// A reload is asked for, or has ended.
     Reload(ReloadWork),
-    /// What an administrator does to a message.
-    Order(QueueId, OrderKind),
+    /// What an administrator does to messages.
+    Order(OrderWork),
+    /// What an administrator stops or starts.
+    Stop(StopWork),
     /// What policies have counted.
     Count(Vec<PolicyCount>),
-    /// Deletes orders from before.
-    PurgeOrders(Timestamp),
     /// Deletes what policies counted that is over at this time.
     PurgePolicyCounts(Timestamp),
     /// Deletes chunks that belong to no message.
@@ -114,14 +114,14 @@ impl Work {
             Self::Edit(_) => "change an account",
             Self::Reload(_) => "note a reload",
             Self::Suspend(_) => "suspend a user",
-            Self::Order(..) => "change a queued message",
+            Self::Order(_) => "change queued messages",
+            Self::Stop(_) => "stop or start mail",
             Self::Count(_) => "store what policies count",
             Self::PurgeMessages(_)
             | Self::PurgeAlerts(_)
             | Self::PurgeDecisions(_)
             | Self::PurgeRecordings(_)
             | Self::PurgeCounts(_)
-            | Self::PurgeOrders(_)
             | Self::PurgePolicyCounts(_) => "purge what is old",
             #[cfg(test)]
             Self::Command(_) => "obey a test",
@@ -201,9 +201,9 @@ async fn apply_single(connection: &mut SqliteConnection, work: &Work) -> Result<
             decisions::purge_recordings(connection, retention).await
         }
         Work::PurgeCounts(now) => sent::purge(connection, *now).await,
-        Work::Order(id, kind) => orders::apply(connection, *id, *kind).await,
+        Work::Order(order) => order.apply(connection).await,
+        Work::Stop(stop) => stop.apply(connection).await,
         Work::Count(added) => counts::add(connection, added).await.map(|()| 0),
-        Work::PurgeOrders(before) => orders::purge(connection, *before).await,
         Work::PurgePolicyCounts(now) => counts::purge(connection, *now).await,
         Work::Suspend(new) => suspensions::suspend(connection, new).await,
         #[cfg(test)]

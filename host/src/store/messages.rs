@@ -3,25 +3,51 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+use sqlx::QueryBuilder;
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
 
 use super::bulk::{Bulk, Statement};
-use super::{StoreError, columns, content, rows};
+use super::{StoreError, columns, content, filters, rows};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::queue::{MessageParameters, NewMessage, OpenMessage, OpenRecipient, RecipientStatus};
 use crate::smtp::{EnvelopeId, Mailbox, OriginalRecipient, Recipient};
 
-const SELECT_OPEN_MESSAGES: &str = "SELECT id, list_id, username, reverse_path, priority, body, \
+const OPEN_COLUMNS: &str = "SELECT id, list_id, username, reverse_path, priority, body, \
      subject, message_id, session_id, rule, received_at, expires_at, size, staged_chunks, \
      smtputf8, require_tls, ret, envid, deliver_by_at, deliver_by_mode, mt_priority, held_until, \
-     route, hold, released_at FROM message WHERE open = 1 AND id > $1 ORDER BY id LIMIT $2";
+     route, hold, released_at FROM message";
 /// Statuses up to 1 are the open ones.
+const OPEN_RECIPIENT_COLUMNS: &str = "SELECT message_id, position, mailbox, attempts, due_at, \
+     notify, orcpt, delay_told_at FROM recipient WHERE status <= 1 AND message_id IN ";
+const OPEN_PAGE: &str = "WHERE open = 1 AND id > $1 ORDER BY id LIMIT $2";
+const URGENT_PAGE: &str = "WHERE open = 1 AND priority <= 2 AND id > $1 ORDER BY id LIMIT $2";
 const SELECT_NEWEST: &str = "SELECT MAX(id) FROM message";
-const SELECT_OPEN_RECIPIENTS: &str = "SELECT message_id, position, mailbox, attempts, due_at, \
-     notify, orcpt, delay_told_at FROM recipient WHERE status <= 1 AND message_id IN \
-     (SELECT id FROM message WHERE open = 1 AND id > $1 ORDER BY id LIMIT $2) \
-     ORDER BY message_id, position";
+
+/// Messages that are read by name in one statement.
+const IDS_AT_A_TIME: usize = 500;
+
+/// Both statements of a page of open messages.
+struct PageStatements {
+    messages: String,
+    recipients: String,
+}
+
+impl PageStatements {
+    fn of(page: &str) -> Self {
+        Self {
+            messages: format!("{OPEN_COLUMNS} {page}"),
+            recipients: format!(
+                "{OPEN_RECIPIENT_COLUMNS}(SELECT id FROM message {page}) \
+                 ORDER BY message_id, position"
+            ),
+        }
+    }
+}
+
+static OPEN: LazyLock<PageStatements> = LazyLock::new(|| PageStatements::of(OPEN_PAGE));
+static URGENT: LazyLock<PageStatements> = LazyLock::new(|| PageStatements::of(URGENT_PAGE));
 
 static INSERT_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
@@ -158,25 +184,61 @@ pub(super) async fn newest(readers: &SqlitePool) -> Result<Option<QueueId>, Stor
     Ok(newest.map(QueueId::from_i64))
 }
 
-/// A page of the messages that are still to be served, without their heads, oldest first.
+/// A page of the messages that are still to be served, without their heads, oldest first; of the two most
+/// urgent priorities alone, or all.
 pub(super) async fn open(
     readers: &SqlitePool,
     after: Option<QueueId>,
     limit: u32,
+    urgent_only: bool,
+) -> Result<Vec<OpenMessage>, StoreError> {
+    let statements: &'static PageStatements = if urgent_only { &URGENT } else { &OPEN };
+    let after = after.map_or(i64::MIN, QueueId::as_i64);
+    let page = |sql: &'static str| sqlx::query(sql).bind(after).bind(i64::from(limit));
+    read(
+        readers,
+        page(&statements.messages),
+        page(&statements.recipients),
+    )
+    .await
+}
+
+/// Those of these messages that are still to be served, without their heads.
+pub(super) async fn open_of(
+    readers: &SqlitePool,
+    ids: &[QueueId],
+) -> Result<Vec<OpenMessage>, StoreError> {
+    let mut found = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(IDS_AT_A_TIME) {
+        let mut messages = QueryBuilder::new(OPEN_COLUMNS);
+        filters::push_ids(&mut messages, " WHERE open = 1 AND id", ids);
+        let mut recipients = QueryBuilder::new(OPEN_RECIPIENT_COLUMNS);
+        filters::push_ids(
+            &mut recipients,
+            "(SELECT id FROM message WHERE open = 1 AND id",
+            ids,
+        );
+        recipients.push(") ORDER BY message_id, position");
+        let (messages, recipients) = (messages.build(), recipients.build());
+        let (messages, recipients) = (messages.persistent(false), recipients.persistent(false));
+        found.extend(read(readers, messages, recipients).await?);
+    }
+    Ok(found)
+}
+
+/// In one transaction, so that both statements see the same queue.
+async fn read(
+    readers: &SqlitePool,
+    messages: Query<'_, Sqlite, SqliteArguments>,
+    recipients: Query<'_, Sqlite, SqliteArguments>,
 ) -> Result<Vec<OpenMessage>, StoreError> {
     let failed = |error| StoreError::reading("the queue", error);
-    let after = after.map_or(i64::MIN, QueueId::as_i64);
-    // One transaction, so that both statements see the same queue.
     let mut transaction = readers.begin().await.map_err(failed)?;
-    let messages = sqlx::query(SELECT_OPEN_MESSAGES)
-        .bind(after)
-        .bind(i64::from(limit))
+    let messages = messages
         .fetch_all(&mut *transaction)
         .await
         .map_err(failed)?;
-    let recipients = sqlx::query(SELECT_OPEN_RECIPIENTS)
-        .bind(after)
-        .bind(i64::from(limit))
+    let recipients = recipients
         .fetch_all(&mut *transaction)
         .await
         .map_err(failed)?;

@@ -7,6 +7,7 @@
 //! Neighbours: `accounts`, `queue` and `alert` define what is kept; `intake`, `scheduler` and `admin` use it.
 
 mod accounts;
+mod administration;
 mod alerts;
 mod attempts;
 mod bulk;
@@ -16,6 +17,7 @@ mod content;
 mod counts;
 mod decisions;
 mod error;
+mod filters;
 mod jobs;
 mod lock;
 mod messages;
@@ -26,6 +28,7 @@ mod rows;
 mod schema;
 mod sent;
 mod sqlite;
+mod stops;
 mod suspensions;
 #[cfg(test)]
 mod tests;
@@ -63,13 +66,10 @@ use crate::clock::Timestamp;
 use crate::decision::{Decision, DecisionFilter, Findings, NewDecision, Recorded, Retention};
 use crate::id::QueueId;
 use crate::queue::{
-    AttemptRecord, MessageDetails, MessageFilter, MessageSummary, NewMessage, OpenMessage, Order,
-    OrderKind, PolicyCount,
+    AttemptRecord, MessageDetails, MessageFilter, MessageSummary, NewMessage, OpenMessage,
+    PolicyCount,
 };
 use crate::secret::Secret;
-
-/// How long a note of what was done to a message is kept for relays that run. A day: they look every second.
-const KEEP_ORDERS: Duration = Duration::from_secs(86_400);
 
 /// A handle to the store; clones share it.
 #[derive(Clone)]
@@ -439,7 +439,19 @@ impl Store {
         after: Option<QueueId>,
         limit: u32,
     ) -> Result<Vec<OpenMessage>, StoreError> {
-        messages::open(&self.shared.readers, after, limit).await
+        messages::open(&self.shared.readers, after, limit, false).await
+    }
+
+    /// As [`Store::open_messages`], of priorities 1 and 2 alone.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn urgent_messages(
+        &self,
+        after: Option<QueueId>,
+        limit: u32,
+    ) -> Result<Vec<OpenMessage>, StoreError> {
+        messages::open(&self.shared.readers, after, limit, true).await
     }
 
     /// The head of an open message.
@@ -569,71 +581,8 @@ fn new_chain(kept: &Kept) -> Option<i64> {
     kept.with_chain.then(|| kept.decision.decision.chain.id())
 }
 
-/// What is done to single messages, and what policies count.
+/// What policies count.
 impl Store {
-    /// Lets a held message leave; a relay that runs notices within about a second.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] when there is no held message of that id.
-    pub async fn release(&self, id: QueueId) -> Result<(), StoreError> {
-        match self.write(Work::Order(id, OrderKind::Release)).await? {
-            0 => Err(StoreError::NotFound {
-                what: format!("held message {id}"),
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    /// Withdraws a message from every recipient that was not served, and deletes its content. One
-    /// that is being sent at this moment may still arrive. Returns how many recipients it concerned.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] when there is no open message of that id.
-    pub async fn delete(&self, id: QueueId) -> Result<u64, StoreError> {
-        match self.write(Work::Order(id, OrderKind::Delete)).await? {
-            0 => Err(StoreError::NotFound {
-                what: format!("open message {id}"),
-            }),
-            concerned => Ok(u64::try_from(concerned).unwrap_or(0)),
-        }
-    }
-
-    /// The number of the newest order; 0 when there was none.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn newest_order(&self) -> Result<i64, StoreError> {
-        orders::newest(&self.shared.readers).await
-    }
-
-    /// What was done to messages after that order, oldest first, a thousand at most.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn orders_after(&self, last: i64) -> Result<Vec<Order>, StoreError> {
-        orders::after(&self.shared.readers, last).await
-    }
-
-    /// An open message without its head; none when it is finished or unknown.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn open_message(&self, id: QueueId) -> Result<Option<OpenMessage>, StoreError> {
-        orders::one(&self.shared.readers, id).await
-    }
-
-    /// Held messages that were not released before they expired, `limit` at most.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn overdue_held(
-        &self,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<OpenMessage>, StoreError> {
-        orders::overdue(&self.shared.readers, now, limit).await
-    }
-
     /// Adds to what policies have counted.
     ///
     /// # Errors
@@ -695,8 +644,6 @@ impl Store {
         let now = Timestamp::now();
         self.in_steps(|| Work::PurgeCounts(now)).await?;
         self.in_steps(|| Work::PurgePolicyCounts(now)).await?;
-        self.in_steps(|| Work::PurgeOrders(now - KEEP_ORDERS))
-            .await?;
         let alerts_before = now - self.shared.keep_alerts;
         self.in_steps(|| Work::PurgeAlerts(alerts_before)).await?;
         self.in_steps(|| Work::PurgeMessages(before)).await

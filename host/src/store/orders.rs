@@ -1,59 +1,252 @@
-//! What administrators do to single messages: the change itself, and a note of it for a running relay.
+//! What administrators do to queued messages: the change itself, and a note of it for a running relay and for
+//! the timeline.
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use std::sync::LazyLock;
 
-use super::upkeep::PURGE_STEP;
-use super::{StoreError, attempts, messages, rows};
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+use sqlx::{QueryBuilder, Row, Sqlite};
+
+use super::bulk::Bulk;
+use super::{StoreError, attempts, filters, messages, rows};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
-use crate::queue::{OpenMessage, Order, OrderKind};
+use crate::queue::{
+    Command, Concerned, MessageFilter, OpenMessage, Order, OrderKind, RecipientStatus,
+};
 
-const RELEASE: &str = "UPDATE message SET released_at = $2 \
-     WHERE id = $1 AND open = 1 AND hold IS NOT NULL AND released_at IS NULL";
-/// 5 is cancelled; statuses up to 1 are the open ones.
-const CANCEL: &str = "UPDATE recipient SET status = 5 WHERE message_id = $1 AND status <= 1";
-const INSERT_ORDER: &str = "INSERT INTO queue_order (message_id, kind, at) VALUES ($1, $2, $3)";
+static INSERT_ORDERS: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "INSERT INTO queue_order (message_id, kind, at, actor, detail) VALUES ",
+        5,
+        0,
+        "",
+    )
+});
 const SELECT_NEWEST: &str = "SELECT COALESCE(MAX(id), 0) FROM queue_order";
-const SELECT_AFTER: &str =
-    "SELECT id, message_id, kind FROM queue_order WHERE id > $1 ORDER BY id LIMIT 1000";
-const DELETE_OLD: &str = "DELETE FROM queue_order WHERE id IN \
-     (SELECT id FROM queue_order WHERE at < $1 ORDER BY id LIMIT $2)";
+const SELECT_AFTER: &str = "SELECT id, message_id, kind, at, actor, detail FROM queue_order \
+     WHERE id > $1 ORDER BY id LIMIT 1000";
+pub(super) const SELECT_OF_MESSAGE: &str = "SELECT id, message_id, kind, at, actor, detail \
+     FROM queue_order WHERE message_id = $1 ORDER BY id";
 const SELECT_OVERDUE: &str = "SELECT id FROM message \
      WHERE open = 1 AND hold IS NOT NULL AND released_at IS NULL AND expires_at <= $1 LIMIT $2";
 
-/// Does what is ordered; answers with how many messages or recipients it concerned.
-pub(super) async fn apply(
-    connection: &mut SqliteConnection,
-    id: QueueId,
-    kind: OrderKind,
-) -> Result<i64, StoreError> {
-    let failed = |error| StoreError::writing("change a queued message", error);
-    let now = Timestamp::now().as_millis();
-    let done = match kind {
-        OrderKind::Release => sqlx::query(RELEASE).bind(id.as_i64()).bind(now),
-        OrderKind::Delete => sqlx::query(CANCEL).bind(id.as_i64()),
-    };
-    let concerned = done
-        .execute(&mut *connection)
-        .await
-        .map_err(failed)?
-        .rows_affected();
-    if concerned == 0 {
-        return Ok(0);
-    }
-    if kind == OrderKind::Delete {
-        attempts::finish(connection, &[id.as_i64()])
+/// A command on some messages, by name, as many as one transaction should change.
+#[derive(Clone, Debug)]
+pub(super) struct OrderWork {
+    pub(super) ids: Vec<QueueId>,
+    pub(super) command: Command,
+    /// Only their recipients of this domain, where the command is about recipients.
+    pub(super) domain: Option<String>,
+    pub(super) by: String,
+}
+
+impl OrderWork {
+    /// Does what is ordered to those messages that it can be done to; answers with how many, as
+    /// [`pack`] puts it.
+    pub(super) async fn apply(&self, connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+        self.apply_all(connection)
             .await
-            .map_err(failed)?;
+            .map_err(|error| StoreError::writing("change queued messages", error))
     }
-    sqlx::query(INSERT_ORDER)
-        .bind(id.as_i64())
-        .bind(kind.code())
-        .bind(now)
-        .execute(connection)
+
+    async fn apply_all(&self, connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+        let found = self.eligible(connection).await?;
+        if found.is_empty() {
+            return Ok(0);
+        }
+        let ids: Vec<QueueId> = found.iter().map(|one| one.id).collect();
+        let now = Timestamp::now();
+        self.change(&ids, now)
+            .build()
+            .execute(&mut *connection)
+            .await?;
+        if self.command == Command::Delete {
+            let ids: Vec<i64> = ids.iter().map(|id| id.as_i64()).collect();
+            attempts::finish(connection, &ids).await?;
+        }
+        INSERT_ORDERS
+            .execute(connection, &found, |statement, one| {
+                statement
+                    .bind(one.id.as_i64())
+                    .bind(self.command.kind().code())
+                    .bind(now.as_millis())
+                    .bind(self.by.clone())
+                    .bind(self.detail(one))
+            })
+            .await?;
+        let recipients = found.iter().map(|one| one.recipients).sum();
+        Ok(pack(Concerned {
+            messages: found.len() as u64,
+            recipients,
+        }))
+    }
+
+    async fn eligible(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<Vec<Eligible>, sqlx::Error> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT id, priority, (");
+        push_recipient_count(&mut query, &self.command, self.domain.as_deref());
+        query.push(") AS recipients FROM message WHERE 1 = 1");
+        filters::push_ids(&mut query, " AND message.id", &self.ids);
+        filters::push_eligible(&mut query, &self.command);
+        let found = query
+            .build()
+            .persistent(false)
+            .fetch_all(connection)
+            .await?;
+        let eligible = |row: &SqliteRow| {
+            Ok(Eligible {
+                id: QueueId::from_i64(row.try_get("id")?),
+                priority: row.try_get("priority")?,
+                recipients: row.try_get::<i64, _>("recipients")?.unsigned_abs(),
+            })
+        };
+        let found: Result<Vec<Eligible>, sqlx::Error> = found.iter().map(eligible).collect();
+        // Without a recipient that it concerns, nothing is done to a message.
+        found.map(|all| all.into_iter().filter(|one| one.recipients > 0).collect())
+    }
+
+    fn change(&self, ids: &[QueueId], now: Timestamp) -> QueryBuilder<Sqlite> {
+        let mut query = match &self.command {
+            Command::Release => {
+                let mut query = QueryBuilder::new("UPDATE message SET released_at = ");
+                query.push_bind(now.as_millis());
+                query
+            }
+            Command::Hold(reason) => {
+                let mut query = QueryBuilder::new("UPDATE message SET released_at = NULL, hold = ");
+                query.push_bind(reason.clone());
+                query
+            }
+            Command::Reprioritize(priority) => {
+                let mut query = QueryBuilder::new("UPDATE message SET priority = ");
+                query.push_bind(i64::from(priority.number()));
+                query
+            }
+            Command::Delete => {
+                let mut query = QueryBuilder::new("UPDATE recipient SET status = ");
+                query.push_bind(RecipientStatus::Cancelled.code());
+                query
+            }
+            Command::Retry => {
+                let mut query = QueryBuilder::new("UPDATE recipient SET due_at = ");
+                query.push_bind(now.as_millis());
+                query
+            }
+        };
+        match self.command {
+            Command::Delete | Command::Retry => {
+                query
+                    .push(" WHERE ")
+                    .push(filters::recipients_of(self.command.kind()));
+                filters::push_ids(&mut query, " AND message_id", ids);
+                if let Some(domain) = &self.domain {
+                    query.push(" AND ");
+                    filters::push_domain(&mut query, domain);
+                }
+            }
+            Command::Release | Command::Hold(_) | Command::Reprioritize(_) => {
+                filters::push_ids(&mut query, " WHERE id", ids);
+            }
+        }
+        query
+    }
+
+    /// What is to be said of it in the timeline.
+    fn detail(&self, one: &Eligible) -> String {
+        match (&self.command, &self.domain) {
+            (Command::Hold(reason), _) => reason.clone(),
+            (Command::Reprioritize(priority), _) => format!("from {} to {priority}", one.priority),
+            (Command::Delete | Command::Retry, Some(domain)) => {
+                format!("for recipients at {domain}")
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+/// A message that a command can be carried out on.
+struct Eligible {
+    id: QueueId,
+    priority: i64,
+    recipients: u64,
+}
+
+/// Both numbers in one answer: at most some thousand messages are changed together.
+fn pack(concerned: Concerned) -> i64 {
+    let (messages, recipients) = (concerned.messages, concerned.recipients);
+    i64::try_from((messages << 32) | (recipients & 0xffff_ffff)).unwrap_or(i64::MAX)
+}
+
+/// Undoes [`pack`].
+pub(super) const fn unpack(answer: i64) -> Concerned {
+    let answer = answer.unsigned_abs();
+    Concerned {
+        messages: answer >> 32,
+        recipients: answer & 0xffff_ffff,
+    }
+}
+
+fn push_recipient_count(query: &mut QueryBuilder<Sqlite>, command: &Command, domain: Option<&str>) {
+    query
+        .push("SELECT COUNT(*) FROM recipient WHERE message_id = message.id AND ")
+        .push(filters::recipients_of(command.kind()));
+    if let (Command::Delete | Command::Retry, Some(domain)) = (command, domain) {
+        query.push(" AND ");
+        filters::push_domain(query, domain);
+    }
+}
+
+/// How much a command would concern.
+pub(super) async fn count(
+    readers: &SqlitePool,
+    filter: &MessageFilter,
+    command: &Command,
+) -> Result<Concerned, StoreError> {
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "SELECT COUNT(*) AS messages, COALESCE(SUM(recipients), 0) AS recipients FROM (SELECT (",
+    );
+    push_recipient_count(&mut query, command, filter.recipient_domain.as_deref());
+    query.push(") AS recipients FROM message WHERE 1 = 1");
+    filters::push(&mut query, filter);
+    filters::push_eligible(&mut query, command);
+    query.push(") WHERE recipients > 0");
+    let row = query
+        .build()
+        .fetch_one(readers)
         .await
-        .map_err(failed)?;
-    Ok(i64::try_from(concerned).unwrap_or(i64::MAX))
+        .map_err(|error| StoreError::reading("the queue", error))?;
+    Ok(Concerned {
+        messages: rows::count(&row, "messages")?,
+        recipients: rows::count(&row, "recipients")?,
+    })
+}
+
+/// The ids of a page of messages that a command can be carried out on, oldest first.
+pub(super) async fn page(
+    readers: &SqlitePool,
+    filter: &MessageFilter,
+    command: &Command,
+    after: QueueId,
+    limit: u32,
+) -> Result<Vec<QueueId>, StoreError> {
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT id FROM message WHERE message.id > ");
+    query.push_bind(after.as_i64());
+    if let Some(before) = filter.before {
+        query.push(" AND message.id < ").push_bind(before.as_i64());
+    }
+    filters::push(&mut query, filter);
+    filters::push_eligible(&mut query, command);
+    query
+        .push(" ORDER BY message.id LIMIT ")
+        .push_bind(i64::from(limit));
+    let found = query
+        .build()
+        .fetch_all(readers)
+        .await
+        .map_err(|error| StoreError::reading("the queue", error))?;
+    found.iter().map(|row| rows::queue_id(row, "id")).collect()
 }
 
 /// The number of the newest order; 0 when there was none.
@@ -71,15 +264,20 @@ pub(super) async fn after(readers: &SqlitePool, last: i64) -> Result<Vec<Order>,
         .fetch_all(readers)
         .await
         .map_err(|error| StoreError::reading("what was ordered", error))?;
-    let order = |row| {
-        let code: i64 = rows::get(row, "kind")?;
-        Ok(Order {
-            number: rows::get(row, "id")?,
-            message: rows::queue_id(row, "message_id")?,
-            kind: OrderKind::from_code(code).ok_or_else(|| rows::damaged("kind", code))?,
-        })
-    };
     found.iter().map(order).collect()
+}
+
+/// An order from its row.
+pub(super) fn order(row: &SqliteRow) -> Result<Order, StoreError> {
+    let code: i64 = rows::get(row, "kind")?;
+    Ok(Order {
+        number: rows::get(row, "id")?,
+        message: rows::queue_id(row, "message_id")?,
+        kind: OrderKind::from_code(code).ok_or_else(|| rows::damaged("kind", code))?,
+        at: rows::timestamp(row, "at")?,
+        by: rows::get(row, "actor")?,
+        detail: rows::get(row, "detail")?,
+    })
 }
 
 /// Held messages that were not released in time, `limit` at most.
@@ -94,33 +292,6 @@ pub(super) async fn overdue(
         .fetch_all(readers)
         .await
         .map_err(|error| StoreError::reading("held messages", error))?;
-    let mut overdue = Vec::with_capacity(ids.len());
-    for id in ids {
-        overdue.extend(one(readers, QueueId::from_i64(id)).await?);
-    }
-    Ok(overdue)
-}
-
-/// An open message without its head; none when it is finished or unknown.
-pub(super) async fn one(
-    readers: &SqlitePool,
-    id: QueueId,
-) -> Result<Option<OpenMessage>, StoreError> {
-    let before = QueueId::from_i64(id.as_i64() - 1);
-    let found = messages::open(readers, Some(before), 1).await?;
-    Ok(found.into_iter().find(|message| message.id == id))
-}
-
-/// Deletes up to [`PURGE_STEP`] orders from before; answers with how many.
-pub(super) async fn purge(
-    connection: &mut SqliteConnection,
-    before: Timestamp,
-) -> Result<i64, StoreError> {
-    let done = sqlx::query(DELETE_OLD)
-        .bind(before.as_millis())
-        .bind(PURGE_STEP)
-        .execute(connection)
-        .await
-        .map_err(|error| StoreError::writing("purge old orders", error))?;
-    Ok(i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))
+    let ids: Vec<QueueId> = ids.into_iter().map(QueueId::from_i64).collect();
+    messages::open_of(readers, &ids).await
 }

@@ -3,7 +3,7 @@
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{QueryBuilder, Sqlite};
 
-use super::{StoreError, rows};
+use super::{StoreError, filters, orders, rows};
 use crate::id::QueueId;
 use crate::queue::{
     MessageDetails, MessageFilter, MessageSummary, RecipientCounts, RecipientStatus,
@@ -54,17 +54,7 @@ fn filtered(filter: &MessageFilter) -> QueryBuilder<Sqlite> {
     query
         .push("message.id < ")
         .push_bind(filter.before.map_or(i64::MAX, QueueId::as_i64));
-    if let Some(list) = filter.list {
-        query.push(" AND message.list_id = ").push_bind(list);
-    }
-    if let Some(user) = &filter.user {
-        query
-            .push(" AND username = ")
-            .push_bind(user.to_ascii_lowercase());
-    }
-    if filter.open_only {
-        query.push(" AND open = 1");
-    }
+    filters::push(&mut query, filter);
     query
         .push(" ORDER BY message.id DESC LIMIT ")
         .push_bind(i64::from(filter.limit));
@@ -96,6 +86,11 @@ pub(super) async fn message(
         .fetch_all(&mut *transaction)
         .await
         .map_err(failed)?;
+    let orders = sqlx::query(orders::SELECT_OF_MESSAGE)
+        .bind(id.as_i64())
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(failed)?;
     transaction.rollback().await.map_err(failed)?;
     let Some(found) = found else {
         return Ok(None);
@@ -110,6 +105,7 @@ pub(super) async fn message(
             .iter()
             .map(rows::attempt)
             .collect::<Result<_, _>>()?,
+        orders: orders.iter().map(orders::order).collect::<Result<_, _>>()?,
     }))
 }
 

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008_policy_settings.sql"),
     include_str!("migrations/0009_effects.sql"),
     include_str!("migrations/0010_decision_effects.sql"),
+    include_str!("migrations/0011_queue_administration.sql"),
 ];
 
 const COUNT_TABLES: &str = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'";

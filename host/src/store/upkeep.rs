@@ -28,6 +28,14 @@ static DELETE_ATTEMPTS: LazyLock<Bulk> = LazyLock::new(|| {
         ")",
     )
 });
+static DELETE_ORDERS: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "DELETE FROM queue_order WHERE message_id IN (VALUES ",
+        1,
+        0,
+        ")",
+    )
+});
 static DELETE_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "DELETE FROM recipient WHERE message_id IN (VALUES ",
@@ -71,7 +79,12 @@ async fn purge_step(
         .iter()
         .map(|row| row.try_get("id"))
         .collect::<Result<_, _>>()?;
-    for statement in [&DELETE_ATTEMPTS, &DELETE_RECIPIENTS, &DELETE_MESSAGES] {
+    for statement in [
+        &DELETE_ATTEMPTS,
+        &DELETE_ORDERS,
+        &DELETE_RECIPIENTS,
+        &DELETE_MESSAGES,
+    ] {
         execute_for(statement, connection, &ids).await?;
     }
     Ok(i64::try_from(ids.len()).unwrap_or(i64::MAX))

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::since::When;
 use crate::cli::account_commands::find_list;
 use crate::cli::decision_output::{self, ListNames};
 use crate::cli::output::table;
+use crate::cli::when::When;
 use crate::cli::{Failure, Output, open_of};
 use crate::decision::{Decision, DecisionFilter};
 use crate::store::Store;

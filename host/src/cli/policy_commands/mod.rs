@@ -16,7 +16,6 @@ mod records;
 mod reload;
 mod run;
 mod sample;
-mod since;
 mod templates;
 mod test;
 

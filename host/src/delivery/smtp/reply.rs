@@ -1,6 +1,6 @@
 //! What a peer answered, and what that means for a recipient.
 
-use crate::queue::{Outcome, RemoteReply};
+use crate::queue::{Meaning, Outcome, RemoteReply};
 
 /// Characters of a reply's text that are kept.
 const MAX_TEXT: usize = 1000;
@@ -33,16 +33,17 @@ impl Reply {
         self.code == 421
     }
 
-    /// What it comes to for a recipient (RFC 5321 §4.2.1): a reply that makes no sense is no refusal.
+    /// What it comes to for a recipient (RFC 5321 §4.2.1): a reply that makes no sense is no refusal, nor is
+    /// one of too much for now.
     pub fn outcome(&self) -> Outcome {
         let reply = RemoteReply {
             code: self.code,
             text: self.text.clone(),
         };
-        match self.code / 100 {
-            2 => Outcome::Delivered(reply),
-            5 => Outcome::Failed(reply),
-            _ => Outcome::Deferred(reply),
+        match Meaning::of(&reply) {
+            Meaning::Delivered => Outcome::Delivered(reply),
+            Meaning::Permanent => Outcome::Failed(reply),
+            Meaning::Transient | Meaning::SlowDown => Outcome::Deferred(reply),
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::pace::Pace;
 use super::{Limits, is_urgent};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::queue::{Destination, Priority, RemoteReply};
 
 /// Successes after which one more is tried at a time, where there were too many.
-const SUCCESSES_PER_SLOT: u32 = 20;
+pub(super) const SUCCESSES_PER_SLOT: u32 = 20;
 
 /// The order of entries: smaller goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +28,8 @@ pub(super) struct Lane {
     pub entries: usize,
     pub running: usize,
     pub held_until: Option<Timestamp>,
+    /// Until when it is left alone for its pace.
+    pub paced_until: Option<Timestamp>,
     /// What stands for it among the eligible.
     pub advertised: Option<Order>,
     /// Deferred because there was no connection; due as soon as there is one.
@@ -36,25 +39,32 @@ pub(super) struct Lane {
     /// Entries tried at a time, those of the urgent reserve included; shrinks when the peer takes
     /// fewer connections.
     window: usize,
+    /// Entries tried at a time that are not urgent.
+    slots: usize,
+    pace: Pace,
     failures: u32,
     successes: u32,
 }
 
 impl Lane {
     pub fn new(destination: Destination, limits: &Limits) -> Self {
+        let (slots, rate) = limits.of(&destination);
         Self {
             destination,
             ready: BTreeSet::new(),
             entries: 0,
             running: 0,
             held_until: None,
+            paced_until: None,
             advertised: None,
             stalled: Vec::new(),
             reason: RemoteReply {
                 code: 0,
                 text: String::new(),
             },
-            window: widest(limits),
+            window: slots + limits.urgent_reserve,
+            slots,
+            pace: Pace::new(rate),
             failures: 0,
             successes: 0,
         }
@@ -65,14 +75,15 @@ impl Lane {
     }
 
     /// The best ready entry, if there is a slot for it.
-    pub fn best(&self, limits: &Limits) -> Option<Order> {
+    pub fn best(&self) -> Option<Order> {
         let best = *self.ready.first()?;
-        let slots = match (self.is_held(), self.failures, is_urgent(best.priority)) {
+        let is_closed = self.is_held() || self.paced_until.is_some();
+        let slots = match (is_closed, self.failures, is_urgent(best.priority)) {
             (true, ..) => 0,
             // After a failure one is sent ahead to see.
             (false, 1.., _) => 1,
             (false, 0, true) => self.window,
-            (false, 0, false) => self.window.min(limits.per_destination),
+            (false, 0, false) => self.window.min(self.slots),
         };
         (self.running < slots).then_some(best)
     }
@@ -82,11 +93,12 @@ impl Lane {
         self.successes += 1;
         if self.successes >= SUCCESSES_PER_SLOT {
             self.successes = 0;
-            self.window = (self.window + 1).min(widest(limits));
+            self.window = (self.window + 1).min(self.widest(limits));
+            self.pace.recovered();
         }
         if self.failures > 0 {
             self.failures = 0;
-            self.window = widest(limits);
+            self.window = self.widest(limits);
         }
         std::mem::take(&mut self.stalled)
     }
@@ -112,9 +124,29 @@ impl Lane {
         self.held_until = Some(until);
         self.held_until
     }
-}
 
-/// Slots of a destination that takes every connection.
-const fn widest(limits: &Limits) -> usize {
-    limits.per_destination + limits.urgent_reserve
+    /// Notes that an entry starts; returns until when no other may.
+    pub fn started(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.paced_until = self.pace.started(now);
+        self.paced_until
+    }
+
+    /// Notes that the peer wants less; returns until when nobody is sent there, if that is new.
+    pub fn slow_down(&mut self, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
+        self.successes = 0;
+        let until = self.pace.slowed(limits, now)?;
+        self.window = (self.window.min(self.running + 1) / 2).max(1);
+        self.paced_until = self.paced_until.max(Some(until));
+        Some(until)
+    }
+
+    /// Entries tried at a time at present.
+    pub const fn window(&self) -> usize {
+        self.window
+    }
+
+    /// Slots of a destination that takes every connection.
+    const fn widest(&self, limits: &Limits) -> usize {
+        self.slots + limits.urgent_reserve
+    }
 }

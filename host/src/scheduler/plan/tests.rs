@@ -1,5 +1,6 @@
 //! Who comes first, who has to wait, and who must never wait.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,11 @@ fn limits() -> Limits {
     Limits {
         max_concurrency: 4,
         per_destination: 2,
+        per_destination_rate: 0.0,
+        named: HashMap::new(),
         urgent_reserve: 1,
+        slow_down_first: Duration::from_secs(1),
+        slow_down_max: Duration::from_secs(60),
         unreachable_first: Duration::from_secs(5),
         unreachable_max: Duration::from_secs(60),
         content_octets: 1000,
@@ -384,4 +389,88 @@ fn put_back_entries_wait_for_their_time() {
     assert!(plan.next(NOW).is_none());
     let again = plan.next(NOW + Duration::from_secs(5)).expect("due");
     assert!(again.message.is_none());
+}
+
+#[test]
+fn a_destination_that_asks_to_slow_down_is_paused_and_gets_half_while_others_go_on() {
+    let mut plan = plan();
+    for id in 1..=6 {
+        plan.insert(message(id, 3, 0, &["a"]), route);
+    }
+    plan.insert(message(7, 3, 0, &["b"]), route);
+    assert_eq!(ids(&mut plan, NOW), [1, 2, 7], "two at a time for each");
+    let (until, window) = plan
+        .slow_down(&domain("a"), Priority::Normal, NOW)
+        .expect("it is known");
+    assert_eq!((until, window), (NOW + Duration::from_secs(1), 1));
+    plan.finished(&domain("a"), Priority::Normal, NOW);
+    assert_eq!(
+        ids(&mut plan, NOW),
+        [] as [i64; 0],
+        "it is paused, urgent or not"
+    );
+    assert_eq!(plan.next_due(NOW), Some(until));
+    assert_eq!(ids(&mut plan, until), [3], "one at a time from then on");
+    let (again, _) = plan
+        .slow_down(&domain("a"), Priority::Normal, until)
+        .expect("it is known");
+    assert_eq!(again, until + Duration::from_secs(2), "twice as long");
+    for _ in 0..20 {
+        let later = plan.next_due(NOW).unwrap_or(again).max(again);
+        if let Some(claim) = plan.next(later) {
+            plan.finished(&claim.destination, claim.priority, later);
+        }
+        plan.insert(message(100, 3, 0, &["a"]), route);
+    }
+    plan.insert(message(8, 3, 0, &["a"]), route);
+    let widened = ids(&mut plan, again + Duration::from_secs(60)).len();
+    assert_eq!(widened, 2, "successes give the slots back");
+}
+
+#[test]
+fn a_rate_spaces_what_starts_and_others_do_not_wait_for_it() {
+    let mut limits = limits();
+    let named = Named {
+        concurrency: Some(3),
+        rate: Some(2.0),
+    };
+    limits.named.insert("a".to_owned(), named);
+    let mut plan = Plan::new(limits);
+    for id in 1..=3 {
+        plan.insert(message(id, 1, 0, &["a"]), route);
+    }
+    plan.insert(message(4, 5, 0, &["b"]), route);
+    assert_eq!(ids(&mut plan, NOW), [1, 4]);
+    let next = plan.next_due(NOW).expect("there is more");
+    assert!(
+        next > NOW && next <= NOW + Duration::from_millis(501),
+        "{next}"
+    );
+    assert_eq!(ids(&mut plan, next), [2]);
+}
+
+#[test]
+fn what_is_parked_is_gone_and_what_runs_stays() {
+    let mut plan = plan();
+    for (id, name) in [(1, "a"), (2, "a"), (3, "a"), (4, "b")] {
+        plan.insert(message(id, 3, 0, &[name]), route);
+    }
+    let running = plan.next(NOW).expect("one is ready");
+    plan.park(|_, destination, _| *destination == domain("a"));
+    assert_eq!(ids(&mut plan, NOW), [4]);
+    plan.finished(&running.destination, running.priority, NOW);
+    assert_eq!(plan.counts().ready.iter().sum::<usize>(), 0);
+}
+
+#[test]
+fn a_retry_tries_a_destination_that_is_left_alone() {
+    let mut plan = plan();
+    plan.insert(message(1, 3, 0, &["a"]), route);
+    plan.insert(message(2, 3, 500_000_000, &["a"]), route);
+    let claim = plan.next(NOW).expect("it is due");
+    plan.unreachable(&domain("a"), claim.priority, NOW, &refused());
+    assert!(plan.hurry(QueueId::from_i64(2), NOW));
+    assert!(plan.next(NOW).is_none(), "the destination is left alone");
+    assert!(plan.retry(QueueId::from_i64(2), NOW));
+    assert_eq!(ids(&mut plan, NOW), [2]);
 }

@@ -13,6 +13,8 @@ pub struct Claim {
     pub destination: Destination,
     /// How urgent it is.
     pub priority: Priority,
+    /// The list it belongs to.
+    pub list: Option<i64>,
     /// When it is given up, or its sender told that it is late, also if it cannot be tried then.
     pub look_at: Timestamp,
     /// The message with its recipients for this destination; none when it is to be read from the store.

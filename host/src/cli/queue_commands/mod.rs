@@ -1,31 +1,38 @@
-//! `gatepost queue …`: what is queued, and what happened to one message.
+//! `gatepost queue …`: what is queued, what happened to one message, and what administrators do about it.
+
+mod change;
+mod parameters;
+mod selection;
+mod stops;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::account_commands::find_list;
+use self::selection::{Properties, Selection};
+use self::stops::What;
 use super::decision_output::{self, ListNames};
 use super::output::table;
-use super::{Failure, Output, queue_parameters};
+use super::{Failure, Output};
 use crate::decision::Decision;
 use crate::id::QueueId;
-use crate::queue::{MessageDetails, MessageFilter, MessageStatus, MessageSummary, Outcome};
+use crate::queue::{
+    Command, MessageDetails, MessageFilter, MessageStatus, MessageSummary, Outcome, Priority, Stop,
+};
 use crate::store::Store;
 
 /// `gatepost queue …`
 #[derive(Debug, Subcommand)]
 pub enum QueueCommand {
-    /// List messages, the most recent first
+    /// List messages, the most recent first, and what is stopped
     List {
-        /// Only those of this list
-        #[arg(long, value_name = "NAME")]
-        list: Option<String>,
-        /// Only those of this user
-        #[arg(long, value_name = "USERNAME")]
-        user: Option<String>,
+        #[command(flatten)]
+        properties: Properties,
         /// Finished ones too
         #[arg(long)]
         all: bool,
+        /// The page after this one: only messages before this id
+        #[arg(long, value_name = "ID")]
+        before: Option<QueueId>,
         /// How many at most
         #[arg(long, default_value_t = 100)]
         limit: u32,
@@ -35,86 +42,117 @@ pub enum QueueCommand {
         /// Its queue id, as in the reply `250 2.0.0 queued as …`
         id: QueueId,
     },
-    /// Let a message that a policy holds leave
+    /// Have messages wait until they are released; their time goes on
+    Hold {
+        #[command(flatten)]
+        selection: Selection,
+        /// Why, for whoever finds them held
+        #[arg(long, value_name = "TEXT", default_value = "held by an administrator")]
+        reason: String,
+    },
+    /// Let held messages leave
     Release {
-        /// Its queue id
-        id: QueueId,
+        #[command(flatten)]
+        selection: Selection,
     },
-    /// Withdraw a message from every recipient that was not served; nobody is told
+    /// Make what waits for another attempt due now
+    Retry {
+        #[command(flatten)]
+        selection: Selection,
+    },
+    /// Withdraw messages from every recipient that was not served, or from those at --recipient-domain; nobody is told
     Delete {
-        /// Its queue id
-        id: QueueId,
+        #[command(flatten)]
+        selection: Selection,
     },
+    /// Give what waits another effective priority
+    Reprioritize {
+        #[command(flatten)]
+        selection: Selection,
+        /// The new priority, 1 to 5
+        #[arg(long, value_name = "1-5")]
+        to: Priority,
+    },
+    /// Stop mail: what runs is finished, and the rest waits until it is started, also over a restart
+    Stop {
+        #[command(flatten)]
+        what: What,
+        /// Why, for whoever finds it stopped
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// Start what was stopped
+    Start {
+        #[command(flatten)]
+        what: What,
+    },
+    /// List what is stopped
+    Stops,
 }
+
+/// Characters of a reason; more is cut.
+const REASON: usize = 200;
 
 /// Runs the command.
 pub async fn run(command: QueueCommand, store: &Store, output: Output) -> Result<(), Failure> {
-    match command {
+    let (command, selection) = match command {
         QueueCommand::List {
-            list,
-            user,
+            properties,
             all,
+            before,
             limit,
         } => {
-            let list_id = match list {
-                Some(name) => Some(find_list(store, &name).await?.id),
-                None => None,
-            };
             let filter = MessageFilter {
-                list: list_id,
-                user,
-                open_only: !all,
-                before: None,
+                open_only: !all && !properties.are_of_finished(),
+                before,
                 limit,
+                ..properties.filter(store).await?
             };
-            let messages = store.messages(filter).await?;
-            let rows: Vec<Value> = messages.iter().map(summary).collect();
-            output.print(&rows, || listing(&messages))
+            return list(store, filter, output).await;
         }
-        QueueCommand::Show { id } => {
-            let message = known(store, id).await?;
-            let decisions = store.decisions_about(id).await?;
-            let lists = ListNames::read(store).await?;
-            output.print(&details(&message, &decisions, &lists), || {
-                timeline(&message, &decisions)
-            })
+        QueueCommand::Show { id } => return show(store, id, output).await,
+        QueueCommand::Stop { what, reason } => {
+            return stops::stop(&what, line(&reason), store, output).await;
         }
-        QueueCommand::Release { id } => release(store, id, output).await,
-        QueueCommand::Delete { id } => delete(store, id, output).await,
-    }
+        QueueCommand::Start { what } => return stops::start(&what, store, output).await,
+        QueueCommand::Stops => return stops::list(store, output).await,
+        QueueCommand::Hold { selection, reason } => (Command::Hold(line(&reason)), selection),
+        QueueCommand::Release { selection } => (Command::Release, selection),
+        QueueCommand::Retry { selection } => (Command::Retry, selection),
+        QueueCommand::Delete { selection } => (Command::Delete, selection),
+        QueueCommand::Reprioritize { selection, to } => (Command::Reprioritize(to), selection),
+    };
+    change::run(&command, &selection, store, output).await
+}
+
+/// One printable line of bounded length.
+fn line(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    text.trim().chars().take(REASON).map(shown).collect()
+}
+
+async fn list(store: &Store, filter: MessageFilter, output: Output) -> Result<(), Failure> {
+    let limit = filter.limit as usize;
+    let messages = store.messages(filter).await?;
+    let rows: Vec<Value> = messages.iter().map(summary).collect();
+    let stops = store.stops().await?;
+    let lists = ListNames::read(store).await?;
+    output.print(&rows, || listing(&messages, limit, &stops, &lists))
+}
+
+async fn show(store: &Store, id: QueueId, output: Output) -> Result<(), Failure> {
+    let message = known(store, id).await?;
+    let decisions = store.decisions_about(id).await?;
+    let lists = ListNames::read(store).await?;
+    output.print(&details(&message, &decisions, &lists), || {
+        timeline(&message, &decisions)
+    })
 }
 
 async fn known(store: &Store, id: QueueId) -> Result<MessageDetails, Failure> {
     store.message(id).await?.ok_or_else(|| {
         let hint = "finished messages are removed after store.keep-finished-days";
         Failure::message(format!("there is no message {id}")).hint(hint)
-    })
-}
-
-async fn release(store: &Store, id: QueueId, output: Output) -> Result<(), Failure> {
-    let status = known(store, id).await?.summary.status();
-    if status != MessageStatus::Held {
-        let hint = format!("`gatepost queue show {id}` tells what became of it");
-        let text = format!("message {id} is not held: it is {status}");
-        return Err(Failure::message(text).hint(hint));
-    }
-    store.release(id).await?;
-    let value = json!({ "id": id.to_string(), "released": true });
-    output.print(&value, || format!("released {id}"))
-}
-
-async fn delete(store: &Store, id: QueueId, output: Output) -> Result<(), Failure> {
-    let summary = known(store, id).await?.summary;
-    if summary.finished_at.is_some() {
-        let hint = "only what waits or is held can be deleted; finished messages go by themselves";
-        let text = format!("message {id} is finished: it is {}", summary.status());
-        return Err(Failure::message(text).hint(hint));
-    }
-    let concerned = store.delete(id).await?;
-    let value = json!({ "id": id.to_string(), "cancelled_recipients": concerned });
-    output.print(&value, || {
-        let plural = if concerned == 1 { "" } else { "s" };
-        format!("deleted {id}: withdrawn from {concerned} recipient{plural}")
     })
 }
 
@@ -151,7 +189,7 @@ fn summary(message: &MessageSummary) -> Value {
         "expires_at": meta.expires_at.to_string(),
         "recipients": message.recipients.total(),
         "status": message.status(),
-        "parameters": queue_parameters::of_message(meta),
+        "parameters": parameters::of_message(meta),
         "route": meta.way.route,
         "hold": meta.way.hold,
         "released_at": meta.way.released_at.map(|at| at.to_string()),
@@ -182,7 +220,7 @@ fn details(message: &MessageDetails, decisions: &[Decision], lists: &ListNames) 
             "address": recipient.mailbox.to_string(),
             "status": recipient.status,
             "due_at": recipient.status.is_open().then(|| recipient.due_at.to_string()),
-            "parameters": queue_parameters::of_recipient(&recipient.parameters),
+            "parameters": parameters::of_recipient(&recipient.parameters),
             "attempts": attempts(recipient.index),
         })
     });
@@ -194,10 +232,23 @@ fn details(message: &MessageDetails, decisions: &[Decision], lists: &ListNames) 
     value
 }
 
-fn listing(messages: &[MessageSummary]) -> String {
-    if messages.is_empty() {
-        return "the queue is empty".to_owned();
+fn listing(messages: &[MessageSummary], limit: usize, stops: &[Stop], lists: &ListNames) -> String {
+    let mut lines = stops::head(stops, lists);
+    if !lines.is_empty() {
+        lines.push(String::new());
     }
+    lines.push(match messages {
+        [] => "no messages".to_owned(),
+        messages => rows(messages),
+    });
+    if let Some(last) = messages.last().filter(|_| messages.len() >= limit) {
+        lines.push(String::new());
+        lines.push(format!("there may be more: add --before {}", last.id));
+    }
+    lines.join("\n")
+}
+
+fn rows(messages: &[MessageSummary]) -> String {
     let cells = |message: &MessageSummary| {
         vec![
             message.id.to_string(),
@@ -259,7 +310,7 @@ fn timeline(message: &MessageDetails, decisions: &[Decision]) -> String {
             .iter()
             .map(|reason| format!("held        {reason}")),
     );
-    lines.extend(queue_parameters::lines(message));
+    lines.extend(parameters::lines(message));
     lines.push(String::new());
     lines.push(format!(
         "{}  accepted in session {}: {}",

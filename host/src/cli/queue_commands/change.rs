@@ -1,0 +1,100 @@
+//! `gatepost queue hold`, `release`, `retry`, `delete`, `reprioritize`: what is done to messages.
+
+use serde_json::json;
+
+use super::known;
+use super::selection::Selection;
+use crate::cli::{Failure, Output, actor};
+use crate::id::QueueId;
+use crate::queue::{Command, Concerned, MessageStatus, MessageSummary, OrderKind};
+use crate::store::Store;
+
+/// Carries a command out on what is selected, or counts.
+///
+/// # Errors
+/// When a message that is named is not there or cannot be changed so, in which case nothing is done.
+pub async fn run(
+    command: &Command,
+    selection: &Selection,
+    store: &Store,
+    output: Output,
+) -> Result<(), Failure> {
+    let filter = selection.filter(store).await?;
+    for id in &selection.ids {
+        let summary = known(store, *id).await?.summary;
+        check(command, *id, &summary)?;
+    }
+    let concerned = if selection.dry_run {
+        store.count(&filter, command).await?
+    } else {
+        store.order(&filter, command, &actor::name()).await?
+    };
+    let value = json!({
+        "action": command.kind(),
+        "dry_run": selection.dry_run,
+        "messages": concerned.messages,
+        "recipients": concerned.recipients,
+    });
+    output.print(&value, || text(command, selection, concerned))
+}
+
+/// Why a message that was named cannot be changed so.
+fn check(command: &Command, id: QueueId, summary: &MessageSummary) -> Result<(), Failure> {
+    let status = summary.status();
+    let show = format!("`gatepost queue show {id}` tells what became of it");
+    if matches!(command, Command::Release) && status != MessageStatus::Held {
+        let text = format!("message {id} is not held: it is {status}");
+        return Err(Failure::message(text).hint(show));
+    }
+    if summary.finished_at.is_some() {
+        let hint = "only what waits or is held can be changed; finished messages go by themselves";
+        let text = format!("message {id} is finished: it is {status}");
+        return Err(Failure::message(text).hint(hint));
+    }
+    let refused = match command {
+        Command::Hold(_) if status == MessageStatus::Held => Some("it is held already"),
+        Command::Retry if status == MessageStatus::Held => {
+            Some("it is held; release it to let it leave")
+        }
+        Command::Retry if status != MessageStatus::Deferred && status != MessageStatus::Queued => {
+            Some("it does not wait for another attempt")
+        }
+        Command::Reprioritize(priority) if summary.meta.priority == *priority => {
+            Some("it has that priority")
+        }
+        _ => None,
+    };
+    match refused {
+        Some(reason) => Err(Failure::message(format!("message {id}: {reason}")).hint(show)),
+        None => Ok(()),
+    }
+}
+
+fn text(command: &Command, selection: &Selection, concerned: Concerned) -> String {
+    let messages = match selection.ids.as_slice() {
+        [id] => id.to_string(),
+        _ => plural(concerned.messages, "message"),
+    };
+    let recipients = plural(concerned.recipients, "recipient");
+    let done = match command {
+        Command::Release => format!("released {messages}"),
+        Command::Delete => format!("deleted {messages}: withdrawn from {recipients}"),
+        Command::Hold(_) => format!("held {messages}"),
+        Command::Retry => format!("made {messages} due now"),
+        Command::Reprioritize(priority) => format!("gave {messages} priority {priority}"),
+    };
+    if selection.dry_run {
+        let messages = plural(concerned.messages, "message");
+        return format!("would have {done} ({messages} to {recipients}); nothing was changed");
+    }
+    match command.kind() {
+        OrderKind::Delete => done,
+        _ => format!("{done} (to {recipients})"),
+    }
+}
+
+/// `1 message`, `2 messages`.
+pub fn plural(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}

@@ -1,0 +1,136 @@
+//! What administrators do to queued messages and what they stop, as the store offers it.
+
+use super::jobs::Work;
+use super::orders::{self, OrderWork};
+use super::stops::{self, StopWork};
+use super::{Store, StoreError, messages};
+use crate::clock::Timestamp;
+use crate::id::QueueId;
+use crate::queue::{Command, Concerned, MessageFilter, OpenMessage, Order, Stop, StopScope};
+
+/// Messages changed in one transaction. 250: some milliseconds, for which a client's message waits at most.
+const STEP: u32 = 250;
+
+impl Store {
+    /// Carries out a command on all messages of the filter that it can be carried out on, in small
+    /// steps, and notes it with each; a relay that runs notices within about a second. What is being
+    /// sent at this moment may still arrive. Messages that come in meanwhile are not concerned.
+    ///
+    /// # Errors
+    /// The store cannot be read, or [`StoreError::Unavailable`]; what is done by then stays done.
+    pub async fn order(
+        &self,
+        filter: &MessageFilter,
+        command: &Command,
+        by: &str,
+    ) -> Result<Concerned, StoreError> {
+        let Some(newest) = self.newest_message().await? else {
+            return Ok(Concerned::default());
+        };
+        let before = QueueId::from_i64(newest.as_i64().saturating_add(1));
+        let filter = MessageFilter {
+            before: Some(filter.before.unwrap_or(before).min(before)),
+            ..filter.clone()
+        };
+        let (mut after, mut total) = (QueueId::from_i64(i64::MIN), Concerned::default());
+        loop {
+            let ids = orders::page(&self.shared.readers, &filter, command, after, STEP).await?;
+            let Some(&last) = ids.last() else {
+                return Ok(total);
+            };
+            after = last;
+            let work = OrderWork {
+                ids,
+                command: command.clone(),
+                domain: filter.recipient_domain.clone(),
+                by: by.to_owned(),
+            };
+            let answer = self.write(Work::Order(work)).await?;
+            total = total.plus(orders::unpack(answer));
+        }
+    }
+
+    /// How much [`Store::order`] would concern at present.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn count(
+        &self,
+        filter: &MessageFilter,
+        command: &Command,
+    ) -> Result<Concerned, StoreError> {
+        orders::count(&self.shared.readers, filter, command).await
+    }
+
+    /// The number of the newest order; 0 when there was none.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn newest_order(&self) -> Result<i64, StoreError> {
+        orders::newest(&self.shared.readers).await
+    }
+
+    /// What was done to messages after that order, oldest first, a thousand at most.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn orders_after(&self, last: i64) -> Result<Vec<Order>, StoreError> {
+        orders::after(&self.shared.readers, last).await
+    }
+
+    /// An open message without its head; none when it is finished or unknown.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn open_message(&self, id: QueueId) -> Result<Option<OpenMessage>, StoreError> {
+        let found = messages::open_of(&self.shared.readers, &[id]).await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// Those of these messages that are open, without their heads.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn open_messages_of(&self, ids: &[QueueId]) -> Result<Vec<OpenMessage>, StoreError> {
+        messages::open_of(&self.shared.readers, ids).await
+    }
+
+    /// Held messages that were not released before they expired, `limit` at most.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn overdue_held(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OpenMessage>, StoreError> {
+        orders::overdue(&self.shared.readers, now, limit).await
+    }
+
+    /// Stops mail until [`Store::start`]; a relay that runs notices within about a second. False when
+    /// it was stopped already.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn stop(&self, stop: Stop) -> Result<bool, StoreError> {
+        let done = self.write(Work::Stop(StopWork::Stop(stop))).await?;
+        Ok(done > 0)
+    }
+
+    /// Starts what was stopped. False when it was not.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn start(&self, scope: StopScope) -> Result<bool, StoreError> {
+        let done = self.write(Work::Stop(StopWork::Start(scope))).await?;
+        Ok(done > 0)
+    }
+
+    /// All that is stopped, in the order in which it was.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn stops(&self) -> Result<Vec<Stop>, StoreError> {
+        stops::all(&self.shared.readers).await
+    }
+}
