@@ -9,6 +9,7 @@ pub mod alert;
 pub mod app;
 pub mod autoconfig;
 pub mod bounce;
+pub mod causes;
 pub mod cli;
 pub mod clock;
 pub mod config;

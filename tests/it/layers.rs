@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 15] = [
     &["smtp"],
     &["tls", "metrics", "shutdown"],
     &["id", "secret"],
-    &["clock"],
+    &["clock", "causes"],
 ];
 
 /// In the top layer the binary uses the command line, which uses what wires everything, and so on.

@@ -1,8 +1,8 @@
 //! Why there is no certificate from the authority, and what to do about it.
 
-use std::error::Error;
 use std::path::PathBuf;
 
+use crate::causes::with_causes;
 use crate::tls::TlsError;
 
 /// Why there is no certificate from the authority.
@@ -87,15 +87,6 @@ impl AcmeError {
 
     /// The error with its causes on one line; a cause that was told already is left out.
     pub fn with_causes(&self) -> String {
-        let mut text = self.to_string();
-        let mut next = self.source();
-        while let Some(cause) = next {
-            let told = cause.to_string();
-            if !text.contains(&told) {
-                text = format!("{text}: {told}");
-            }
-            next = cause.source();
-        }
-        text.replace(char::is_control, " ")
+        with_causes(self).replace(char::is_control, " ")
     }
 }

@@ -24,6 +24,7 @@ pub use self::error::StartError;
 use self::reload::Reloader;
 use self::watch::Watch;
 use crate::accounts::{Verifier, scram};
+use crate::causes::with_causes;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::id::QueueIds;
@@ -184,7 +185,7 @@ fn code_cache(config: &Config) -> Option<CodeCache> {
     match CodeCache::open(&folder, config.policy.cache_max_mib) {
         Ok(cache) => Some(cache),
         Err(error) => {
-            let (reason, hint) = (reload::with_causes(&error), error.hint());
+            let (reason, hint) = (with_causes(&error), error.hint());
             warn!(
                 hint,
                 "compiled policies are not kept, each start compiles them again: {reason}"

@@ -2,7 +2,6 @@
 //!
 //! Everything is read and checked aside; what cannot be used changes nothing.
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use super::certificates::Named;
 use super::watch::Watch;
 use crate::accounts::Verifier;
 use crate::alert::{NewAlert, Severity};
+use crate::causes::with_causes;
 use crate::clock::Timestamp;
 use crate::config::{Config, ConfigError, Problem};
 use crate::intake::Intake;
@@ -277,20 +277,6 @@ async fn read(running: Config) -> Result<Config, ReloadError> {
     };
     let read = spawn_blocking(move || Config::load(Some(&file))).await;
     Ok(read.map_err(|_| ReloadError::Interrupted)??)
-}
-
-/// The error and its causes; some repeat their source in their own text.
-pub(super) fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// What a reload brought, by section.

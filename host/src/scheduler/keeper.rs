@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::orders;
-use super::recorder::{Finished, chain};
+use super::recorder::Finished;
 use super::shell::Shared;
+use crate::causes::with_causes;
 use crate::id::QueueId;
 
 /// Messages read from the store at a time.
@@ -58,7 +59,7 @@ async fn load_all(
         let mut page = match page {
             Ok(page) => page,
             Err(error) => {
-                tracing::error!(error = %chain(&error), "cannot read the queue; trying again");
+                tracing::error!(error = %with_causes(&error), "cannot read the queue; trying again");
                 sleep(STORE_WAIT).await;
                 continue;
             }
@@ -94,7 +95,7 @@ async fn settle_overlooked(shared: &Arc<Shared>) {
             }
             Ok(None) => {}
             Err(error) => {
-                tracing::warn!(error = %chain(&error), "cannot read an overdue message; trying again");
+                tracing::warn!(error = %with_causes(&error), "cannot read an overdue message; trying again");
                 return shared.put_back(&claim);
             }
         }

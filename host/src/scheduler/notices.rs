@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::recorder::{Finished, chain, insist, recipient};
+use super::recorder::{Finished, insist, recipient};
 use super::shell::Shared;
 use crate::alert::{NewAlert, Severity};
 use crate::bounce::{Action, Kind, Notice, Told};
+use crate::causes::with_causes;
 use crate::clock::Timestamp;
 use crate::delivery::Handover;
 use crate::queue::{MessageMeta, OpenMessage, OpenRecipient, RecipientStatus, RecordedAttempt};
@@ -125,7 +126,7 @@ async fn notify(
     match insist("queue a notification", accept).await {
         Ok(()) => Some(message.to_open()),
         Err(error) => {
-            tracing::error!(queue.id = %about.id, error = %chain(&error), "a sender is not notified");
+            tracing::error!(queue.id = %about.id, error = %with_causes(&error), "a sender is not notified");
             None
         }
     }
@@ -137,7 +138,7 @@ async fn raise(shared: &Shared, about: &OpenMessage, alerts: Vec<NewAlert>) {
     }
     let raised = insist("raise an alert", || shared.store.raise(alerts.clone())).await;
     if let Err(error) = raised {
-        tracing::error!(queue.id = %about.id, error = %chain(&error), "a failure is not reported");
+        tracing::error!(queue.id = %about.id, error = %with_causes(&error), "a failure is not reported");
     }
 }
 

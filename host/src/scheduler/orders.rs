@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::recorder::{Finished, chain};
+use super::recorder::Finished;
 use super::shell::Shared;
+use crate::causes::with_causes;
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::queue::{Destination, OpenMessage, Order, OrderKind, RemoteReply, Stops};
@@ -33,16 +34,16 @@ pub(super) async fn follow(shared: &Arc<Shared>, mut last: i64) {
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => {
-                tracing::warn!(error = %chain(&error), "cannot read what was ordered; trying again");
+                tracing::warn!(error = %with_causes(&error), "cannot read what was ordered; trying again");
             }
         }
         if let Err(error) = look_for_stops(shared).await {
-            tracing::warn!(error = %chain(&error), "cannot read what is stopped; trying again");
+            tracing::warn!(error = %with_causes(&error), "cannot read what is stopped; trying again");
         }
         if overdue_at <= Instant::now() {
             overdue_at = Instant::now() + OVERDUE_LOOK;
             if let Err(error) = give_up_overdue(shared).await {
-                tracing::warn!(error = %chain(&error), "cannot read held messages; trying again");
+                tracing::warn!(error = %with_causes(&error), "cannot read held messages; trying again");
             }
         }
         sleep(LOOK).await;

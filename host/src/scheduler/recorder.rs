@@ -3,7 +3,6 @@
 //! Many outcomes wait for the store at a time, so that it can commit them together. A recipient is
 //! not tried again before its outcome is recorded.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use tokio::time::sleep;
 use super::notices;
 use super::retry::Tried;
 use super::shell::Shared;
+use crate::causes::with_causes;
 use crate::clock::Timestamp;
 use crate::delivery::{Handover, Reach, Report};
 use crate::queue::{
@@ -126,7 +126,7 @@ async fn settle(shared: &Arc<Shared>, finished: Finished, recorded: Vec<Recorded
     let result = insist("record an attempt", || shared.store.record(record.clone())).await;
     if let Err(error) = result {
         // It stays claimed: nobody is served twice while this process lives.
-        tracing::error!(queue.id = %finished.message.id, error = %chain(&error), "an outcome is lost");
+        tracing::error!(queue.id = %finished.message.id, error = %with_causes(&error), "an outcome is lost");
         return;
     }
     log(&finished, &recorded);
@@ -233,7 +233,7 @@ pub(super) async fn insist<F: Future<Output = Result<(), StoreError>>>(
         match ask().await {
             Err(error @ StoreError::Unavailable { .. }) => {
                 if !is_told {
-                    tracing::error!(error = %chain(&error), "cannot {what}; trying again until it works");
+                    tracing::error!(error = %with_causes(&error), "cannot {what}; trying again until it works");
                 }
                 is_told = true;
                 sleep(STORE_WAIT).await;
@@ -241,15 +241,4 @@ pub(super) async fn insist<F: Future<Output = Result<(), StoreError>>>(
             other => return other,
         }
     }
-}
-
-/// An error with all its causes, on one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

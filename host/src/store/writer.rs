@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::jobs::{Job, Work, apply};
 use super::{Config, StoreError, sqlite};
+use crate::causes::with_causes;
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
 const COMMIT: &str = "COMMIT";
@@ -191,9 +192,8 @@ impl Writer {
     /// Refuses everything until a probe can be written and committed again.
     async fn recover(&mut self, error: &StoreError) {
         self.accepting.send_replace(false);
-        let error_chain = chain(error);
         tracing::error!(
-            error = error_chain,
+            error = with_causes(error),
             "the store cannot be written; nothing is accepted until it can"
         );
         self.connection = None;
@@ -310,15 +310,4 @@ async fn probe(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx:
     connection.execute(COMMIT).await?;
     connection.execute(DELETE_PROBE).await?;
     Ok(connection)
-}
-
-/// The error and its causes on one line.
-fn chain(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

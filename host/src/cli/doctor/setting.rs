@@ -10,6 +10,7 @@ use super::dns::HostName;
 use super::finding::Finding;
 use super::port::Place;
 use super::report::Report;
+use crate::causes::with_causes;
 use crate::cli::Failure;
 use crate::config::Config;
 use crate::{acme, tls};
@@ -55,7 +56,7 @@ impl Setting {
                 Some(Self::new(name, place, Some(config)))
             }
             Err(error) => {
-                report.add(Finding::failed("configuration", chain(&error)).fix(error.hint()));
+                report.add(Finding::failed("configuration", with_causes(&error)).fix(error.hint()));
                 None
             }
         }
@@ -103,7 +104,7 @@ fn configuration(config: &Config) -> Finding {
     if let (Some(certificate), Some(key)) = (&config.tls.certificate, &config.tls.key)
         && let Err(error) = tls::server_config(certificate, key)
     {
-        return Finding::failed(check, chain(&error)).fix(error.hint());
+        return Finding::failed(check, with_causes(&error)).fix(error.hint());
     }
     let detail = format!(
         "valid: {} with {} listener(s); `gatepost config check` loads its policies too",
@@ -111,18 +112,4 @@ fn configuration(config: &Config) -> Finding {
         config.listener.len()
     );
     Finding::ok(check, detail)
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        let more = source.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = source.source();
-    }
-    text
 }
