@@ -19,6 +19,11 @@ pub struct Config {
     /// Counters one policy may have. Default 50,000: some for each of thousands of users, at most
     /// 50 MiB. When there are more, those it asked for least recently are forgotten.
     pub counters_per_policy: usize,
+    /// Mebibytes of a module, 1 to 1024. Default 64: interpreted languages need 12 to 18.
+    pub max_module_mib: u32,
+    /// Seconds that one module may take to be compiled, 1 to 3600; then a reload keeps what there is, and
+    /// a start ends. Default 120: interpreted languages take some ten seconds on a busy machine.
+    pub compile_timeout_s: u32,
     /// Where the relay keeps compiled policies between starts: a folder that only its user can write
     /// to. Default: `policy-cache` beside the store; empty: nowhere. Read at the start alone.
     pub cache_folder: Option<PathBuf>,
@@ -43,6 +48,8 @@ impl Default for Config {
             concurrency: 64,
             queue_wait_ms: 2000,
             counters_per_policy: 50_000,
+            max_module_mib: 64,
+            compile_timeout_s: 120,
             cache_folder: None,
             cache_max_mib: 512,
             shadow_queue: 256,
@@ -360,6 +367,8 @@ mod tests {
             concurrency = 8
             queue-wait-ms = 100
             counters-per-policy = 5
+            max-module-mib = 8
+            compile-timeout-s = 7
             cache-folder = "cache"
             cache-max-mib = 64
             shadow-queue = 5
@@ -393,6 +402,7 @@ mod tests {
         let policy = &config.chain[0];
         assert_eq!(config.default, DefaultDecision::Reject);
         assert_eq!(config.cache_folder, Some(PathBuf::from("cache")));
+        assert_eq!((config.max_module_mib, config.compile_timeout_s), (8, 7));
         assert_eq!((config.cache_max_mib, config.shadow_queue), (64, 5));
         assert_eq!(policy.mode, Mode::Off);
         assert_eq!(policy.shadow_sample, 0.25);

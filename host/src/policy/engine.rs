@@ -12,7 +12,7 @@ use super::bindings::gatepost::policy::{content, counters, effects, log};
 use super::cache::CodeCache;
 use super::config::{Config, Wasi};
 use super::inert;
-use super::limits::{STACK_BYTES, State, TABLE_ELEMENTS};
+use super::limits::{CORE_INSTANCES, MEMORIES, STACK_BYTES, State, TABLE_ELEMENTS, TABLES};
 
 /// Between two ticks of the epoch. A guest that loops gives its thread back once per tick, so this
 /// is how long it can hold an asynchronous worker; a policy takes a hundredth of it.
@@ -20,12 +20,6 @@ const TICK: Duration = Duration::from_millis(5);
 /// Room in the pool beside the evaluations: what a reload tries out and what runs in shadow, one of
 /// each at a time, and slots whose memory is still being given back.
 const SPARE_SLOTS: u32 = 4;
-/// Core instances of one component: interpreters are linked from dozens of them.
-const CORE_INSTANCES: u32 = 48;
-/// Linear memories of one component.
-const MEMORIES: u32 = 2;
-/// Tables of one component.
-const TABLES: u32 = 4;
 /// Octets of the host's own records for one component's instances.
 const INSTANCE_BYTES: usize = 2 << 20;
 /// Octets of a fiber's stack: the guest's part and as much again for the host calls below it.

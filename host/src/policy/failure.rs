@@ -100,9 +100,9 @@ fn error_kind(error: &wasmtime::Error, memory_denied: bool) -> FailureKind {
         FailureKind::Trap
     } else if error.is::<PoolConcurrencyLimitError>() {
         FailureKind::Saturated
-    } else if memory_denied {
+    } else if memory_denied || last_cause(error).contains("resource limit exceeded") {
         FailureKind::Memory
-    // The engine has no type for this error; a test keeps the text in step.
+    // The engine has no type for these two errors; tests keep the texts in step.
     } else if last_cause(error).contains("fuel allocated for hostcalls") {
         FailureKind::HostCall
     } else {

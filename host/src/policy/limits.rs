@@ -16,6 +16,12 @@ use super::verdict::printable;
 pub(super) const HOST_CALL_BYTES: usize = 1 << 20;
 /// Elements of all tables together; what the largest interpreter met so far needs, three times.
 pub(super) const TABLE_ELEMENTS: usize = 20_000;
+/// Core instances of one component: interpreters are linked from dozens of them.
+pub(super) const CORE_INSTANCES: u32 = 48;
+/// Linear memories of one component.
+pub(super) const MEMORIES: u32 = 2;
+/// Tables of one component.
+pub(super) const TABLES: u32 = 4;
 /// Octets of stack a guest has, enough for recursive parsers.
 pub(super) const STACK_BYTES: usize = 512 << 10;
 /// Log lines of one evaluation; the rest is dropped.
@@ -161,7 +167,20 @@ impl Limiter {
     }
 }
 
+/// How many there may be is what the pool allows too; where there is no pool it is counted here.
 impl ResourceLimiter for Limiter {
+    fn instances(&self) -> usize {
+        CORE_INSTANCES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES as usize
+    }
+
+    fn tables(&self) -> usize {
+        TABLES as usize
+    }
+
     fn memory_growing(
         &mut self,
         current: usize,

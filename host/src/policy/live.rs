@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
+use super::compile;
 use super::config::{Config, Mode, PolicyConfig};
 use super::load::{self, Compiled};
 use super::load_error::LoadError;
@@ -118,7 +119,7 @@ impl Config {
     /// The module files of the policies that are loaded; relative paths start at `base_dir`.
     pub fn files(&self, base_dir: &Path) -> Vec<PathBuf> {
         let loaded = self.chain.iter().filter(|entry| entry.mode != Mode::Off);
-        let files = loaded.filter(|entry| !entry.module.starts_with(load::BUILTIN));
+        let files = loaded.filter(|entry| !entry.module.starts_with(compile::BUILTIN));
         files.map(|entry| base_dir.join(&entry.module)).collect()
     }
 }

@@ -14,6 +14,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
 use super::bindings::exports::gatepost::policy::lifecycle::{Descriptor, Problem};
+use super::compile::Bounds;
 use super::config::{Config, Grant, Limits, Mode, OnFailure, PolicyConfig, Wasi};
 use super::engine::Runtime;
 use super::failure::Failure;
@@ -25,8 +26,6 @@ use super::probe::{self, Stages};
 use super::resources::Resources;
 use super::verdict::printable;
 
-/// Octets of a component file. Interpreted languages need 12 to 18 MiB.
-const MAX_MODULE_BYTES: u64 = 64 << 20;
 /// Octets a policy's own name, version and summary are each cut to.
 const DESCRIPTION_BYTES: usize = 200;
 /// What a call at load time may use: nobody waits for it but the administrator.
@@ -35,32 +34,6 @@ const LOAD_LIMITS: Limits = Limits {
     time_ms: 10_000,
     memory_mib: 0,
 };
-/// What names a module that comes with the program.
-pub(super) const BUILTIN: &str = "builtin:";
-/// The modules that come with the program.
-const BUILTINS: [(&str, &[u8]); 4] = [
-    (
-        "sender-rules",
-        include_bytes!("../../../policies/built/sender-rules.wasm"),
-    ),
-    (
-        "working-hours",
-        include_bytes!("../../../policies/built/working-hours.wasm"),
-    ),
-    (
-        "rate-guard",
-        include_bytes!("../../../policies/built/rate-guard.wasm"),
-    ),
-    (
-        "rewrite-from",
-        include_bytes!("../../../policies/built/rewrite-from.wasm"),
-    ),
-];
-
-/// The names of the modules that come with the program.
-pub(super) fn builtins() -> impl Iterator<Item = &'static str> {
-    BUILTINS.iter().map(|(name, _)| *name)
-}
 
 /// Components that one engine has compiled, by the SHA-256 of their bytes.
 pub(super) type Compiled = HashMap<String, Component>;
@@ -71,17 +44,25 @@ pub(super) async fn chain(
     runtime: &Runtime,
     config: &Config,
     base_dir: &Path,
-    mut compiled: Compiled,
+    compiled: Compiled,
     resources: &Resources,
 ) -> Result<Vec<Policy>, LoadError> {
     names(&config.chain)?;
+    let bounds = Bounds::of(config).map_err(LoadError::Config)?;
+    let mut loader = Loader {
+        runtime,
+        bounds,
+        base_dir,
+        compiled,
+        resources,
+    };
     let mut chain = Vec::with_capacity(config.chain.len());
     for entry in &config.chain {
         if entry.mode == Mode::Off {
             tracing::info!(policy = entry.name, "policy {} is off", entry.name);
             continue;
         }
-        let policy = policy(runtime, entry, base_dir, &mut compiled, resources).await;
+        let policy = loader.policy(entry).await;
         chain.push(policy.map_err(|problem| problem.of(entry))?);
     }
     Ok(chain)
@@ -102,56 +83,80 @@ fn names(chain: &[PolicyConfig]) -> Result<(), LoadError> {
     Ok(())
 }
 
-async fn policy(
-    runtime: &Runtime,
-    entry: &PolicyConfig,
-    base_dir: &Path,
-    compiled: &mut Compiled,
-    resources: &Resources,
-) -> Result<Policy, LoadProblem> {
-    if let Some(problem) = entry.limits.problem() {
-        return Err(LoadProblem::Limits(problem));
+/// What all policies of a chain are loaded with.
+struct Loader<'a> {
+    runtime: &'a Runtime,
+    bounds: Bounds,
+    base_dir: &'a Path,
+    compiled: Compiled,
+    resources: &'a Resources,
+}
+
+impl Loader<'_> {
+    async fn policy(&mut self, entry: &PolicyConfig) -> Result<Policy, LoadProblem> {
+        if let Some(problem) = entry.limits.problem() {
+            return Err(LoadProblem::Limits(problem));
+        }
+        if !(0.0..=1.0).contains(&entry.shadow_sample) {
+            return Err(LoadProblem::Limits("shadow-sample must be from 0 to 1"));
+        }
+        let settings: Arc<str> = settings_json(&entry.settings)?.into();
+        let (component, sha256) = self.component(entry).await?;
+        let pre = link(self.runtime, &component, entry.wasi)?;
+        let imports = imports(&self.runtime.engine, &component);
+        granted(&imports, &entry.grants)?;
+        let stages = probe::stages(&component)?;
+        let asked = Asked {
+            name: entry.name.as_str().into(),
+            pre,
+            limits: entry.limits,
+            wasi: entry.wasi,
+            keeps_log: false,
+            resources: self.resources.clone(),
+        };
+        let descriptor = introduce(self.runtime, &asked, &stages, &settings).await?;
+        let facts = (sha256, imports, settings);
+        Ok(finish(entry, facts, descriptor, stages, asked))
     }
-    if !(0.0..=1.0).contains(&entry.shadow_sample) {
-        return Err(LoadProblem::Limits("shadow-sample must be from 0 to 1"));
+
+    /// The compiled module of an entry, and its digest.
+    async fn component(
+        &mut self,
+        entry: &PolicyConfig,
+    ) -> Result<(Component, String), LoadProblem> {
+        let (bytes, sha256) = read(self.bounds, entry, self.base_dir).await?;
+        let component = match self.compiled.get(&sha256) {
+            Some(known) => known.clone(),
+            None => self.bounds.compile(&self.runtime.engine, bytes).await?,
+        };
+        self.compiled.insert(sha256.clone(), component.clone());
+        Ok((component, sha256))
     }
-    let settings: Arc<str> = settings_json(&entry.settings)?.into();
-    let bytes = read(&entry.module, base_dir).await?;
-    let sha256 = pinned_digest(&bytes, entry.sha256.as_deref())?;
-    probe::format(&bytes)?;
-    let component = match compiled.get(&sha256) {
-        Some(known) => known.clone(),
-        None => compile(&runtime.engine, bytes).await?,
-    };
-    compiled.insert(sha256.clone(), component.clone());
-    let pre = link(runtime, &component, entry.wasi)?;
-    let imports = imports(&runtime.engine, &component);
-    granted(&imports, &entry.grants)?;
-    let stages = probe::stages(&component)?;
-    let asked = Asked {
-        name: entry.name.as_str().into(),
-        pre,
-        limits: entry.limits,
-        wasi: entry.wasi,
-        keeps_log: false,
-        resources: resources.clone(),
-    };
-    let descriptor = introduce(runtime, &asked, &stages, &settings).await?;
-    let facts = (sha256, imports, settings);
-    Ok(finish(entry, facts, descriptor, stages, asked))
 }
 
 /// The octets of a module, their digest, and what it imports, whether or not it is a policy.
 pub(super) async fn look_at(
     runtime: &Runtime,
+    config: &Config,
     entry: &PolicyConfig,
     base_dir: &Path,
 ) -> Result<(Cow<'static, [u8]>, String, Vec<String>), LoadProblem> {
-    let bytes = read(&entry.module, base_dir).await?;
+    let bounds = Bounds::of(config).map_err(LoadProblem::Limits)?;
+    let (bytes, sha256) = read(bounds, entry, base_dir).await?;
+    let component = bounds.compile(&runtime.engine, bytes.clone()).await?;
+    Ok((bytes, sha256, imports(&runtime.engine, &component)))
+}
+
+/// The octets of a module, as pinned and of a component, and their digest.
+async fn read(
+    bounds: Bounds,
+    entry: &PolicyConfig,
+    base_dir: &Path,
+) -> Result<(Cow<'static, [u8]>, String), LoadProblem> {
+    let bytes = bounds.read(&entry.module, base_dir).await?;
     let sha256 = pinned_digest(&bytes, entry.sha256.as_deref())?;
     probe::format(&bytes)?;
-    let component = compile(&runtime.engine, bytes.clone()).await?;
-    Ok((bytes, sha256, imports(&runtime.engine, &component)))
+    Ok((bytes, sha256))
 }
 
 fn finish(
@@ -223,34 +228,6 @@ fn json(value: &toml::Value, key: &str) -> Result<serde_json::Value, LoadProblem
     })
 }
 
-async fn read(module: &str, base_dir: &Path) -> Result<Cow<'static, [u8]>, LoadProblem> {
-    if let Some(name) = module.strip_prefix(BUILTIN) {
-        let builtin = BUILTINS.iter().find(|(known, _)| *known == name);
-        return match builtin {
-            Some((_, bytes)) => Ok(Cow::Borrowed(bytes)),
-            None => Err(LoadProblem::UnknownBuiltin(name.to_owned())),
-        };
-    }
-    let path = base_dir.join(module);
-    let reading = path.clone();
-    tokio::task::spawn_blocking(move || read_file(&reading))
-        .await
-        .expect("reading a file does not panic")
-        .map_err(|source| LoadProblem::Read { path, source })?
-        .map(Cow::Owned)
-        .ok_or(LoadProblem::TooLarge(MAX_MODULE_BYTES))
-}
-
-/// None when the file is too large. Reads no more than the limit, whatever the path names.
-fn read_file(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    use std::io::Read as _;
-
-    let file = std::fs::File::open(path)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_MODULE_BYTES + 1).read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= MAX_MODULE_BYTES).then_some(bytes))
-}
-
 /// The digest in hexadecimal, when it is the pinned one.
 fn pinned_digest(bytes: &[u8], pin: Option<&str>) -> Result<String, LoadProblem> {
     let mut actual = String::with_capacity(64);
@@ -264,15 +241,6 @@ fn pinned_digest(bytes: &[u8], pin: Option<&str>) -> Result<String, LoadProblem>
         }),
         _ => Ok(actual),
     }
-}
-
-/// Compiles off the asynchronous workers: an interpreter takes seconds.
-async fn compile(engine: &Engine, bytes: Cow<'static, [u8]>) -> Result<Component, LoadProblem> {
-    let engine = engine.clone();
-    tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes))
-        .await
-        .map_err(|error| LoadProblem::Compile(error.to_string()))?
-        .map_err(|error| LoadProblem::Compile(format!("{error:#}")))
 }
 
 /// Gives the component what it imports, which must be no more than there is to give.

@@ -1,6 +1,7 @@
 //! Why a policy could not be loaded, and what to do about it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::bindings::exports::gatepost::policy::lifecycle::Problem;
 use super::config::{Grant, PolicyConfig};
@@ -84,6 +85,9 @@ pub enum LoadProblem {
     /// The component is damaged, or needs more than the engine gives.
     #[error("the component cannot be compiled: {0}")]
     Compile(String),
+    /// Compiling was given up.
+    #[error("the component was not compiled within {} s", .0.as_secs())]
+    CompileTime(Duration),
     /// The component imports what there is not to be had.
     #[error("the component imports what this host does not provide: {}", .0.join(", "))]
     UnknownImports(Vec<String>),
@@ -120,7 +124,7 @@ impl LoadProblem {
             Self::TooLarge(_) => "size",
             Self::PinMismatch { .. } => "pin",
             Self::NotAComponent(_) => "format",
-            Self::Compile(_) => "compile",
+            Self::Compile(_) | Self::CompileTime(_) => "compile",
             Self::UnknownImports(_) | Self::NotGranted(_) => "imports",
             Self::MissingExport(_) | Self::WrongShape(_) => "probe",
             Self::Call { function, .. } => function,
@@ -148,7 +152,7 @@ impl LoadProblem {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::UnknownBuiltin(_) => {
-                let known = super::load::builtins().map(|name| format!("`builtin:{name}`"));
+                let known = super::compile::builtins().map(|name| format!("`builtin:{name}`"));
                 let known = known.collect::<Vec<_>>().join(", ");
                 format!("use one of {known}, or the path of a component file")
             }
@@ -171,8 +175,16 @@ impl LoadProblem {
                 kind: FailureKind::Memory,
                 ..
             } => "raise limits.memory-mib of this entry of [[policy.chain]]".to_owned(),
-            Self::Compile(text) if text.contains("exceeds the limit") => {
+            Self::Compile(text) if text.contains("minimum byte size") => {
                 "raise limits.memory-mib of this entry of [[policy.chain]]".to_owned()
+            }
+            Self::Compile(text) if text.contains("exceeds the ") => {
+                "no policy needs so much of that; build it anew, or ask who made it".to_owned()
+            }
+            Self::CompileTime(_) => {
+                "what compiles that long is damaged, hostile or very large; if it is \
+                                     meant to, raise policy.compile-timeout-s"
+                    .to_owned()
             }
             Self::Compile(_) => {
                 "the file may be truncated: compare its size and build it again".to_owned()

@@ -14,7 +14,7 @@
 //! | `config` | the `[policy]` table |
 //! | `engine` | the shared engine: settings, pool, epoch |
 //! | `cache` | compiled code, kept between starts |
-//! | `load`, `probe`, `load_error` | from configuration to ready policy |
+//! | `load`, `compile`, `probe`, `load_error` | from configuration to ready policy |
 //! | `live` | the set in force, and how one follows another |
 //! | `module` | one question to one fresh instance |
 //! | `inert` | the WASI with nothing in it |
@@ -31,6 +31,7 @@
 mod bindings;
 mod cache;
 mod chain;
+mod compile;
 mod config;
 mod counters;
 pub mod document;

@@ -51,7 +51,7 @@ impl Inspection {
         };
         let runtime = Runtime::new(&config, cache().as_ref())
             .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-        let looked_at = load::look_at(&runtime, entry, base_dir).await;
+        let looked_at = load::look_at(&runtime, &config, entry, base_dir).await;
         let (bytes, sha256, imports) = looked_at.map_err(|problem| problem.of(entry))?;
         Ok(Self {
             bytes,
