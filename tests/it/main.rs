@@ -7,6 +7,7 @@ mod bombs;
 mod cli;
 mod config;
 mod conformance;
+mod crafted;
 mod decisions;
 mod delivery;
 mod doctor;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use gatepost_tests::client::Client;
+use gatepost_tests::crafted;
 use gatepost_tests::message;
 use gatepost_tests::relay::{Output, Relay, Setup, User};
 use gatepost_tests::wait;
@@ -14,6 +15,8 @@ const FROM: &str = "orders@example.com";
 const TO: &str = "customer@example.net";
 /// Nothing is looked at by itself: what a test sees is the work of its command.
 const NO_POLL: &str = "\n[reload]\npoll-s = 0\n";
+/// Functions of a module that takes far longer than a second to compile, on any machine.
+const LABOURS: usize = 6_000;
 const ACCEPTING: &str = "{ behaviour = \"accept\" }";
 const REFUSING: &str = "{ behaviour = \"reject\" }";
 
@@ -121,6 +124,28 @@ fn a_policy_that_cannot_be_loaded_keeps_the_old_ones_and_says_why() {
         failed["summary"].to_string().contains("extra-0"),
         "{failed}"
     );
+}
+
+#[test]
+fn a_module_that_takes_too_long_to_compile_is_given_up() {
+    let relay = Relay::start(&setup(ACCEPTING));
+    let user = relay.add_shop_user(&[]);
+    let mut client = relay.login(&user);
+    let module = relay.folder().join("laborious.wasm");
+    fs::write(&module, crafted::laborious(LABOURS)).expect("the folder is writable");
+    let text = Setup::maildir().with_module(&module, "{}").with(NO_POLL);
+    let text = text.to_toml(relay.port());
+    relay.configure(&text.replace("[policy]\n", "[policy]\ncompile-timeout-s = 1\n"));
+    let output = relay.cli(&["policy", "reload"]);
+    assert_eq!(output.code, Some(1), "{}", output.stdout);
+    for words in [
+        ": compile: the component was not compiled within 1 s",
+        "\nhint: ",
+        "policy.compile-timeout-s",
+    ] {
+        assert!(output.stderr.contains(words), "{}", output.stderr);
+    }
+    submit(&mut client, 1, "250");
 }
 
 #[test]

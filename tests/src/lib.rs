@@ -6,11 +6,13 @@
 //! - [`http`] asks for what is served beside mail, and [`pebble::Pebble`] issues certificates for it.
 //! - [`load`] submits as fast as it can and measures the answers.
 //! - [`postfix::Postfix`] and [`cpu`] are for the comparison in `tests/bench`.
+//! - [`crafted`] makes policies that no compiler would make.
 //! - [`question`] is what a policy is asked in benchmarks.
 //! - [`message`] makes the messages that all of them use.
 
 pub mod client;
 pub mod cpu;
+pub mod crafted;
 pub mod guests;
 pub mod http;
 pub mod load;

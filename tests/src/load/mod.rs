@@ -5,6 +5,7 @@
 mod crowd;
 mod loris;
 mod report;
+mod rowdy;
 mod session;
 
 use std::cell::{Cell, RefCell};
@@ -17,6 +18,7 @@ use tokio_rustls::TlsConnector;
 pub use self::crowd::Crowd;
 pub use self::loris::Lorises;
 pub use self::report::Report;
+pub use self::rowdy::Rowdies;
 use self::session::Session;
 use crate::client::trust::trusting_config;
 use crate::message::{self, Template};

@@ -79,6 +79,15 @@ impl Session {
         Ok(sent.elapsed())
     }
 
+    /// Submits content without its final dot and takes every answer to it.
+    pub(super) async fn try_submit(&mut self, content: &str) -> io::Result<()> {
+        self.begin().await?;
+        self.write(content.as_bytes()).await?;
+        self.write(b".\r\n").await?;
+        tokio::time::timeout(REPLY_LIMIT, self.reply()).await??;
+        Ok(())
+    }
+
     /// MAIL, RCPT and DATA.
     pub(super) async fn begin(&mut self) -> io::Result<()> {
         const REPLIES: [u16; 3] = [250, 250, 354];

@@ -79,10 +79,28 @@ pub fn gatepost_within(limit: Duration, arguments: &[&str]) -> Output {
     run(arguments, &[], limit)
 }
 
+/// The same for a command that may have so much address space.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn gatepost_confined(address_space_kib: u64, arguments: &[&str]) -> Output {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &format!("ulimit -v {address_space_kib}; exec \"$@\"")])
+        .arg("sh")
+        .arg(process::binary())
+        .args(arguments);
+    output(&mut shell, COMMAND_LIMIT)
+}
+
 fn run(arguments: &[&str], environment: &[(&str, &str)], limit: Duration) -> Output {
-    let child = Command::new(process::binary())
-        .args(arguments)
-        .envs(environment.iter().copied())
+    let mut command = Command::new(process::binary());
+    command.args(arguments).envs(environment.iter().copied());
+    output(&mut command, limit)
+}
+
+fn output(command: &mut Command, limit: Duration) -> Output {
+    let child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

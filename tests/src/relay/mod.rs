@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-pub use self::cli::{Output, User, gatepost, gatepost_with, gatepost_within};
+pub use self::cli::{Output, User, gatepost, gatepost_confined, gatepost_with, gatepost_within};
 use self::process::Process;
 pub use self::setup::{Delivery, Setup};
 use crate::client::Client;

@@ -1,0 +1,157 @@
+//! Measures what a busy session waits for its replies with and without others on whose messages policies misbehave.
+//!
+//! `bench-hostile [SESSIONS] [ROUNDS] [MESSAGES]`, 8, 5 and 1,000 by default; the rounds alternate. The policies loop
+//! without end, fill their memory, recurse, log without end, answer with ten megabytes, grow tables and fill memory in
+//! single instructions. Ends by itself, with 1 when the median of p99 is more than doubled.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use gatepost_tests::crafted::{Crafted, when_urgent};
+use gatepost_tests::guests;
+use gatepost_tests::load::{Load, Report, Rowdies};
+use gatepost_tests::relay::{Relay, Setup, new_folder};
+use gatepost_tests::sink::{Script, Sink};
+use gatepost_tests::wait;
+
+/// What p99 beside the hostile sessions may be of p99 without them.
+const BAR: f64 = 2.0;
+/// Time until each hostile session has had an answer.
+const GATHERING: Duration = Duration::from_secs(60);
+/// What the hostile guest does when the subject says so; each but the last two ends in a 451.
+const SUBJECTS: [&str; 10] = [
+    "loop",
+    "memory",
+    "huge",
+    "huge-log",
+    "err-huge",
+    "recurse",
+    "trap",
+    "loop",
+    "flood-log",
+    "flood-alerts",
+];
+
+struct Plan {
+    sessions: usize,
+    rounds: usize,
+    messages: u64,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let plan = plan()?;
+    let sink = Sink::start(Script::default())?;
+    let folder = new_folder();
+    let relay = Relay::start(&setup(sink.port(), &folder)?);
+    let user = relay.add_shop_user(&[]);
+    let load = Load {
+        connections: 1,
+        per_session: 500,
+        count: plan.messages,
+        ..Load::on(relay.port(), &user)
+    };
+    let hostile = Load {
+        connections: plan.sessions,
+        ..load.clone()
+    };
+    run("warm-up", &load)?;
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for round in 1..=plan.rounds {
+        without.push(run(&format!("{round}: alone"), &load)?.p99);
+        let rowdies = Rowdies::start(&hostile, contents())?;
+        wait::until("the hostile sessions are at it", GATHERING, || {
+            rowdies.answered() >= plan.sessions as u64
+        });
+        let before = rowdies.answered();
+        with.push(run(&format!("{round}: beside"), &load)?.p99);
+        println!(
+            "   {} hostile messages answered",
+            rowdies.answered() - before
+        );
+    }
+    let (without, with) = (median(without), median(with));
+    let ratio = with.as_secs_f64() / without.as_secs_f64();
+    println!(
+        "p99 of a busy session: {:.2} ms alone, {:.2} ms beside {} hostile ones, {ratio:.2} times (medians of {} rounds); \
+         at most {} MiB resident",
+        without.as_secs_f64() * 1e3,
+        with.as_secs_f64() * 1e3,
+        plan.sessions,
+        plan.rounds,
+        relay.peak_memory_kib() / 1024,
+    );
+    let _ = std::fs::remove_dir_all(folder);
+    if ratio > BAR {
+        eprintln!("error: more than doubled");
+    }
+    Ok(ExitCode::from(u8::from(ratio > BAR)))
+}
+
+fn plan() -> anyhow::Result<Plan> {
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |default: usize| {
+        arguments
+            .next()
+            .map_or(Ok(default), |text| text.parse())
+            .context("usage: bench-hostile [SESSIONS] [ROUNDS] [MESSAGES]")
+    };
+    Ok(Plan {
+        sessions: number(8)?,
+        rounds: number(5)?.max(1),
+        messages: number(1000)? as u64,
+    })
+}
+
+/// The sender rules, the hostile guest, and two modules that misbehave on urgent messages.
+fn setup(port: u16, folder: &std::path::Path) -> anyhow::Result<Setup> {
+    let tables = "(drop (table.grow $bomb (ref.null func) (i32.const 1))) (br $more)";
+    let fills = "(drop (memory.grow (i32.const 900))) \
+                 (memory.fill (i32.const 65536) (i32.const 0) (i32.const 52428800)) (br $more)";
+    let crafted = [("tables", tables), ("fills", fills)];
+    let hostile = guests::root().join("tests/guests/built/hostile.wasm");
+    let mut setup = Setup::smarthost(port).with_module(&hostile, "{ behaviour = \"subject\" }");
+    for (name, bomb) in crafted {
+        let evaluate = when_urgent(&format!("(loop $more {bomb})"));
+        let module = Crafted {
+            fields: "(table $bomb 1 funcref)",
+            evaluate: &evaluate,
+            ..Crafted::default()
+        };
+        let path = folder.join(name).with_extension("wasm");
+        std::fs::write(&path, module.component())?;
+        setup = setup.with_module(&path, "{}");
+    }
+    Ok(setup)
+}
+
+/// A message for every behaviour.
+fn contents() -> Vec<String> {
+    let message = |subject: &str, priority: u8| {
+        format!(
+            "From: orders@example.com\r\nTo: customer@example.net\r\nSubject: {subject}\r\n\
+             X-Priority: {priority}\r\n\r\nHello.\r\n"
+        )
+    };
+    let by_subject = SUBJECTS.iter().map(|subject| message(subject, 3));
+    by_subject.chain([message("pass", 1)]).collect()
+}
+
+fn run(name: &str, load: &Load) -> anyhow::Result<Report> {
+    let load = Load {
+        run: name.chars().take(8).collect(),
+        ..load.clone()
+    };
+    let report = load.run()?;
+    println!("{name}: {report}");
+    ensure!(
+        report.failures == 0 && report.accepted > 0,
+        "messages were lost"
+    );
+    Ok(report)
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
