@@ -29,7 +29,7 @@ pub(super) async fn keep(shared: Arc<Shared>, newest: QueueId, newest_order: i64
 /// Reads all messages up to `newest`; the later ones are submitted. What is stopped is known before.
 async fn load(shared: &Arc<Shared>, newest: QueueId) {
     while let Err(error) = orders::look_for_stops(shared).await {
-        tracing::error!(error = %chain(&error), "cannot read what is stopped; trying again");
+        tracing::error!(error = %with_causes(&error), "cannot read what is stopped; trying again");
         sleep(STORE_WAIT).await;
     }
     let urgent = load_all(shared, newest, Part::Urgent, &HashSet::new()).await;
