@@ -24,6 +24,7 @@ mod policy;
 mod policy_new;
 mod policy_tools;
 mod powers;
+mod preempt;
 mod priority;
 mod proxy;
 mod reload;

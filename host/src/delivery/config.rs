@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::named::NamedDestination;
+use crate::accounts::Limit;
+use crate::queue::Priority;
 use crate::secret::Secret;
 
 /// How mail leaves.
@@ -102,6 +104,14 @@ pub struct Config {
     pub data_block_timeout_s: u64,
     /// Seconds to wait for the reply to the final dot. Default 600 (RFC 5321 §4.5.3.2.6).
     pub data_end_timeout_s: u64,
+    /// Bytes per second of content to all next hops together, given out strictly by priority: a large transfer stops in the
+    /// middle of its content while more urgent ones need the line. Default unlimited: only you know your line.
+    pub bandwidth: Limit,
+    /// Seconds that a transfer stands still for the sake of more urgent ones; then it may send a little. Default 30, well
+    /// below the 180 s after which a peer gives up (RFC 5321 §4.5.3.2.5), also for one that is impatient.
+    pub max_pause_s: u64,
+    /// Whether what waits becomes more urgent. Default: it does not.
+    pub ageing: Ageing,
     /// PEM file of the certificate authorities to trust; default the system's.
     pub ca_file: Option<PathBuf>,
     /// The port of mail exchangers. Default 25.
@@ -127,9 +137,32 @@ impl Default for Config {
             command_timeout_s: 300,
             data_block_timeout_s: 180,
             data_end_timeout_s: 600,
+            bandwidth: Limit::UNLIMITED,
+            max_pause_s: 30,
+            ageing: Ageing::default(),
             ca_file: None,
             mx_port: 25,
             hello_name: None,
+        }
+    }
+}
+
+/// The section `[delivery.ageing]`: what waits becomes more urgent, so that a steady stream of urgent mail does not keep
+/// the rest waiting for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Ageing {
+    /// Seconds of waiting for its turn that are worth one priority. Default 0, none: the order is strict.
+    pub step_s: u64,
+    /// The priority that nothing goes beyond by waiting. Default 2, so that 1 stays what it is.
+    pub up_to: Priority,
+}
+
+impl Default for Ageing {
+    fn default() -> Self {
+        Self {
+            step_s: 0,
+            up_to: Priority::High,
         }
     }
 }
@@ -147,6 +180,11 @@ impl Config {
     /// How long an idle connection is kept.
     pub const fn idle_keep(&self) -> Duration {
         Duration::from_secs(self.idle_keep_s)
+    }
+
+    /// How long a transfer pauses at most.
+    pub(super) const fn max_pause(&self) -> Duration {
+        Duration::from_secs(self.max_pause_s)
     }
 
     pub(super) const fn timeouts(&self) -> Timeouts {

@@ -180,6 +180,7 @@ impl Courier {
             meta: &job.message.meta,
             recipients,
             size: job.message.size,
+            priority: job.priority,
         };
         let content = ContentReader::new(&job.message, &self.store);
         let sent = Sent {

@@ -3,6 +3,7 @@
 //! It never decides when to try again and writes nothing into the queue; `scheduler` does. Content
 //! comes from the message itself or, piece by piece, from `store`.
 
+mod bandwidth;
 mod config;
 mod content;
 mod courier;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use hickory_resolver::TokioResolver;
 use lettre::transport::smtp::authentication::Credentials;
 
+use super::bandwidth::Bandwidth;
 use super::config::{Config, Mode, Route, Smarthost, Tls};
 use super::mx;
 use super::smtp::connection::{Security, Target, Terms};
@@ -12,6 +13,9 @@ use super::smtp::reply::deferred;
 use crate::queue::{Destination, Outcome, Way, canonical_domain};
 use crate::smtp::Mailbox;
 use crate::tls::{self, Roots, TlsError, Verification};
+
+/// Bytes per second that `delivery.bandwidth` is at least: less would be taken for kilobytes.
+const MIN_BANDWIDTH: u32 = 1000;
 
 /// Why delivery cannot work as configured.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +43,12 @@ pub enum SetupError {
         /// The setting.
         key: &'static str,
     },
+    /// A bandwidth over which nothing arrives in time.
+    #[error("delivery.bandwidth is {bandwidth}, less than {MIN_BANDWIDTH} bytes per second")]
+    Bandwidth {
+        /// The setting.
+        bandwidth: u32,
+    },
     /// The name in EHLO would break the command.
     #[error("`{name}` cannot be the name in EHLO")]
     HelloName {
@@ -63,6 +73,9 @@ impl SetupError {
             Self::HalfLogin { .. } => "a smarthost that needs no login takes neither",
             Self::RouteName { .. } => "give each [[delivery.route]] a name of its own",
             Self::Zero { .. } => "leave it out for the default",
+            Self::Bandwidth { .. } => {
+                "it counts bytes per second: 1000000 is 8 Mbit/s; leave it out for no limit"
+            }
             Self::HelloName { .. } => "set delivery.hello-name to this relay's domain name",
             Self::Tls(error) => error.hint(),
             Self::Resolver(_) => {
@@ -101,6 +114,7 @@ impl Delivery {
                 "messages-per-connection",
                 config.messages_per_connection as usize,
             ),
+            ("max-pause-s", usize::from(config.max_pause_s > 0)),
         ] {
             if value == 0 {
                 return Err(SetupError::Zero { key });
@@ -114,12 +128,14 @@ impl Delivery {
             let key = "destination.concurrency";
             return Err(SetupError::Zero { key });
         }
+        let bandwidth = bandwidth(config)?;
         let hello = hello_name(config, hostname)?;
         let terms = Terms {
             hello,
             security: security(config, default_tls(config)?)?,
             credentials: default_credentials(config)?,
             timeouts: config.timeouts(),
+            bandwidth,
         };
         Ok(Self {
             routes: routes(config, &terms)?,
@@ -173,6 +189,15 @@ impl Delivery {
             )),
         }
     }
+}
+
+fn bandwidth(config: &Config) -> Result<Bandwidth, SetupError> {
+    let limit = config.bandwidth.0;
+    if let Some(bandwidth) = limit.filter(|limit| limit.get() < MIN_BANDWIDTH) {
+        let bandwidth = bandwidth.get();
+        return Err(SetupError::Bandwidth { bandwidth });
+    }
+    Ok(Bandwidth::new(limit, config.max_pause()))
 }
 
 fn hello_name(config: &Config, hostname: &str) -> Result<String, SetupError> {

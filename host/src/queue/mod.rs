@@ -155,6 +155,8 @@ pub struct Job {
     pub message: OpenMessage,
     /// Where it goes.
     pub destination: Destination,
+    /// How urgent it is by now.
+    pub priority: Priority,
 }
 
 /// What deliveries share connections and limits by.

@@ -35,6 +35,16 @@ impl Priority {
         self as u8
     }
 
+    /// The next more urgent one; 1 stays.
+    pub const fn more_urgent(self) -> Self {
+        match self {
+            Self::Highest | Self::High => Self::Highest,
+            Self::Normal => Self::High,
+            Self::Low => Self::Normal,
+            Self::Lowest => Self::Low,
+        }
+    }
+
     /// From the number people use.
     pub fn from_number(number: i64) -> Option<Self> {
         Self::ALL
@@ -70,6 +80,15 @@ impl FromStr for Priority {
 impl serde::Serialize for Priority {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u8(self.number())
+    }
+}
+
+/// A number from 1 to 5.
+impl<'de> serde::Deserialize<'de> for Priority {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = i64::deserialize(deserializer)?;
+        Self::from_number(number)
+            .ok_or_else(|| serde::de::Error::custom(ParsePriorityError(number.to_string())))
     }
 }
 

@@ -3,10 +3,11 @@
 //! An entry is a message for one destination. It is *waiting* until it is due, then *ready*; taking
 //! it with [`Plan::next`] removes it, so that whoever holds the [`Claim`] is its only owner until it
 //! is put back. A destination that is full or cannot be reached is passed over, so nobody waits
-//! behind it. Every operation costs O(log n).
+//! behind it. With ageing, what is ready for long becomes more urgent step by step. Every operation costs O(log n).
 
 mod lane;
 mod limits;
+mod moves;
 mod pace;
 mod steer;
 mod view;
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use self::lane::{Lane, Order};
-pub use self::limits::{Limits, Named};
+pub use self::limits::{Ageing, Limits, Named};
 pub use self::view::{Claim, Counts, Unreachable};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
@@ -27,7 +28,9 @@ type LaneId = u32;
 
 #[derive(Debug)]
 struct Entry {
+    /// How urgent it is by now, and was before it waited.
     priority: Priority,
+    own: Priority,
     list: Option<i64>,
     due_at: Timestamp,
     look_at: Timestamp,
@@ -44,6 +47,8 @@ pub struct Plan {
     waiting: BTreeSet<(Timestamp, QueueId, LaneId)>,
     /// Every entry, by when something must come of it although it was not tried.
     looks: BTreeSet<(Timestamp, QueueId, LaneId)>,
+    /// Ready entries, by when they become more urgent; empty without ageing.
+    ages: BTreeSet<(Timestamp, QueueId, LaneId)>,
     lanes: HashMap<LaneId, Lane>,
     lane_ids: HashMap<Destination, LaneId>,
     next_lane: LaneId,
@@ -67,6 +72,7 @@ impl Plan {
             entries: BTreeMap::new(),
             waiting: BTreeSet::new(),
             looks: BTreeSet::new(),
+            ages: BTreeSet::new(),
             lanes: HashMap::new(),
             lane_ids: HashMap::new(),
             next_lane: 0,
@@ -107,6 +113,7 @@ impl Plan {
             destination,
             Entry {
                 priority,
+                own: priority,
                 list,
                 // Nobody is given up or told of a delay without a last attempt.
                 due_at: due_at.unwrap_or_default().min(look_at),
@@ -130,7 +137,8 @@ impl Plan {
     /// Puts a claimed entry back, to be tried at `due_at`; its message is read from the store then.
     pub fn put_back(&mut self, claim: &Claim, due_at: Timestamp) {
         let entry = Entry {
-            priority: claim.priority,
+            priority: claim.own,
+            own: claim.own,
             list: claim.list,
             due_at,
             look_at: claim.look_at,
@@ -194,19 +202,15 @@ impl Plan {
             return None;
         }
         let &(order, lane) = self.eligible.first()?;
-        let reserve = if is_urgent(order.priority) {
-            self.limits.urgent_reserve
-        } else {
-            0
-        };
-        if self.running >= self.limits.max_concurrency + reserve {
+        let beyond = self.limits.beyond(order.priority, &self.counts.running);
+        if self.running >= self.limits.max_concurrency + beyond {
             return None;
         }
         let claim = self.take(order.id, lane)?;
         self.running += 1;
         self.counts.running[place(order.priority)] += 1;
         if let Some(state) = self.lanes.get_mut(&lane) {
-            state.running += 1;
+            state.begin(order.priority);
             if let Some(until) = state.started(now) {
                 self.paced.insert((until, lane));
             }
@@ -278,7 +282,7 @@ impl Plan {
     fn free_slot(&mut self, destination: &Destination, priority: Priority) -> Option<LaneId> {
         let lane = *self.lane_ids.get(destination)?;
         let state = self.lanes.get_mut(&lane)?;
-        state.running = state.running.saturating_sub(1);
+        state.end(priority);
         self.running = self.running.saturating_sub(1);
         let count = &mut self.counts.running[place(priority)];
         *count = count.saturating_sub(1);
@@ -367,96 +371,6 @@ impl Plan {
         range.map(|(&(_, lane), _)| lane).collect()
     }
 
-    /// Makes ready what has become due, and tries again where nobody could be reached.
-    fn advance(&mut self, now: Timestamp) {
-        while let Some(&(due_at, id, lane)) = self.waiting.first()
-            && due_at <= now
-        {
-            self.make_ready(id, lane);
-            self.refresh(lane);
-        }
-        while let Some(&(until, lane)) = self.held.first()
-            && until <= now
-        {
-            self.unhold(lane);
-            self.refresh(lane);
-            self.forget_idle(lane);
-        }
-        self.end_pauses(now);
-    }
-
-    fn make_ready(&mut self, id: QueueId, lane: LaneId) {
-        let (Some(entry), Some(state)) =
-            (self.entries.get_mut(&(id, lane)), self.lanes.get_mut(&lane))
-        else {
-            return;
-        };
-        if entry.is_ready {
-            return;
-        }
-        entry.is_ready = true;
-        self.waiting.remove(&(entry.due_at, id, lane));
-        state.ready.insert(entry.order(id));
-        self.counts.waiting[place(entry.priority)] -= 1;
-        self.counts.ready[place(entry.priority)] += 1;
-    }
-
-    fn hurry_entry(&mut self, id: QueueId, lane: LaneId, now: Timestamp) {
-        let Some(entry) = self
-            .entries
-            .get_mut(&(id, lane))
-            .filter(|entry| !entry.is_ready)
-        else {
-            return;
-        };
-        self.waiting.remove(&(entry.due_at, id, lane));
-        entry.due_at = entry.due_at.min(now);
-        self.waiting.insert((entry.due_at, id, lane));
-        self.make_ready(id, lane);
-    }
-
-    /// Removes an entry from everywhere but `eligible`, which the caller refreshes.
-    fn take(&mut self, id: QueueId, lane: LaneId) -> Option<Claim> {
-        let entry = self.entries.remove(&(id, lane))?;
-        self.release(&entry);
-        self.looks.remove(&(entry.look_at, id, lane));
-        let state = self.lanes.get_mut(&lane)?;
-        state.entries -= 1;
-        if entry.is_ready {
-            state.ready.remove(&entry.order(id));
-            self.counts.ready[place(entry.priority)] -= 1;
-        } else {
-            self.waiting.remove(&(entry.due_at, id, lane));
-            self.counts.waiting[place(entry.priority)] -= 1;
-        }
-        Some(Claim {
-            id,
-            destination: state.destination.clone(),
-            priority: entry.priority,
-            list: entry.list,
-            look_at: entry.look_at,
-            message: entry.message.map(|message| *message),
-        })
-    }
-
-    /// Brings what `eligible` says about a destination up to date.
-    fn refresh(&mut self, lane: LaneId) {
-        let Some(state) = self.lanes.get_mut(&lane) else {
-            return;
-        };
-        let best = state.best();
-        let before = std::mem::replace(&mut state.advertised, best);
-        if before == best {
-            return;
-        }
-        if let Some(order) = before {
-            self.eligible.remove(&(order, lane));
-        }
-        if let Some(order) = best {
-            self.eligible.insert((order, lane));
-        }
-    }
-
     fn unhold(&mut self, lane: LaneId) {
         if let Some(until) = self
             .lanes
@@ -486,7 +400,7 @@ impl Plan {
             return;
         };
         let is_closed = state.is_held() || state.paced_until.is_some();
-        if state.entries == 0 && state.running == 0 && !is_closed {
+        if state.entries == 0 && state.running() == 0 && !is_closed {
             self.lane_ids.remove(&state.destination);
             self.lanes.remove(&lane);
         }
@@ -501,16 +415,22 @@ impl Entry {
             id,
         }
     }
+
+    /// When it becomes more urgent, while it is ready.
+    fn ages_at(&self, limits: &Limits) -> Option<Timestamp> {
+        let ageing = limits.ageing?;
+        ageing.next_at(self.own, self.priority, self.due_at)
+    }
 }
 
-/// Priorities 1 and 2 may use the reserved slots.
-fn is_urgent(priority: Priority) -> bool {
-    priority <= Priority::High
+/// Where what belongs to a priority stands in an array.
+const fn place(priority: Priority) -> usize {
+    priority.number() as usize - 1
 }
 
-fn place(priority: Priority) -> usize {
-    usize::from(priority.number() - 1)
-}
-
+#[cfg(test)]
+mod ageing_tests;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -44,6 +44,7 @@ impl Finished {
         let Job {
             mut message,
             destination,
+            ..
         } = job;
         let is_delivered = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Delivered(_));
         if report.attempts.iter().all(is_delivered) {

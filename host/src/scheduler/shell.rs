@@ -10,7 +10,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::flight::InFlight;
-use super::plan::{Claim, Limits, Named, Plan};
+use super::plan::{Ageing, Claim, Limits, Named, Plan};
 use super::recorder::{self, Finished};
 use super::retry::Retry;
 use super::{Config, Setup, Snapshot, keeper, steering, worker};
@@ -96,6 +96,7 @@ fn limits(config: &Config, delivery: &Delivery) -> Limits {
         content_octets: config.ready_content_octets,
         envelopes: config.ready_envelopes,
         delay_notice_after: config.delay_notice_after(),
+        ageing: ageing(delivery),
     }
 }
 
@@ -109,6 +110,14 @@ fn named(delivery: &Delivery) -> HashMap<String, Named> {
         (one.name(), limits)
     });
     all.collect()
+}
+
+fn ageing(delivery: &Delivery) -> Option<Ageing> {
+    let ageing = &delivery.config().ageing;
+    (ageing.step_s > 0).then(|| Ageing {
+        step: Duration::from_secs(ageing.step_s),
+        up_to: ageing.up_to,
+    })
 }
 
 impl Shared {

@@ -65,6 +65,7 @@ async fn carry(
     let job = Job {
         message,
         destination,
+        priority: claim.priority,
     };
     let report = courier.attempt(&job).await;
     // The slot and the connection are free for the next message before this one's commit.

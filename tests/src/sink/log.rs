@@ -1,6 +1,6 @@
 //! What the sink remembers: each delivery in order, and how often each id came.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 /// A message the sink has answered `250`.
@@ -51,6 +51,7 @@ pub struct Log {
     copies: HashMap<String, usize>,
     connections: usize,
     waiting: usize,
+    arriving: BTreeMap<usize, usize>,
 }
 
 impl Log {
@@ -84,8 +85,24 @@ impl Log {
         self.waiting
     }
 
-    pub(super) fn connected(&mut self) {
+    /// Octets that have come of each message whose content is on its way and did not come at once, by the number of
+    /// its session; all at the same moment.
+    pub const fn arriving(&self) -> &BTreeMap<usize, usize> {
+        &self.arriving
+    }
+
+    /// The number of a new session, from 1.
+    pub(super) const fn connected(&mut self) -> usize {
         self.connections += 1;
+        self.connections
+    }
+
+    pub(super) fn arrives(&mut self, session: usize, octets: usize) {
+        self.arriving.insert(session, octets);
+    }
+
+    pub(super) fn arrived(&mut self, session: usize) {
+        self.arriving.remove(&session);
     }
 
     pub(super) fn wait(&mut self) {

@@ -256,9 +256,10 @@ async fn accept(listener: &TcpListener, shared: &Arc<Shared>, sessions: &mut Joi
 
 /// A session that breaks is the relay's concern; the sink only notes that there was one.
 async fn converse(stream: TcpStream, shared: &Shared) {
-    shared.log().connected();
+    let number = shared.log().connected();
     let _ = stream.set_nodelay(true);
-    let _ = session::run(stream, shared).await;
+    let _ = session::run(stream, shared, number).await;
+    shared.log().arrived(number);
 }
 
 /// The port may be held for a moment by what was just closed.

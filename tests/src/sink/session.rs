@@ -26,8 +26,9 @@ const MAX_ID_SEARCH: usize = 16 * 1024;
 const READ_SIZE: usize = 64 * 1024;
 
 /// Serves one connection until either side ends it.
-pub(super) async fn run(stream: TcpStream, shared: &Shared) -> io::Result<()> {
+pub(super) async fn run(stream: TcpStream, shared: &Shared, number: usize) -> io::Result<()> {
     let mut session = Session {
+        number,
         stream,
         shared,
         input: Vec::with_capacity(READ_SIZE),
@@ -48,6 +49,7 @@ pub(super) async fn run(stream: TcpStream, shared: &Shared) -> io::Result<()> {
 }
 
 struct Session<'a> {
+    number: usize,
     stream: TcpStream,
     shared: &'a Shared,
     input: Vec<u8>,
@@ -208,6 +210,7 @@ impl Session<'_> {
                 let end = at + 2;
                 retain(&mut head, &self.input[..end], keep);
                 size += end;
+                self.shared.log().arrived(self.number);
                 self.input.drain(..at + END.len());
                 return Ok(Some((size, head)));
             }
@@ -216,6 +219,9 @@ impl Session<'_> {
             retain(&mut head, &self.input[..done], keep);
             size += done;
             self.input.drain(..done);
+            if size > 0 {
+                self.shared.log().arrives(self.number, size);
+            }
             if !self.fill().await? {
                 return Ok(None);
             }

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use super::extensions::Extensions;
 use super::reply::Reply;
 use super::wire::Wire;
+use crate::delivery::bandwidth::Bandwidth;
 use crate::delivery::config::Timeouts;
 use crate::queue::RemoteReply;
 
@@ -62,6 +63,8 @@ pub(crate) struct Terms {
     pub credentials: Option<Credentials>,
     /// How long to wait.
     pub timeouts: Timeouts,
+    /// Where content waits for its turn.
+    pub bandwidth: Bandwidth,
 }
 
 /// Why there is no connection.
@@ -86,6 +89,7 @@ pub(crate) struct Connection {
     /// Encrypted, with a certificate that is valid for the host's name.
     pub(super) verified: bool,
     pub(super) timeouts: Timeouts,
+    pub(super) bandwidth: Bandwidth,
     /// A 421 was received; nothing can follow.
     pub(super) closing: Option<Reply>,
     /// The peer may still have a transaction open.
@@ -152,6 +156,7 @@ impl Connection {
             extensions: Extensions::parse(lines.filter_map(|line| line.get(1..))),
             verified: false,
             timeouts: terms.timeouts,
+            bandwidth: terms.bandwidth.clone(),
             closing: None,
             needs_rset: false,
             broken: false,

@@ -18,6 +18,8 @@ pub(crate) struct Transaction<'a> {
     pub recipients: &'a [OpenRecipient],
     /// Octets in all.
     pub size: u64,
+    /// How urgent its octets are.
+    pub priority: Priority,
 }
 
 /// Who is talked to.

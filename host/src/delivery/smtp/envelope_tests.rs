@@ -56,6 +56,7 @@ fn said_under(
         meta,
         recipients,
         size: 7,
+        priority: Priority::Normal,
     };
     let extensions = offering(lines);
     let peer = Peer {

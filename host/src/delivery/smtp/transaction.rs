@@ -4,6 +4,7 @@ use super::connection::{Connection, Lost};
 use super::envelope::{Envelope, Framing, Peer, Transaction};
 use super::reply::{Reply, deferred};
 use crate::clock::Timestamp;
+use crate::delivery::bandwidth::Transfer;
 use crate::delivery::content::ContentReader;
 use crate::delivery::dots::DotStuffer;
 use crate::queue::Outcome;
@@ -47,9 +48,10 @@ impl Connection {
         self.transactions += 1;
         let replies = self.envelope(&envelope).await;
         let size = transaction.size;
+        let mut transfer = self.bandwidth.transfer(transaction.priority);
         let final_outcome = match envelope.framing {
-            Framing::Data => self.after_envelope(&replies, content).await,
-            Framing::Bdat => self.chunk(&replies, content, size).await,
+            Framing::Data => self.after_envelope(&replies, content, &mut transfer).await,
+            Framing::Bdat => self.chunk(&replies, content, size, &mut transfer).await,
         };
         Transacted {
             // Nothing was sent: the connection was over before the transaction began.
@@ -89,7 +91,7 @@ impl Connection {
         if envelope.framing == Framing::Data {
             lines.push_str("DATA\r\n");
         }
-        self.write(lines.as_bytes(), self.timeouts.command).await?;
+        self.command(&lines).await?;
         if self.needs_rset {
             self.reply(self.timeouts.command, "RSET").await?;
             self.needs_rset = false;
@@ -128,12 +130,22 @@ impl Connection {
     }
 
     async fn ask(&mut self, line: &str, what: &str) -> Result<Reply, Lost> {
-        self.write(line.as_bytes(), self.timeouts.command).await?;
+        self.command(line).await?;
         self.reply(self.timeouts.command, what).await
     }
 
+    async fn command(&mut self, lines: &str) -> Result<(), Lost> {
+        self.bandwidth.spend(lines.len());
+        self.write(lines.as_bytes(), self.timeouts.command).await
+    }
+
     /// Sends the content if the peer waits for it; the outcome is that of all accepted recipients.
-    async fn after_envelope(&mut self, replies: &Replies, content: ContentReader<'_>) -> Outcome {
+    async fn after_envelope(
+        &mut self,
+        replies: &Replies,
+        content: ContentReader<'_>,
+        transfer: &mut Transfer,
+    ) -> Outcome {
         if let Some(lost) = &replies.lost {
             return deferred(&lost.0);
         }
@@ -145,7 +157,7 @@ impl Connection {
             return negative(data);
         }
         let sent = if replies.is_accepted() {
-            self.content(content).await
+            self.content(content, transfer).await
         } else {
             // RFC 2920 §3.1: DATA was granted although nobody was accepted; an empty message ends it.
             self.write(b".\r\n", self.timeouts.command)
@@ -171,6 +183,7 @@ impl Connection {
         replies: &Replies,
         mut content: ContentReader<'_>,
         size: u64,
+        transfer: &mut Transfer,
     ) -> Outcome {
         if let Some(lost) = &replies.lost {
             return deferred(&lost.0);
@@ -179,7 +192,7 @@ impl Connection {
         if !replies.is_accepted() {
             return deferred("no recipient was accepted");
         }
-        if let Err(outcome) = self.octets(&mut content, size).await {
+        if let Err(outcome) = self.octets(&mut content, size, transfer).await {
             return outcome;
         }
         match self.reply(self.timeouts.data_end, "the content").await {
@@ -192,9 +205,14 @@ impl Connection {
     }
 
     /// Writes the content as it is; on error the connection is broken, and the chunk never complete.
-    async fn octets(&mut self, content: &mut ContentReader<'_>, size: u64) -> Result<(), Outcome> {
+    async fn octets(
+        &mut self,
+        content: &mut ContentReader<'_>,
+        size: u64,
+        transfer: &mut Transfer,
+    ) -> Result<(), Outcome> {
         let command = format!("BDAT {size} LAST\r\n");
-        self.block(command.as_bytes()).await?;
+        self.block(command.as_bytes(), transfer).await?;
         let mut left = size;
         while let Some(piece) = content.next().await.map_err(|error| {
             self.broken = true;
@@ -205,9 +223,10 @@ impl Connection {
                 deferred("the content is larger than it was")
             })?;
             for part in piece.chunks(WRITE_SIZE) {
-                self.block(part).await?;
+                self.block(part, transfer).await?;
             }
         }
+        transfer.rest();
         if left > 0 {
             self.broken = true;
             return Err(deferred("the content is smaller than it was"));
@@ -216,7 +235,11 @@ impl Connection {
     }
 
     /// Writes the content; on error the connection is broken, and the peer never sees a final dot.
-    async fn content(&mut self, mut content: ContentReader<'_>) -> Result<(), Outcome> {
+    async fn content(
+        &mut self,
+        mut content: ContentReader<'_>,
+        transfer: &mut Transfer,
+    ) -> Result<(), Outcome> {
         let mut outbound = std::mem::take(&mut self.outbound);
         outbound.clear();
         let mut stuffer = DotStuffer::new();
@@ -227,18 +250,30 @@ impl Connection {
             for part in piece.chunks(WRITE_SIZE) {
                 stuffer.stuff(part, &mut outbound);
                 if outbound.len() >= WRITE_SIZE {
-                    self.block(&outbound).await?;
+                    self.block(&outbound, transfer).await?;
                     outbound.clear();
                 }
             }
         }
         stuffer.finish(&mut outbound);
-        self.block(&outbound).await?;
+        self.block(&outbound, transfer).await?;
+        transfer.rest();
         self.outbound = outbound;
         Ok(())
     }
 
-    async fn block(&mut self, octets: &[u8]) -> Result<(), Outcome> {
+    /// Writes octets of the content, as many at a time as it is this transfer's turn to.
+    async fn block(&mut self, mut octets: &[u8], transfer: &mut Transfer) -> Result<(), Outcome> {
+        while !octets.is_empty() {
+            let granted = transfer.turn(octets.len()).await;
+            let (now, later) = octets.split_at(granted.min(octets.len()));
+            self.part(now).await?;
+            octets = later;
+        }
+        Ok(())
+    }
+
+    async fn part(&mut self, octets: &[u8]) -> Result<(), Outcome> {
         let Err(lost) = self.write(octets, self.timeouts.data_block).await else {
             return Ok(());
         };

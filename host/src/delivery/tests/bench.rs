@@ -135,6 +135,7 @@ pub fn job(recipients: &[&str], content: &'static str) -> Job {
     });
     Job {
         destination: Destination::Smarthost,
+        priority: Priority::Normal,
         message: OpenMessage {
             id: QueueId::from_i64(1),
             meta: Arc::new(MessageMeta {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::pace::Pace;
-use super::{Limits, is_urgent};
+use super::{Limits, place};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::queue::{Destination, Priority, RemoteReply};
@@ -26,7 +26,8 @@ pub(super) struct Lane {
     pub ready: BTreeSet<Order>,
     /// Ready and waiting ones.
     pub entries: usize,
-    pub running: usize,
+    /// Those being tried, by priority.
+    pub running: [usize; 5],
     pub held_until: Option<Timestamp>,
     /// Until when it is left alone for its pace.
     pub paced_until: Option<Timestamp>,
@@ -39,7 +40,7 @@ pub(super) struct Lane {
     /// Entries tried at a time, those of the urgent reserve included; shrinks when the peer takes
     /// fewer connections.
     window: usize,
-    /// Entries tried at a time that are not urgent.
+    /// Entries tried at a time without the places for the more urgent.
     slots: usize,
     pace: Pace,
     failures: u32,
@@ -53,7 +54,7 @@ impl Lane {
             destination,
             ready: BTreeSet::new(),
             entries: 0,
-            running: 0,
+            running: [0; 5],
             held_until: None,
             paced_until: None,
             advertised: None,
@@ -75,17 +76,39 @@ impl Lane {
     }
 
     /// The best ready entry, if there is a slot for it.
-    pub fn best(&self) -> Option<Order> {
+    pub fn best(&self, limits: &Limits) -> Option<Order> {
         let best = *self.ready.first()?;
+        (self.running() < self.room(best.priority, limits)).then_some(best)
+    }
+
+    /// How many may be tried at a time when one of this priority is to be among them.
+    pub fn room(&self, priority: Priority, limits: &Limits) -> usize {
         let is_closed = self.is_held() || self.paced_until.is_some();
-        let slots = match (is_closed, self.failures, is_urgent(best.priority)) {
-            (true, ..) => 0,
+        match (is_closed, self.failures) {
+            (true, _) => 0,
             // After a failure one is sent ahead to see.
-            (false, 1.., _) => 1,
-            (false, 0, true) => self.window,
-            (false, 0, false) => self.window.min(self.slots),
-        };
-        (self.running < slots).then_some(best)
+            (false, 1..) => 1,
+            (false, 0) => {
+                let widened = self.slots + limits.beyond(priority, &self.running);
+                self.window.min(widened)
+            }
+        }
+    }
+
+    /// Those being tried.
+    pub fn running(&self) -> usize {
+        self.running.iter().sum()
+    }
+
+    /// One more is being tried.
+    pub const fn begin(&mut self, priority: Priority) {
+        self.running[place(priority)] += 1;
+    }
+
+    /// One less is being tried.
+    pub const fn end(&mut self, priority: Priority) {
+        let running = &mut self.running[place(priority)];
+        *running = running.saturating_sub(1);
     }
 
     /// Notes a success; what stalled until now is returned.
@@ -112,8 +135,8 @@ impl Lane {
     ) -> Option<Timestamp> {
         self.successes = 0;
         self.reason = reason.clone();
-        if self.running > 0 {
-            self.window = self.window.min(self.running);
+        if self.running() > 0 {
+            self.window = self.window.min(self.running());
             return None;
         }
         if self.is_held() {
@@ -135,7 +158,7 @@ impl Lane {
     pub fn slow_down(&mut self, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
         self.successes = 0;
         let until = self.pace.slowed(limits, now)?;
-        self.window = (self.window.min(self.running + 1) / 2).max(1);
+        self.window = (self.window.min(self.running() + 1) / 2).max(1);
         self.paced_until = self.paced_until.max(Some(until));
         Some(until)
     }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::queue::Destination;
+use super::place;
+use crate::clock::Timestamp;
+use crate::queue::{Destination, Priority};
 
 /// The limits of a plan.
 #[derive(Debug, Clone)]
@@ -16,7 +18,7 @@ pub struct Limits {
     pub per_destination_rate: f64,
     /// What holds instead for some destinations, by their names.
     pub named: HashMap<String, Named>,
-    /// How far priorities 1 and 2 may exceed both.
+    /// How far the more urgent may exceed both; see [`Limits::beyond`].
     pub urgent_reserve: usize,
     /// The first wait for a destination that cannot be reached; doubled each time.
     pub unreachable_first: Duration,
@@ -32,6 +34,31 @@ pub struct Limits {
     pub envelopes: usize,
     /// When a sender who asked for it is told that a recipient is late.
     pub delay_notice_after: Duration,
+    /// How those that wait become more urgent; none: they do not.
+    pub ageing: Option<Ageing>,
+}
+
+/// How those that wait become more urgent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ageing {
+    /// Time of waiting that is worth a step; not zero.
+    pub step: Duration,
+    /// No further than this.
+    pub up_to: Priority,
+}
+
+impl Ageing {
+    /// When an entry that is ready since `since` and has come from `own` to `priority` takes its next step.
+    pub fn next_at(
+        &self,
+        own: Priority,
+        priority: Priority,
+        since: Timestamp,
+    ) -> Option<Timestamp> {
+        let taken = own.number().saturating_sub(priority.number());
+        let wait = self.step.saturating_mul(u32::from(taken) + 1);
+        (priority > self.up_to).then(|| since + wait)
+    }
 }
 
 /// Limits of one destination; none: as everywhere.
@@ -56,6 +83,22 @@ impl Limits {
             named.concurrency.unwrap_or(self.per_destination),
             named.rate.unwrap_or(self.per_destination_rate),
         )
+    }
+
+    /// How far one of this priority may exceed a limit while those in `running`, by priority, have the places.
+    ///
+    /// The last places are for 1 alone. Below 2 they are given only in stead of something less urgent, so that a
+    /// destination or relay full of slow bulk mail does not keep normal mail waiting.
+    pub fn beyond(&self, priority: Priority, running: &[usize; 5]) -> usize {
+        let reserve = self.urgent_reserve;
+        let less_urgent: usize = running[place(priority) + 1..].iter().sum();
+        match priority {
+            Priority::Highest => reserve,
+            Priority::High => reserve - reserve / 4,
+            Priority::Normal => less_urgent.min(reserve / 2),
+            Priority::Low => less_urgent.min(reserve / 4),
+            Priority::Lowest => 0,
+        }
     }
 
     /// How long a destination is left alone after so many failures in a row, counted from 1.

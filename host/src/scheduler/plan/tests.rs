@@ -10,7 +10,7 @@ use crate::smtp::{BodyType, DeliverByMode, Notify, RcptParameters};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits {
         max_concurrency: 4,
         per_destination: 2,
@@ -24,6 +24,7 @@ fn limits() -> Limits {
         content_octets: 1000,
         envelopes: 1000,
         delay_notice_after: Duration::from_secs(600),
+        ageing: None,
     }
 }
 
@@ -32,7 +33,7 @@ fn plan() -> Plan {
 }
 
 /// A message with one recipient at each domain, due at `due_ms`.
-fn message(id: i64, priority: i64, due_ms: i64, domains: &[&str]) -> OpenMessage {
+pub(super) fn message(id: i64, priority: i64, due_ms: i64, domains: &[&str]) -> OpenMessage {
     let recipients = (0..).zip(domains).map(|(index, domain)| OpenRecipient {
         index,
         mailbox: format!("x@{domain}").parse().expect("a mailbox"),
@@ -65,15 +66,15 @@ fn message(id: i64, priority: i64, due_ms: i64, domains: &[&str]) -> OpenMessage
     }
 }
 
-fn route(mailbox: &Mailbox) -> Destination {
+pub(super) fn route(mailbox: &Mailbox) -> Destination {
     Destination::Domain(mailbox.domain().to_owned())
 }
 
-fn domain(name: &str) -> Destination {
+pub(super) fn domain(name: &str) -> Destination {
     Destination::Domain(name.to_owned())
 }
 
-fn refused() -> RemoteReply {
+pub(super) fn refused() -> RemoteReply {
     RemoteReply {
         code: 0,
         text: "refused".to_owned(),

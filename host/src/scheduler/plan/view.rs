@@ -11,8 +11,10 @@ pub struct Claim {
     pub id: QueueId,
     /// Where it goes.
     pub destination: Destination,
-    /// How urgent it is.
+    /// How urgent it is by now.
     pub priority: Priority,
+    /// How urgent it was before it waited.
+    pub own: Priority,
     /// The list it belongs to.
     pub list: Option<i64>,
     /// When it is given up, or its sender told that it is late, also if it cannot be tried then.
@@ -21,7 +23,7 @@ pub struct Claim {
     pub message: Option<OpenMessage>,
 }
 
-/// How many entries there are, by priority; the index is the priority's number less one.
+/// How many entries there are, by how urgent they are by now; the index is the priority's number less one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Due, and waiting for a slot or their destination.
