@@ -28,6 +28,7 @@ mod preempt;
 mod priority;
 mod proxy;
 mod reload;
+mod schedule;
 mod scram;
 mod shadow;
 mod shipped;

@@ -153,3 +153,72 @@ fn only_the_most_urgent_is_shown_as_important_to_its_reader() {
         assert_eq!(!delivery.fields("Importance").is_empty(), shown);
     }
 }
+
+#[test]
+fn a_list_can_leave_it_unmarked_and_what_the_client_wrote_stays() {
+    let sink = Sink::start(Script::reading()).expect("a port");
+    let relay = Relay::start(&Setup::smarthost(sink.port()));
+    relay.add_list("shop");
+    let user = relay.add_user("shop", &["--priority", "1"]);
+    let marked = |name: &str, fields: &str| {
+        let id = message::id(name, 0);
+        let content = message::with_fields(&format!("From: {FROM}\r\n{fields}"), &id);
+        relay.login(&user).submit(FROM, &[TO], &content, "250");
+        let delivery = sink.delivery(&id);
+        ["X-Priority", "Importance"].map(|name| delivery.fields(name).join(","))
+    };
+    assert_eq!(marked("on", ""), ["1", "high"]);
+    assert_eq!(marked("own", "X-Priority: 4 (Low)\r\n"), ["4 (Low)", ""]);
+    relay
+        .cli(&["list", "edit", "shop", "--display-importance", "false"])
+        .succeeded();
+    assert_eq!(marked("off", ""), ["", ""]);
+    assert_eq!(marked("off-own", "Importance: High\r\n"), ["", "High"]);
+}
+
+#[test]
+fn the_surplus_of_a_users_urgent_mail_is_sent_with_priority_2_and_an_alert() {
+    let sink = Sink::start(Script::reading()).expect("a port");
+    let limits = "\n[limits]\nurgent-per-hour = 2\n";
+    let mut relay = Relay::start(&Setup::smarthost(sink.port()).with(limits));
+    let user = relay.add_shop_user(&["--priority", "1"]);
+    let free = relay.add_user(
+        "shop",
+        &["--priority", "1", "--urgent-per-hour", "unlimited"],
+    );
+    let submit = |relay: &Relay, user: &User, number: u64| {
+        let id = message::id(&user.username, number);
+        let content = message::short(FROM, TO, &id);
+        let reply = relay.login(user).submit(FROM, &[TO], &content, "250");
+        let queue_id = reply.queue_id().expect("a queue id").to_owned();
+        let shown = relay.json(&["queue", "show", &queue_id]);
+        let is_marked = !sink.delivery(&id).fields("X-Priority").is_empty();
+        (shown["priority"].as_u64(), is_marked)
+    };
+    for (number, expected) in [
+        (0, (Some(1), true)),
+        (1, (Some(1), true)),
+        (2, (Some(2), false)),
+    ] {
+        assert_eq!(submit(&relay, &user, number), expected, "{number}");
+        assert_eq!(submit(&relay, &free, number), (Some(1), true));
+    }
+    relay.restart();
+    assert_eq!(
+        submit(&relay, &user, 3),
+        (Some(2), false),
+        "it is remembered"
+    );
+    let alerts = relay.json(&["alert", "list", "--list", "shop"]);
+    let alerts = alerts.as_array().expect("an array");
+    let of_kind = |it: &&serde_json::Value| it["kind"] == "urgent-budget-used-up";
+    assert_eq!(alerts.iter().filter(of_kind).count(), 1, "{alerts:?}");
+    let shown = relay.json(&["user", "show", &user.username]);
+    assert_eq!(
+        (&shown["urgent_1h"], &shown["sent_1h"]),
+        (&2.into(), &4.into())
+    );
+    let edit = ["user", "edit", &user.username, "--urgent-per-hour", "3"];
+    assert_eq!(relay.json(&edit)["urgent_per_hour"], 3);
+    assert_eq!(submit(&relay, &user, 4), (Some(1), true), "at once");
+}

@@ -16,7 +16,7 @@ pub use self::entries::{
     EntryProblem, check_domains, check_senders, domain_entries, sender_entries,
 };
 pub use self::policy_settings::{PolicySetting, PolicySettingError, PolicySettings};
-pub use self::usage::{Slot, Span, Usage};
+pub use self::usage::{Sent, Slot, Span, Usage};
 pub use self::verifier::{Verifier, VerifierError};
 use crate::clock::Timestamp;
 use crate::queue::Priority;
@@ -76,6 +76,10 @@ pub struct User {
     pub messages_per_hour: Allowance,
     /// Messages it may send in a day.
     pub messages_per_day: Allowance,
+    /// Messages of priority 1 it may send in an hour; the surplus becomes 2.
+    pub urgent_per_hour: Allowance,
+    /// The same in a day.
+    pub urgent_per_day: Allowance,
     /// Why the relay made it inactive; none when a person did, or while it is active.
     pub suspension: Option<Suspension>,
     /// When its most recent suspension was lifted: what it sent before counts no more.

@@ -30,11 +30,20 @@ pub enum Span {
     Day,
 }
 
+/// What was sent within a slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// All messages.
+    pub messages: u32,
+    /// Those of priority 1.
+    pub urgent: u32,
+}
+
 /// The messages of one user, by slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Ascending.
-    slots: VecDeque<(Slot, u32)>,
+    slots: VecDeque<(Slot, Sent)>,
 }
 
 impl Slot {
@@ -92,9 +101,9 @@ impl Span {
     }
 }
 
-impl FromIterator<(Slot, u32)> for Usage {
+impl FromIterator<(Slot, Sent)> for Usage {
     /// Of counts in ascending order.
-    fn from_iter<T: IntoIterator<Item = (Slot, u32)>>(counts: T) -> Self {
+    fn from_iter<T: IntoIterator<Item = (Slot, Sent)>>(counts: T) -> Self {
         Self {
             slots: counts.into_iter().collect(),
         }
@@ -106,43 +115,77 @@ impl Usage {
     pub fn add(&mut self, slot: Slot) {
         let place = self.slots.partition_point(|(known, _)| *known < slot);
         match self.slots.get_mut(place) {
-            Some((known, messages)) if *known == slot => *messages = messages.saturating_add(1),
-            _ => self.slots.insert(place, (slot, 1)),
+            Some((known, sent)) if *known == slot => {
+                sent.messages = sent.messages.saturating_add(1);
+            }
+            _ => {
+                let sent = Sent {
+                    messages: 1,
+                    urgent: 0,
+                };
+                self.slots.insert(place, (slot, sent));
+            }
         }
         while self.slots.len() > MAX_SLOTS {
             self.slots.pop_front();
         }
     }
 
+    /// Notes that a message that was counted is of priority 1.
+    pub fn mark_urgent(&mut self, slot: Slot) {
+        if let Some(sent) = self.counted_at(slot) {
+            sent.urgent = sent.urgent.saturating_add(1);
+        }
+    }
+
+    fn counted_at(&mut self, slot: Slot) -> Option<&mut Sent> {
+        let mut slots = self.slots.iter_mut();
+        slots
+            .find(|(known, _)| *known == slot)
+            .map(|(_, sent)| sent)
+    }
+
     /// Takes back a message that was counted and is not sent after all.
     pub fn take_back(&mut self, slot: Slot) {
-        let counted = self.slots.iter_mut().find(|(known, _)| *known == slot);
-        if let Some((_, messages)) = counted {
-            *messages = messages.saturating_sub(1);
+        if let Some(sent) = self.counted_at(slot) {
+            sent.messages = sent.messages.saturating_sub(1);
+        }
+    }
+
+    /// Takes back [`Usage::mark_urgent`].
+    pub fn take_back_urgent(&mut self, slot: Slot) {
+        if let Some(sent) = self.counted_at(slot) {
+            sent.urgent = sent.urgent.saturating_sub(1);
         }
     }
 
     /// Messages sent within the last `span`.
     pub fn within(&self, span: Span, now: Timestamp) -> u32 {
         self.counted(span, now)
-            .fold(0, |sum, (_, messages)| sum.saturating_add(messages))
+            .fold(0, |sum, (_, sent)| sum.saturating_add(sent.messages))
+    }
+
+    /// Of those, the ones of priority 1.
+    pub fn urgent_within(&self, span: Span, now: Timestamp) -> u32 {
+        self.counted(span, now)
+            .fold(0, |sum, (_, sent)| sum.saturating_add(sent.urgent))
     }
 
     /// How long until one more would be no more than `limit` in that span; zero when it is not now.
     pub fn wait(&self, span: Span, limit: u32, now: Timestamp) -> Duration {
         let mut left = self.within(span, now);
         let mut free_at = now;
-        for (slot, messages) in self.counted(span, now) {
+        for (slot, sent) in self.counted(span, now) {
             if left < limit {
                 break;
             }
-            left -= messages.min(left);
+            left -= sent.messages.min(left);
             free_at = slot.forgotten_at(span);
         }
         free_at.since(now)
     }
 
-    fn counted(&self, span: Span, now: Timestamp) -> impl Iterator<Item = (Slot, u32)> {
+    fn counted(&self, span: Span, now: Timestamp) -> impl Iterator<Item = (Slot, Sent)> {
         let oldest = Slot::oldest(span, now);
         // The next slot counts too: the clock may have been set back a little.
         let newest = Slot(Slot::of(now).0 + 1);
@@ -222,6 +265,19 @@ mod tests {
         usage.take_back(Slot::of(START));
         usage.take_back(Slot::of(minutes(90)));
         assert_eq!(usage.within(Span::Hour, START), 0);
+    }
+
+    #[test]
+    fn urgent_messages_are_counted_among_the_others() {
+        let mut usage = sent(&[0, 0, 90]);
+        usage.mark_urgent(Slot::of(START));
+        usage.mark_urgent(Slot::of(minutes(90)));
+        usage.mark_urgent(Slot::of(minutes(500)));
+        let urgent = |usage: &Usage| Span::ALL.map(|span| usage.urgent_within(span, minutes(90)));
+        assert_eq!(urgent(&usage), [1, 2]);
+        usage.take_back_urgent(Slot::of(START));
+        assert_eq!(urgent(&usage), [1, 1]);
+        assert_eq!(usage.within(Span::Day, minutes(90)), 3);
     }
 
     #[test]

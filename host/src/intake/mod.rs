@@ -14,6 +14,7 @@ mod parameters;
 mod question;
 mod rejection;
 mod request;
+mod schedule;
 mod spool;
 
 use std::net::SocketAddr;
@@ -25,8 +26,8 @@ use tracing::info;
 pub use self::config::Config;
 use self::content::Submitted;
 pub use self::directory::{Asked, Directory, Principal};
-use self::limits::Limits;
 pub use self::limits::{Config as LimitsConfig, OnExceeded};
+use self::limits::{Limits, Place};
 pub use self::panel::Panel;
 pub use self::question::Asking;
 pub use self::rejection::Rejection;
@@ -61,6 +62,8 @@ pub struct Peer {
     pub mechanism: &'static str,
     /// Messages accepted earlier in this session.
     pub messages: u32,
+    /// How far ahead it may have a message sent (RFC 4865); zero: not at all.
+    pub max_hold: Duration,
 }
 
 /// Takes messages in. Cheap to clone.
@@ -231,7 +234,8 @@ impl Intake {
     ) -> Result<Accepted, Rejection> {
         let received_at = Timestamp::now();
         let header = header(&received.content)?;
-        let kept = parameters::kept(&transaction.parameters, &header, received_at);
+        let hold = schedule::hold(&transaction.parameters, &header, peer.max_hold, received_at)?;
+        let kept = parameters::kept(&transaction.parameters, hold, &header, received_at);
         let said = request::Said {
             body: transaction.parameters.body,
             parameters: &kept,
@@ -249,6 +253,10 @@ impl Intake {
             )
             .await;
         let mut passed = self.enforce(peer, principal, ruling, decision).await?;
+        let limits = &self.shared.limits;
+        let place = limits.take_place(peer, principal, received_at, passed.priority);
+        let mut place = place.await?;
+        passed.keep_to(&mut place);
         let content = self.stamped(
             peer,
             principal,
@@ -283,9 +291,6 @@ impl Intake {
             recipients: transaction.recipients,
             content,
         };
-        let limits = &self.shared.limits;
-        let mut place = limits.take_place(peer, principal, received_at).await?;
-        passed.findings.alerts.append(&mut place.alerts);
         let accepted = self.accept(message, passed.findings).await;
         if accepted.is_err() {
             place.give_back();
@@ -409,6 +414,20 @@ struct Passed {
     rule: String,
     findings: Findings,
     effects: Effects,
+}
+
+/// The name of the rule by which the surplus of priority 1 becomes 2, beside those of the policies.
+const URGENT_BUDGET: &str = "limits/urgent-budget";
+
+impl Passed {
+    /// Takes what its place among the user's messages says into account.
+    fn keep_to(&mut self, place: &mut Place) {
+        self.findings.alerts.append(&mut place.alerts);
+        if place.priority != self.priority {
+            self.priority = place.priority;
+            self.rule = format!("{} {URGENT_BUDGET}", self.rule);
+        }
+    }
 }
 
 impl Intake {

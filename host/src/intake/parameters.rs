@@ -7,9 +7,10 @@ use crate::message::HeaderSection;
 use crate::queue::{Deadline, MessageParameters, Priority, SmtpUtf8};
 use crate::smtp::{Hold, MailParameters, MtPriority};
 
-/// What MAIL asked for, as it is kept for a message received at `now`.
+/// What MAIL asked for, as it is kept for a message received at `now`; `hold` is what it or the header says.
 pub fn kept(
     asked: &MailParameters,
+    hold: Option<Hold>,
     header: &HeaderSection<'_>,
     now: Timestamp,
 ) -> MessageParameters {
@@ -20,7 +21,7 @@ pub fn kept(
         envid: asked.envid.clone(),
         deliver_by: asked.deliver_by.map(|by| Deadline::new(by, now)),
         mt_priority: asked.mt_priority,
-        held_until: asked.hold.and_then(|hold| release(hold, now)),
+        held_until: hold.and_then(|hold| release(hold, now)),
     }
 }
 
@@ -77,7 +78,7 @@ mod tests {
 
     fn kept_of(asked: &MailParameters, header: &[u8]) -> MessageParameters {
         let header = HeaderSection::parse(header).expect("a header");
-        kept(asked, &header, NOW)
+        kept(asked, asked.hold, &header, NOW)
     }
 
     #[test]

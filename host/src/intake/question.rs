@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Config, Peer, Principal, Rejection, header, parameters, request};
+use super::{Config, Peer, Principal, Rejection, header, parameters, request, schedule};
 use crate::clock::Timestamp;
 use crate::policy::document::{Request, Stage};
 use crate::policy::types;
@@ -53,7 +53,8 @@ impl Asking<'_> {
         let received = received(content);
         let header = header(&received)?;
         let asked = &self.transaction.parameters;
-        let kept = parameters::kept(asked, &header, self.at);
+        let hold = schedule::hold(asked, &header, self.peer.max_hold, self.at)?;
+        let kept = parameters::kept(asked, hold, &header, self.at);
         let said = request::Said {
             body: asked.body,
             parameters: &kept,

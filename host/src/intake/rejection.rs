@@ -57,6 +57,15 @@ impl Rejection {
         }
     }
 
+    /// The header says when to send the message, and that cannot be.
+    pub(super) fn schedule(enhanced: (u8, u16, u16), text: String) -> Self {
+        Self {
+            reason: text.clone(),
+            reply: Reply::new(550, enhanced, text),
+            is_suspension: false,
+        }
+    }
+
     /// The user has sent as much as it may.
     pub(super) fn limit(reply: Reply) -> Self {
         Self {

@@ -73,11 +73,12 @@ pub(super) enum FieldKind {
     XMsMailPriority,
     Importance,
     Priority,
+    Schedule,
     Other,
 }
 
 impl FieldKind {
-    const NAMES: [(&'static str, Self); 12] = [
+    const NAMES: [(&'static str, Self); 13] = [
         ("From", Self::From),
         ("Sender", Self::Sender),
         ("Subject", Self::Subject),
@@ -90,6 +91,7 @@ impl FieldKind {
         ("X-MSMail-Priority", Self::XMsMailPriority),
         ("Importance", Self::Importance),
         ("Priority", Self::Priority),
+        ("X-Gatepost-Schedule", Self::Schedule),
     ];
 
     fn of(name: &str) -> Self {

@@ -201,7 +201,7 @@ impl<'a> HeaderSection<'a> {
         self.of_kind(kind).any(|field| !field.is_blank())
     }
 
-    fn of_kind(&self, kind: FieldKind) -> impl Iterator<Item = &Field<'a>> {
+    pub(super) fn of_kind(&self, kind: FieldKind) -> impl Iterator<Item = &Field<'a>> {
         self.fields.iter().filter(move |field| field.kind() == kind)
     }
 }

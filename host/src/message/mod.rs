@@ -18,6 +18,7 @@ mod header;
 mod lexer;
 mod originators;
 mod priority;
+mod schedule;
 mod stamp;
 
 pub use self::address::{Address, domain_to_ascii};
@@ -29,4 +30,5 @@ pub use self::edit::Edit;
 pub use self::field::Field;
 pub use self::header::{HeaderEnd, HeaderError, HeaderSection, Limits};
 pub use self::originators::{OriginatorState, Originators};
+pub use self::schedule::ScheduleError;
 pub use self::stamp::{Stamp, stamp};

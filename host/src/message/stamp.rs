@@ -74,7 +74,7 @@ impl Stamp<'_> {
 ///
 /// `section` is what [`HeaderSection::parse`] made of `original`: the header and as much of the body
 /// as is at hand. Every Bcc, Resent-Bcc and Return-Path field goes (RFC 5322 §3.6.3, RFC 5321 §4.4),
-/// Received comes first, Date and Message-ID are added when missing or empty (RFC 6409 §8); apart from
+/// X-Gatepost-Schedule goes, Received comes first, Date and Message-ID are added when missing or empty (RFC 6409 §8); apart from
 /// the edits nothing else changes.
 /// A header that ended without a blank line is given one, so `original` must hold all of it.
 pub fn stamp(section: &HeaderSection<'_>, original: &[u8], stamp: &Stamp<'_>) -> Vec<u8> {
@@ -131,6 +131,8 @@ fn push_field(head: &mut Vec<u8>, name: &str, value: &str) {
 fn is_removed(field: &Field<'_>) -> bool {
     match field.kind() {
         FieldKind::Bcc | FieldKind::ResentBcc | FieldKind::ReturnPath => true,
+        // It was for this relay; the next one may do so once more.
+        FieldKind::Schedule => true,
         // RFC 6409 §8.2, §8.3: replaced when it is not valid; an empty one surely is not.
         FieldKind::Date | FieldKind::MessageId => field.is_blank(),
         _ => false,

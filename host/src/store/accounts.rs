@@ -23,13 +23,14 @@ const NEXT_USER: &str =
     "UPDATE list SET last_user = last_user + 1 WHERE id = $1 RETURNING last_user";
 const INSERT_USER: &str = "INSERT INTO account (list_id, username, active, priority, note, \
      authorized_domains, authorized_senders, credential_version, password_hash, created_at, scram_verifier, \
-     messages_per_hour, messages_per_day, policy_settings) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, $13) RETURNING id";
+     messages_per_hour, messages_per_day, urgent_per_hour, urgent_per_day, policy_settings) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING id";
 /// A suspension that whoever edits has not seen stays.
 const UPDATE_USER: &str = "UPDATE account SET \
      active = CASE WHEN suspended_at IS NOT DISTINCT FROM $1 THEN $2 ELSE active END, \
      priority = $3, note = $4, authorized_domains = $5, authorized_senders = $6, \
-     messages_per_hour = $7, messages_per_day = $8, policy_settings = $9 WHERE id = $10";
+     messages_per_hour = $7, messages_per_day = $8, urgent_per_hour = $9, urgent_per_day = $10, \
+     policy_settings = $11 WHERE id = $12";
 const SET_PASSWORD_HASH: &str = "UPDATE account SET password_hash = $1, scram_verifier = $2, \
      credential_version = credential_version + 1 WHERE id = $3";
 const DELETE_USER: &str = "DELETE FROM account WHERE id = $1";
@@ -86,6 +87,10 @@ pub struct NewUser {
     pub messages_per_hour: Allowance,
     /// Messages it may send in a day.
     pub messages_per_day: Allowance,
+    /// Messages of priority 1 it may send in an hour.
+    pub urgent_per_hour: Allowance,
+    /// Messages of priority 1 it may send in a day.
+    pub urgent_per_day: Allowance,
 }
 
 /// A change of lists or users.
@@ -195,6 +200,8 @@ async fn create_user(connection: &mut SqliteConnection, user: &NewUser) -> Resul
         .bind(scram_verifier)
         .bind(rows::allowance_code(user.messages_per_hour))
         .bind(rows::allowance_code(user.messages_per_day))
+        .bind(rows::allowance_code(user.urgent_per_hour))
+        .bind(rows::allowance_code(user.urgent_per_day))
         .bind(user.policy_settings.document());
     insert(connection, statement, || format!("user `{username}`")).await
 }
@@ -210,6 +217,8 @@ async fn update_user(connection: &mut SqliteConnection, user: &User) -> Result<i
         .bind(user.authorized_senders.as_str())
         .bind(rows::allowance_code(user.messages_per_hour))
         .bind(rows::allowance_code(user.messages_per_day))
+        .bind(rows::allowance_code(user.urgent_per_hour))
+        .bind(rows::allowance_code(user.urgent_per_day))
         .bind(user.policy_settings.document())
         .bind(user.id);
     change(connection, statement, || user_number(user.id)).await?;

@@ -56,6 +56,8 @@ pub(super) fn user(row: &SqliteRow) -> Result<User, StoreError> {
         policy_settings: policy_settings(row, "policy_settings")?,
         messages_per_hour: allowance(row, "messages_per_hour")?,
         messages_per_day: allowance(row, "messages_per_day")?,
+        urgent_per_hour: allowance(row, "urgent_per_hour")?,
+        urgent_per_day: allowance(row, "urgent_per_day")?,
         suspension: suspension(row)?,
         counting_since: get::<Option<i64>>(row, "counting_since")?.map(Timestamp::from_millis),
         credential_version: get(row, "credential_version")?,

@@ -8,23 +8,24 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use super::bulk::Bulk;
 use super::upkeep::PURGE_STEP;
 use super::{StoreError, rows};
-use crate::accounts::{Slot, Span, Usage};
+use crate::accounts::{Sent, Slot, Span, Usage};
 use crate::clock::Timestamp;
-use crate::queue::NewMessage;
+use crate::queue::{NewMessage, Priority};
 
 static COUNT: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
-        "INSERT INTO sent_count (slot, username, messages) VALUES ",
-        3,
+        "INSERT INTO sent_count (slot, username, messages, urgent) VALUES ",
+        4,
         0,
         " ON CONFLICT (slot, username) \
-         DO UPDATE SET messages = sent_count.messages + excluded.messages",
+         DO UPDATE SET messages = sent_count.messages + excluded.messages, \
+         urgent = sent_count.urgent + excluded.urgent",
     )
 });
 /// One look by the primary key for each slot of a day, whatever others have sent.
 pub(super) const SELECT_USAGE: &str = "WITH RECURSIVE wanted (slot) AS \
      (SELECT $1 UNION ALL SELECT slot + 1 FROM wanted WHERE slot < $2) \
-     SELECT sent_count.slot, sent_count.messages FROM wanted CROSS JOIN sent_count \
+     SELECT sent_count.slot, sent_count.messages, sent_count.urgent FROM wanted CROSS JOIN sent_count \
      WHERE sent_count.slot = wanted.slot AND sent_count.username = $3 ORDER BY sent_count.slot";
 const DELETE_OLD: &str = "DELETE FROM sent_count WHERE (slot, username) IN \
      (SELECT slot, username FROM sent_count WHERE slot < $1 ORDER BY slot LIMIT $2)";
@@ -35,11 +36,13 @@ pub(super) async fn count(
     connection: &mut SqliteConnection,
     messages: &[&NewMessage],
 ) -> Result<(), StoreError> {
-    let mut counts: HashMap<(Slot, &str), i64> = HashMap::new();
+    let mut counts: HashMap<(Slot, &str), (i64, i64)> = HashMap::new();
     for meta in messages.iter().map(|message| &message.meta) {
         if !meta.username.is_empty() {
             let key = (Slot::of(meta.received_at), meta.username.as_str());
-            *counts.entry(key).or_default() += 1;
+            let (messages, urgent) = counts.entry(key).or_default();
+            *messages += 1;
+            *urgent += i64::from(meta.priority == Priority::Highest);
         }
     }
     let rows: Vec<_> = counts.into_iter().collect();
@@ -47,11 +50,12 @@ pub(super) async fn count(
         .execute(
             connection,
             &rows,
-            |statement, ((slot, username), messages)| {
+            |statement, ((slot, username), (messages, urgent))| {
                 statement
                     .bind(slot.number())
                     .bind(*username)
                     .bind(*messages)
+                    .bind(*urgent)
             },
         )
         .await
@@ -73,7 +77,11 @@ pub(super) async fn usage(
         .map_err(|error| StoreError::reading("what a user has sent", error))?;
     let counts = found.iter().map(|row| {
         let slot = Slot::from_number(rows::get(row, "slot")?);
-        Ok((slot, rows::count(row, "messages")?))
+        let sent = Sent {
+            messages: rows::count(row, "messages")?,
+            urgent: rows::count(row, "urgent")?,
+        };
+        Ok((slot, sent))
     });
     counts.collect()
 }

@@ -76,6 +76,7 @@ pub async fn serve(
         tls: stream.tls_parameters(),
         mechanism: "",
         messages: 0,
+        max_hold: Duration::from_secs(door.session.max_hold_s),
     };
     debug!(session.id = peer.session_id, client = %client, port = server_port, "session opened");
     let session = Session::new(

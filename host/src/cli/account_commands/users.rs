@@ -81,6 +81,12 @@ pub struct Settings {
     /// Messages it may send in a day: a number, `unlimited`, or `default` for what the configuration says
     #[arg(long, value_name = "N")]
     messages_per_day: Option<Allowance>,
+    /// Messages of priority 1 it may send in an hour, as above; the surplus is sent with priority 2
+    #[arg(long, value_name = "N")]
+    urgent_per_hour: Option<Allowance>,
+    /// Messages of priority 1 it may send in a day, as above
+    #[arg(long, value_name = "N")]
+    urgent_per_day: Option<Allowance>,
     /// Whether it may log in; `true` lifts a suspension, and its messages are counted from then on
     #[arg(long, value_name = "true|false")]
     active: Option<bool>,
@@ -102,6 +108,8 @@ struct Row {
     policy_settings: PolicySettings,
     messages_per_hour: Allowance,
     messages_per_day: Allowance,
+    urgent_per_hour: Allowance,
+    urgent_per_day: Allowance,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     sent: Option<Sent>,
     created_at: String,
@@ -116,6 +124,8 @@ struct Row {
 struct Sent {
     sent_1h: u32,
     sent_24h: u32,
+    urgent_1h: u32,
+    urgent_24h: u32,
 }
 
 /// Runs the command.
@@ -157,6 +167,8 @@ async fn show(
     row.sent = Some(Sent {
         sent_1h: usage.within(Span::Hour, now),
         sent_24h: usage.within(Span::Day, now),
+        urgent_1h: usage.urgent_within(Span::Hour, now),
+        urgent_24h: usage.urgent_within(Span::Day, now),
     });
     output.print(&row, || details(&row, config))
 }
@@ -182,6 +194,8 @@ async fn add(
         policy_settings: told(PolicySettings::default(), &settings.policy_settings)?,
         messages_per_hour: settings.messages_per_hour.unwrap_or_default(),
         messages_per_day: settings.messages_per_day.unwrap_or_default(),
+        urgent_per_hour: settings.urgent_per_hour.unwrap_or_default(),
+        urgent_per_day: settings.urgent_per_day.unwrap_or_default(),
     };
     Ok((store.create_user(user).await?, Some(password)))
 }
@@ -197,6 +211,8 @@ async fn edit(store: &Store, username: &str, settings: Settings) -> Result<User,
         note,
         messages_per_hour,
         messages_per_day,
+        urgent_per_hour,
+        urgent_per_day,
         active,
     } = settings;
     user.authorized_domains = authorized_domains.unwrap_or(user.authorized_domains);
@@ -206,6 +222,8 @@ async fn edit(store: &Store, username: &str, settings: Settings) -> Result<User,
     user.note = note.unwrap_or(user.note);
     user.messages_per_hour = messages_per_hour.unwrap_or(user.messages_per_hour);
     user.messages_per_day = messages_per_day.unwrap_or(user.messages_per_day);
+    user.urgent_per_hour = urgent_per_hour.unwrap_or(user.urgent_per_hour);
+    user.urgent_per_day = urgent_per_day.unwrap_or(user.urgent_per_day);
     user.active = active.unwrap_or(user.active);
     store.update_user(&user).await?;
     // Read again: a suspension may have been lifted, or have come meanwhile.
@@ -311,6 +329,8 @@ async fn row(store: &Store, user: User, password: Option<Secret<String>>) -> Res
         policy_settings: user.policy_settings,
         messages_per_hour: user.messages_per_hour,
         messages_per_day: user.messages_per_day,
+        urgent_per_hour: user.urgent_per_hour,
+        urgent_per_day: user.urgent_per_day,
         sent: None,
         created_at: user.created_at.to_string(),
         password: password.map(|password| password.expose().clone()),
@@ -385,7 +405,7 @@ fn line(name: &str, value: impl std::fmt::Display) -> String {
 }
 
 /// The limits in effect, and what counts against them.
-fn limit_lines(row: &Row, config: &Config) -> [String; 2] {
+fn limit_lines(row: &Row, config: &Config) -> [String; 4] {
     let one = |name, own: Allowance, default, sent: Option<u32>| {
         let origin = match own {
             Allowance::Default => " (default)",
@@ -407,6 +427,18 @@ fn limit_lines(row: &Row, config: &Config) -> [String; 2] {
             row.messages_per_day,
             limits.messages_per_day,
             sent.map(|sent| sent.sent_24h),
+        ),
+        one(
+            "urgent an hour",
+            row.urgent_per_hour,
+            limits.urgent_per_hour,
+            sent.map(|sent| sent.urgent_1h),
+        ),
+        one(
+            "urgent a day",
+            row.urgent_per_day,
+            limits.urgent_per_day,
+            sent.map(|sent| sent.urgent_24h),
         ),
     ]
 }

@@ -111,6 +111,8 @@ async fn set(folder: &Path) -> Result<Stage, Failure> {
             policy_settings: crate::accounts::PolicySettings::default(),
             messages_per_hour: Allowance::Default,
             messages_per_day: Allowance::Default,
+            urgent_per_hour: Allowance::Default,
+            urgent_per_day: Allowance::Default,
         })
         .await?;
     Ok(Stage {

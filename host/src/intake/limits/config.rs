@@ -14,6 +14,11 @@ pub struct Config {
     pub messages_per_hour: Limit,
     /// Messages of one user within 24 hours. Default unlimited, as above.
     pub messages_per_day: Limit,
+    /// Messages of priority 1 of one user within an hour; what is beyond becomes 2, with an alert. Default unlimited: what
+    /// is urgent is for the policies and the user to say, until somebody calls everything urgent.
+    pub urgent_per_hour: Limit,
+    /// The same within 24 hours. Default unlimited.
+    pub urgent_per_day: Limit,
     /// What happens when a user wants to send more.
     pub on_exceeded: OnExceeded,
     /// Per cent of a limit at which an alert is raised, 1 to 100. Default 80: time to look before mail is refused.
@@ -41,6 +46,8 @@ impl Default for Config {
         Self {
             messages_per_hour: Limit::UNLIMITED,
             messages_per_day: Limit::UNLIMITED,
+            urgent_per_hour: Limit::UNLIMITED,
+            urgent_per_day: Limit::UNLIMITED,
             on_exceeded: OnExceeded::default(),
             alert_percent: 80,
             alert_messages_per_hour: Limit::at_most(1000),
@@ -59,6 +66,13 @@ pub(super) struct Cap {
     pub(super) alert_at: Limit,
 }
 
+/// How many messages of priority 1 one user may send in one span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Budget {
+    pub(super) span: Span,
+    pub(super) limit: Limit,
+}
+
 impl Config {
     /// The limit of a user in this span.
     pub fn limit(&self, user: &User, span: Span) -> Limit {
@@ -66,6 +80,21 @@ impl Config {
             Span::Hour => user.messages_per_hour.or(self.messages_per_hour),
             Span::Day => user.messages_per_day.or(self.messages_per_day),
         }
+    }
+
+    /// How many messages of priority 1 a user may send in this span.
+    pub fn urgent_limit(&self, user: &User, span: Span) -> Limit {
+        match span {
+            Span::Hour => user.urgent_per_hour.or(self.urgent_per_hour),
+            Span::Day => user.urgent_per_day.or(self.urgent_per_day),
+        }
+    }
+
+    pub(super) fn budgets(&self, user: &User) -> [Budget; 2] {
+        Span::ALL.map(|span| Budget {
+            span,
+            limit: self.urgent_limit(user, span),
+        })
     }
 
     pub(super) fn caps(&self, user: &User) -> [Cap; 2] {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::config::Cap;
+use super::config::{Budget, Cap};
 use crate::accounts::{Slot, Span, Usage};
 use crate::clock::Timestamp;
 
@@ -13,7 +13,14 @@ const ALERT_PAUSE: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Counter {
     pub(super) usage: Usage,
-    refusals: Option<Refusals>,
+    refusals: Told,
+    demotions: Told,
+}
+
+/// How often something happened, and when that was last told.
+#[derive(Debug, Default)]
+struct Told {
+    happened: Option<Refusals>,
     told_at: Option<Timestamp>,
 }
 
@@ -31,6 +38,13 @@ pub(super) struct Exceeded {
 pub(super) struct Crossed {
     pub(super) cap: Cap,
     pub(super) sent: u32,
+}
+
+/// A user has used up what it may send with priority 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Demoted {
+    pub(super) span: Span,
+    pub(super) limit: u32,
 }
 
 /// How often a user was refused, since when.
@@ -76,7 +90,7 @@ impl Counter {
             return Err(exceeded);
         }
         self.usage.add(slot);
-        self.refusals = None;
+        self.refusals.happened = None;
         let crossed = caps.iter().filter_map(|&cap| {
             let sent = self.usage.within(cap.span, now);
             let is_reached = cap.alert_at.0.is_some_and(|at| at.get() == sent);
@@ -85,20 +99,57 @@ impl Counter {
         Ok(crossed.collect())
     }
 
+    /// Counts the message that was counted last as one of priority 1.
+    ///
+    /// # Errors
+    /// There is no room for one more of them.
+    pub(super) fn reserve_urgent(
+        &mut self,
+        budgets: &[Budget],
+        slot: Slot,
+        now: Timestamp,
+    ) -> Result<(), Demoted> {
+        let exhausted = budgets.iter().find_map(|budget| {
+            let limit = budget.limit.0?.get();
+            let is_full = self.usage.urgent_within(budget.span, now) >= limit;
+            is_full.then_some(Demoted {
+                span: budget.span,
+                limit,
+            })
+        });
+        if let Some(demoted) = exhausted {
+            return Err(demoted);
+        }
+        self.usage.mark_urgent(slot);
+        self.demotions.happened = None;
+        Ok(())
+    }
+
     /// Counts a refusal; returns them when it is time to tell a person.
     pub(super) fn refused(&mut self, now: Timestamp) -> Option<Refusals> {
-        let refusals = self.refusals.get_or_insert(Refusals {
+        self.refusals.count(now)
+    }
+
+    /// The same for a message that was not given priority 1.
+    pub(super) fn demoted(&mut self, now: Timestamp) -> Option<Refusals> {
+        self.demotions.count(now)
+    }
+}
+
+impl Told {
+    fn count(&mut self, now: Timestamp) -> Option<Refusals> {
+        let happened = self.happened.get_or_insert(Refusals {
             count: 0,
             since: now,
         });
-        refusals.count += 1;
-        let refusals = *refusals;
+        happened.count += 1;
+        let happened = *happened;
         let is_early = |told: Timestamp| told <= now && now.since(told) < ALERT_PAUSE;
         if self.told_at.is_some_and(is_early) {
             return None;
         }
         self.told_at = Some(now);
-        Some(refusals)
+        Some(happened)
     }
 }
 
@@ -175,6 +226,28 @@ mod tests {
             assert_eq!(send(&mut counter, &caps, 0), Ok(Vec::new()));
         }
         assert_eq!(counter.usage.within(Span::Day, START), 10_000);
+    }
+
+    #[test]
+    fn the_surplus_of_urgent_messages_takes_no_room_among_them() {
+        let mut counter = Counter::default();
+        let budgets = [(Span::Hour, 2), (Span::Day, 3)].map(|(span, limit)| Budget {
+            span,
+            limit: Limit::at_most(limit),
+        });
+        let mut send = |minute: u64| {
+            let now = START + Duration::from_secs(60 * minute);
+            counter
+                .reserve(&caps(0, 0, 0), Slot::of(now), now)
+                .expect("unlimited");
+            counter.reserve_urgent(&budgets, Slot::of(now), now)
+        };
+        let beyond = |span, limit| Err(Demoted { span, limit });
+        assert_eq!(send(0), Ok(()));
+        assert_eq!(send(1), Ok(()));
+        assert_eq!(send(2), beyond(Span::Hour, 2));
+        assert_eq!(send(65), Ok(()));
+        assert_eq!(send(66), beyond(Span::Day, 3));
     }
 
     #[test]

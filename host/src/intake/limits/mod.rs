@@ -25,6 +25,7 @@ use crate::accounts::{Slot, Span, Suspension};
 use crate::alert::NewAlert;
 use crate::clock::Timestamp;
 use crate::policy::types;
+use crate::queue::Priority;
 use crate::store::{Store, StoreError};
 
 /// Users whose count is in memory, at most 5 KiB each. Default 20,000; beyond it, those that are not
@@ -47,6 +48,8 @@ pub(super) struct Limits {
 pub(super) struct Place {
     counter: Arc<Mutex<Counter>>,
     slot: Slot,
+    /// What is left of the priority that was asked for.
+    pub(super) priority: Priority,
     /// To be stored with the message.
     pub(super) alerts: Vec<NewAlert>,
 }
@@ -54,7 +57,11 @@ pub(super) struct Place {
 impl Place {
     /// For a message that was not stored.
     pub(super) fn give_back(self) {
-        self.counter.lock().usage.take_back(self.slot);
+        let mut counter = self.counter.lock();
+        counter.usage.take_back(self.slot);
+        if self.priority == Priority::Highest {
+            counter.usage.take_back_urgent(self.slot);
+        }
     }
 }
 
@@ -91,7 +98,8 @@ impl Limits {
         }
     }
 
-    /// Takes a place for a message received at `at`, right before it is stored.
+    /// Takes a place for a message received at `at`, right before it is stored. Of priority 1 there may be no more places;
+    /// then it has one of priority 2.
     ///
     /// # Errors
     /// The final reply: others have taken the last place since MAIL.
@@ -100,6 +108,7 @@ impl Limits {
         peer: &Peer,
         principal: &Principal,
         at: Timestamp,
+        priority: Priority,
     ) -> Result<Place, Rejection> {
         let counter = self.counter(principal).await.map_err(unknown)?;
         let (now, slot) = (Timestamp::now(), Slot::of(at));
@@ -108,14 +117,32 @@ impl Limits {
         match reserved {
             Ok(crossed) => {
                 let sending = sending(peer, principal, now);
-                let alerts = crossed.into_iter().map(|one| sending.many(one)).collect();
-                Ok(Place {
+                let crossed = crossed.into_iter().map(|one| sending.many(one));
+                let mut place = Place {
+                    alerts: crossed.collect(),
                     counter,
                     slot,
-                    alerts,
-                })
+                    priority,
+                };
+                if priority == Priority::Highest {
+                    self.take_urgent_place(&mut place, sending);
+                }
+                Ok(place)
             }
             Err(exceeded) => Err(self.refuse(peer, principal, &counter, exceeded).await),
+        }
+    }
+
+    /// Makes a place one of priority 1, or one of priority 2 when there are no more.
+    fn take_urgent_place(&self, place: &mut Place, sending: Sending<'_>) {
+        let budgets = self.config().budgets(&sending.principal.account.user);
+        let mut counter = place.counter.lock();
+        if let Err(demoted) = counter.reserve_urgent(&budgets, place.slot, sending.at) {
+            place.priority = Priority::High;
+            let told = counter.demoted(sending.at);
+            place
+                .alerts
+                .extend(told.map(|it| sending.demoted(demoted, it)));
         }
     }
 

@@ -42,6 +42,8 @@ impl Bench {
             policy_settings: crate::accounts::PolicySettings::default(),
             messages_per_hour: Allowance::Default,
             messages_per_day: own_day,
+            urgent_per_hour: Allowance::Default,
+            urgent_per_day: Allowance::Default,
         };
         let username = store.create_user(user).await.expect("a user").username;
         let limits = Limits::new(store.clone());
@@ -59,7 +61,17 @@ impl Bench {
 
     async fn take_place(&self) -> Result<Place, Rejection> {
         let (peer, at) = (peer(), Timestamp::now());
-        self.limits.take_place(&peer, &self.principal, at).await
+        let priority = Priority::Normal;
+        let principal = &self.principal;
+        self.limits.take_place(&peer, principal, at, priority).await
+    }
+
+    async fn take_urgent_place(&self) -> Place {
+        let (peer, at) = (peer(), Timestamp::now());
+        let priority = Priority::Highest;
+        let principal = &self.principal;
+        let place = self.limits.take_place(&peer, principal, at, priority).await;
+        place.expect("room")
     }
 
     async fn facts(&self) -> Vec<(String, String)> {
@@ -91,6 +103,7 @@ fn peer() -> Peer {
         tls: None,
         mechanism: "PLAIN",
         messages: 0,
+        max_hold: std::time::Duration::ZERO,
     }
 }
 
@@ -112,6 +125,48 @@ async fn a_place_that_is_given_back_is_taken_again() {
     place.give_back();
     let _kept = bench.take_place().await.expect("free again");
     assert!(bench.take_place().await.is_err());
+}
+
+#[tokio::test]
+async fn the_surplus_of_priority_1_is_2_with_one_alert() {
+    let bench = Bench::new(0, Allowance::Default).await;
+    bench.limits.set(Config {
+        urgent_per_hour: Limit::at_most(2),
+        ..Config::default()
+    });
+    let places = join_all((0..5).map(|_| bench.take_urgent_place())).await;
+    let mut priorities: Vec<u8> = places.iter().map(|it| it.priority.number()).collect();
+    priorities.sort_unstable();
+    assert_eq!(priorities, [1, 1, 2, 2, 2]);
+    let alerts: Vec<_> = places.iter().flat_map(|it| &it.alerts).collect();
+    let [alert] = alerts.as_slice() else {
+        panic!("one alert: {alerts:?}");
+    };
+    assert_eq!(
+        (alert.kind.as_str(), alert.key.as_str()),
+        ("urgent-budget-used-up", "hour")
+    );
+    assert!(
+        alert.summary.contains("--urgent-per-hour N"),
+        "{}",
+        alert.summary
+    );
+}
+
+#[tokio::test]
+async fn an_urgent_place_that_is_given_back_is_taken_again() {
+    let bench = Bench::new(0, Allowance::Default).await;
+    bench.limits.set(Config {
+        urgent_per_day: Limit::at_most(1),
+        ..Config::default()
+    });
+    let place = bench.take_urgent_place().await;
+    let demoted = bench.take_urgent_place().await;
+    assert_eq!(demoted.priority, Priority::High);
+    demoted.give_back();
+    assert_eq!(bench.take_urgent_place().await.priority, Priority::High);
+    place.give_back();
+    assert_eq!(bench.take_urgent_place().await.priority, Priority::Highest);
 }
 
 #[tokio::test]

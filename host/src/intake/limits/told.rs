@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::super::Principal;
-use super::counter::{Crossed, Exceeded, Refusals};
+use super::counter::{Crossed, Demoted, Exceeded, Refusals};
 use crate::alert::{NewAlert, Severity};
 use crate::clock::Timestamp;
 use crate::smtp::Reply;
@@ -90,6 +90,19 @@ impl Sending<'_> {
             refusals.since.to_whole_seconds(),
         );
         self.alert("sending-limit-reached", Severity::Warning, span, summary)
+    }
+
+    /// Messages that went with priority 2 instead of 1.
+    pub(super) fn demoted(&self, demoted: Demoted, demotions: Refusals) -> NewAlert {
+        let (user, client) = (self.username(), self.client);
+        let (limit, span, one) = (demoted.limit, demoted.span.word(), demoted.span.one());
+        let summary = format!(
+            "{user} has sent the {limit} messages of priority 1 it may send in {one}; {} more went with priority 2 since {}, \
+             the most recent from {client}. Should more be urgent: `gatepost user edit {user} --urgent-per-{span} N`",
+            demotions.count,
+            demotions.since.to_whole_seconds(),
+        );
+        self.alert("urgent-budget-used-up", Severity::Warning, span, summary)
     }
 
     /// Why a user is suspended, as it stands beside the user.

@@ -10,6 +10,7 @@ use super::{Bench, RECEIVED, contract, new_user};
 use crate::accounts::{Allowance, Limit, Span, Suspension, User};
 use crate::alert::{NewAlert, Severity};
 use crate::clock::Timestamp;
+use crate::queue::Priority;
 use crate::store::Store;
 use crate::store::sent::SELECT_USAGE;
 
@@ -17,6 +18,7 @@ contract!(
     accepted_messages_are_counted_for_their_user,
     messages_of_one_commit_are_counted_together,
     a_message_that_is_not_stored_is_not_counted,
+    urgent_messages_are_counted_among_the_others,
     notices_are_nobodys,
     counts_outlive_the_process,
     counts_are_purged_when_they_are_a_day_old,
@@ -77,6 +79,27 @@ async fn a_message_that_is_not_stored_is_not_counted(bench: Bench) {
     assert_eq!(sent(&bench, username, RECEIVED).await, [1, 1]);
 }
 
+async fn urgent_messages_are_counted_among_the_others(mut bench: Bench) {
+    let sending = (0..10).map(|number| {
+        let mut message = bench.new_message(&["a@example.net"]);
+        message.meta.username = "s1_1".to_owned();
+        message.meta.received_at = RECEIVED;
+        message.meta.priority = if number < 4 {
+            Priority::Highest
+        } else {
+            Priority::High
+        };
+        bench.accept(Arc::new(message), Vec::new())
+    });
+    for accepted in join_all(sending).await {
+        accepted.expect("accepted");
+    }
+    bench.reopen().await;
+    let usage = bench.usage("s1_1", RECEIVED).await.expect("readable");
+    assert_eq!(usage.urgent_within(Span::Hour, RECEIVED), 4);
+    assert_eq!(usage.within(Span::Hour, RECEIVED), 10);
+}
+
 async fn notices_are_nobodys(bench: Bench) {
     send(&bench, "", RECEIVED).await;
     assert_eq!(sent(&bench, "", RECEIVED).await, [0, 0]);
@@ -119,6 +142,8 @@ async fn a_users_own_limits_are_kept(bench: Bench) {
     assert_eq!(user.messages_per_hour, Allowance::Default);
     user.messages_per_hour = Allowance::Own(Limit::UNLIMITED);
     user.messages_per_day = Allowance::Own(Limit::at_most(7));
+    user.urgent_per_hour = Allowance::Own(Limit::at_most(3));
+    user.urgent_per_day = Allowance::Own(Limit::UNLIMITED);
     bench.update_user(&user).await.expect("updated");
     let account = bench.account(&user.username).await.expect("readable");
     assert_eq!(account.map(|account| account.user), Some(user));

@@ -193,5 +193,7 @@ fn new_user(list_id: i64) -> NewUser {
         policy_settings: crate::accounts::PolicySettings::default(),
         messages_per_hour: Allowance::Default,
         messages_per_day: Allowance::Default,
+        urgent_per_hour: Allowance::Default,
+        urgent_per_day: Allowance::Default,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 
@@ -14,8 +15,8 @@ use crate::message::HeaderSection;
 use crate::policy::document::{self, Request, Stage};
 use crate::policy::types;
 use crate::secret::Secret;
-use crate::smtp::Transaction;
 use crate::smtp::{BodyType, MailParameters, Mailbox, MtPriority, RcptParameters, Recipient};
+use crate::smtp::{SessionConfig, Transaction};
 
 /// What a case asks.
 #[derive(Debug)]
@@ -288,6 +289,7 @@ impl SessionForm {
             tls: self.tls.then(|| (tls.0.to_owned(), tls.1.to_owned())),
             mechanism: self.mechanism.as_str(),
             messages: self.messages,
+            max_hold: Duration::from_secs(SessionConfig::default().max_hold_s),
         }
     }
 }
@@ -308,6 +310,8 @@ pub fn principal(user: &UserForm, list: &ListForm) -> Principal {
             policy_settings: PolicySettings::default(),
             messages_per_hour: Allowance::Default,
             messages_per_day: Allowance::Default,
+            urgent_per_hour: Allowance::Default,
+            urgent_per_day: Allowance::Default,
             suspension: None,
             counting_since: None,
             credential_version: 0,
