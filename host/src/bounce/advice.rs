@@ -18,6 +18,9 @@ pub(super) fn for_failure(failure: &Told) -> &'static str {
         ("2", _) => "ask the recipient whether the mailbox is still in use.",
         (_, "3.4") => "send a smaller message, or share large files in another way.",
         (_, "6.1") => "send it as text or base64 instead of binary.",
+        (_, "6.3") => {
+            "send it without signing or encrypting it, or ask the recipient for another address."
+        }
         (_, "6.7") => {
             "the recipient's system knows no addresses beyond ASCII; ask for another one."
         }

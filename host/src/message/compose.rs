@@ -194,7 +194,7 @@ fn phrase(display_name: &str) -> Vec<String> {
 }
 
 /// The text as encoded-words (RFC 2047), none of which cuts a character.
-fn encoded_words(text: &str) -> impl Iterator<Item = String> {
+pub(super) fn encoded_words(text: &str) -> impl Iterator<Item = String> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {

@@ -12,6 +12,7 @@ pub mod address;
 mod compose;
 mod date;
 mod decode;
+pub mod downgrade;
 mod edit;
 mod field;
 mod header;
