@@ -15,6 +15,7 @@ pub mod clock;
 pub mod config;
 pub mod decision;
 pub mod delivery;
+pub mod dkim;
 pub mod id;
 pub mod intake;
 pub mod listener;

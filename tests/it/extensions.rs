@@ -208,41 +208,6 @@ fn an_original_recipient_beyond_ascii_is_passed_on_and_told() {
 }
 
 #[test]
-fn a_header_beyond_ascii_is_returned_where_it_is_not_known() {
-    let (sink, relay, user) = open(&[]);
-    let id = message::id("header", 0);
-    let content = message::with_fields(&format!("From: {FROM}\r\nTo: Grüße <{TO}>\r\n"), &id);
-    let queue_id = submit(&mut relay.login(&user), " SMTPUTF8", TO, "", &content);
-    let shown = shown(&relay, &queue_id, "it has failed", |shown| {
-        shown["status"] == "failed"
-    });
-    assert!(shown.to_string().contains("5.6.7"), "{shown}");
-    let notice = notification(&sink);
-    assert!(notice.text().contains("message/global-headers"));
-}
-
-#[test]
-fn binary_content_arrives_as_it_is_or_is_returned() {
-    for (offers, is_taken) in [(&["CHUNKING", "BINARYMIME"][..], true), (&[], false)] {
-        let (sink, relay, user) = open(offers);
-        let (id, content) = short("binary");
-        let content = format!("{content}\0bare \n and \r\r\n.\r\n");
-        let mut client = relay.login(&user);
-        client.say(&format!("MAIL FROM:<{FROM}> BODY=BINARYMIME"), "250");
-        client.say(&format!("RCPT TO:<{TO}>"), "250");
-        let chunk = format!("BDAT {} LAST\r\n{content}", content.len());
-        client.send(chunk.as_bytes(), "250 2.0.0 queued as ");
-        if is_taken {
-            let delivery = sink.delivery(&id);
-            assert!(delivery.text().ends_with("\0bare \n and \r\r\n.\r\n"));
-            assert!(delivery.from.contains(" BODY=BINARYMIME"));
-        } else {
-            assert!(notification(&sink).text().contains("Status: 5.6.1\r\n"));
-        }
-    }
-}
-
-#[test]
 fn a_message_is_held_until_its_release_and_shown_so() {
     let (sink, relay, user) = open(&[]);
     let (id, content) = short("held");

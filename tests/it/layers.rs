@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 15] = [
     &["decision"],
     &["alert"],
     // A user has a default priority, which is the queue's.
-    &["accounts", "autoconfig"],
+    &["accounts", "autoconfig", "dkim"],
     &["queue"],
     &["message"],
     &["smtp"],

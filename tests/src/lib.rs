@@ -8,6 +8,7 @@
 //! - [`postfix::Postfix`] and [`cpu`] are for the comparison in `tests/bench`.
 //! - [`crafted`] makes policies that no compiler would make.
 //! - [`question`] is what a policy is asked in benchmarks.
+//! - [`texts`] is a DNS server that knows TXT records.
 //! - [`message`] makes the messages that all of them use.
 
 pub mod client;
@@ -22,4 +23,5 @@ pub mod postfix;
 pub mod question;
 pub mod relay;
 pub mod sink;
+pub mod texts;
 pub mod wait;

@@ -1,6 +1,7 @@
 //! Why a relay does not start, and what to do about it.
 
 use crate::delivery::SetupError;
+use crate::dkim::DkimError;
 use crate::listener::ListenError;
 use crate::policy::LoadError;
 use crate::store::StoreError;
@@ -28,6 +29,9 @@ pub enum StartError {
     /// Delivery cannot work as configured.
     #[error(transparent)]
     Delivery(#[from] SetupError),
+    /// A key for signatures cannot be used.
+    #[error(transparent)]
+    Dkim(#[from] DkimError),
 }
 
 impl StartError {
@@ -40,6 +44,7 @@ impl StartError {
             Self::Tls(error) => Some(error.hint().to_owned()),
             Self::Web(error) => Some(error.hint()),
             Self::Delivery(error) => Some(error.hint().to_owned()),
+            Self::Dkim(error) => Some(error.hint().to_owned()),
         }
     }
 }

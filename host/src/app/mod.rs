@@ -27,6 +27,7 @@ use crate::accounts::{Verifier, scram};
 use crate::causes::with_causes;
 use crate::config::Config;
 use crate::delivery::Delivery;
+use crate::dkim;
 use crate::id::QueueIds;
 use crate::intake::{Directory, Intake};
 use crate::listener::{self, Bound, Open, TlsMode};
@@ -70,7 +71,9 @@ impl App {
         let policies = policies.await?;
         let policies = Policies::new(policies);
         let shadows = ShadowQueue::start(config.policy.shadow_queue)?;
-        let delivery = Arc::new(Delivery::new(&config.delivery, &config.hostname)?);
+        let signer = dkim::Signer::new(dkim::Keys::read(&config.dkim)?);
+        let delivery = Delivery::new(&config.delivery, &config.hostname)?;
+        let delivery = Arc::new(delivery.signing(signer.clone()));
         let bound = claim(&config.listener)?;
         let web_bound = web::Bound::claim(&config.web)?;
         let store = Store::open(&config.store).await?;
@@ -133,6 +136,7 @@ impl App {
             submission: submission.clone(),
             intake,
             policies,
+            signer,
             watch,
             store: store.clone(),
         };

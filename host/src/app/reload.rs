@@ -17,6 +17,7 @@ use crate::alert::{NewAlert, Severity};
 use crate::causes::with_causes;
 use crate::clock::Timestamp;
 use crate::config::{Config, ConfigError, Problem};
+use crate::dkim::{self, DkimError};
 use crate::intake::Intake;
 use crate::listener::TlsMode;
 use crate::policy::{self, Change, Policies};
@@ -39,6 +40,8 @@ enum ReloadError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Policy(#[from] policy::LoadError),
+    #[error(transparent)]
+    Dkim(#[from] DkimError),
     #[error("the reload was interrupted")]
     Interrupted,
 }
@@ -49,6 +52,7 @@ impl ReloadError {
             Self::Config(error) => error.hint(),
             Self::Partly(_) => "restart the relay to change both".to_owned(),
             Self::Tls(error) => error.hint().to_owned(),
+            Self::Dkim(error) => error.hint().to_owned(),
             Self::Policy(error) => error.hint().unwrap_or_default(),
             Self::Interrupted => "send SIGHUP to try again".to_owned(),
         }
@@ -71,6 +75,8 @@ pub(super) struct Reloader {
     pub(super) intake: Intake,
     /// What decides about messages.
     pub(super) policies: Policies,
+    /// Signs what leaves.
+    pub(super) signer: dkim::Signer,
     /// The files, as they were before anything was read.
     pub(super) watch: Watch,
     /// Where requests come from, and outcomes and alerts go.
@@ -157,6 +163,7 @@ impl Reloader {
         let next = self.adopt(&new);
         next.check().map_err(ReloadError::Partly)?;
         let named = self.named(&next).await?;
+        let keys = self.keys(&next).await?;
         let doors = super::doors(&next, self.certificates.as_ref())?;
         let policies = self.policies.current();
         let policies = policies.successor(&next.policy, &next.folder).await?;
@@ -180,6 +187,7 @@ impl Reloader {
         }
         self.submission.limit(next.submission.clone());
         self.intake.limit(next.limits.clone());
+        self.signer.replace(keys);
         self.running = next;
         for (entrance, door) in self.entrances.iter().zip(doors) {
             entrance.replace(door);
@@ -195,6 +203,7 @@ impl Reloader {
         next.accounts = new.accounts.clone();
         next.reload = new.reload.clone();
         next.limits = new.limits.clone();
+        next.dkim = new.dkim.clone();
         next.policy = policy::Config {
             decisions: self.running.policy.decisions,
             cache_folder: self.running.policy.cache_folder.clone(),
@@ -233,6 +242,13 @@ impl Reloader {
             Some(error) => Err(error.into()),
             None => Ok(Some(named)),
         }
+    }
+
+    /// What signs from the next message on.
+    async fn keys(&self, next: &Config) -> Result<dkim::Keys, ReloadError> {
+        let config = next.dkim.clone();
+        let keys = spawn_blocking(move || dkim::Keys::read(&config)).await;
+        Ok(keys.map_err(|_| ReloadError::Interrupted)??)
     }
 
     /// Shows them from the next handshake on: true when they are others. Without a default one the
@@ -343,6 +359,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         limits,
         scheduler,
         delivery,
+        dkim,
         policy,
         reload,
         web,
@@ -362,6 +379,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         ("limits", *limits != other.limits),
         ("scheduler", *scheduler != other.scheduler),
         ("delivery", *delivery != other.delivery),
+        ("dkim", *dkim != other.dkim),
         (POLICY, *policy != other.policy),
         ("reload", *reload != other.reload),
         ("web", *web != other.web),

@@ -9,6 +9,7 @@ use crate::app::{Named, StartError, resources};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::delivery::Delivery;
+use crate::dkim::Keys;
 use crate::policy::{PolicyInfo, PolicySet};
 
 /// `gatepost config …`
@@ -25,6 +26,7 @@ pub async fn run(command: &ConfigCommand, config: &Config, output: Output) -> Re
         .await
         .map_err(StartError::from)?;
     Delivery::new(&config.delivery, &config.hostname).map_err(StartError::from)?;
+    Keys::read(&config.dkim).map_err(StartError::from)?;
     let certificates = Named::read(&config.tls).map_err(StartError::from)?;
     let expired = certificates.expired(Timestamp::now());
     let warnings: Vec<String> = expired.iter().map(ToString::to_string).collect();

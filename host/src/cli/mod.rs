@@ -7,6 +7,7 @@ mod autoconfig_commands;
 mod config_commands;
 mod decision_output;
 mod demo;
+mod dkim_commands;
 mod doctor;
 mod failure;
 mod output;
@@ -74,6 +75,9 @@ enum Command {
     /// Write, test, look at and reload policies
     #[command(subcommand)]
     Policy(policy_commands::PolicyCommand),
+    /// Make and check the keys that sign what leaves
+    #[command(subcommand)]
+    Dkim(dkim_commands::DkimCommand),
     /// Print what clients configure themselves by
     #[command(subcommand)]
     Autoconfig(autoconfig_commands::AutoconfigCommand),
@@ -124,6 +128,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     }
     let config = load(&global)?;
     match command {
+        Command::Dkim(command) => return dkim_commands::run(command, &config, output).await,
         Command::Config(command) => config_commands::run(&command, &config, output).await?,
         Command::List(command) => {
             account_commands::run_list(command, &open(&config).await?, output).await?

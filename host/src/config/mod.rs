@@ -15,8 +15,8 @@ use serde::Deserialize;
 pub use self::check::Problem;
 pub use self::reload::Reload;
 use crate::{
-    accounts, autoconfig, delivery, intake, listener, policy, scheduler, smtp, store, submission,
-    tls, web,
+    accounts, autoconfig, delivery, dkim, intake, listener, policy, scheduler, smtp, store,
+    submission, tls, web,
 };
 
 /// Where the configuration is looked for when no `--config` is given; without any, defaults hold.
@@ -52,6 +52,8 @@ pub struct Config {
     pub scheduler: scheduler::Config,
     /// Where messages go.
     pub delivery: delivery::Config,
+    /// Which keys sign what leaves.
+    pub dkim: dkim::Config,
     /// Which policies decide.
     pub policy: policy::Config,
     /// When the files are read again.
@@ -80,6 +82,7 @@ impl Default for Config {
             limits: intake::LimitsConfig::default(),
             scheduler: scheduler::Config::default(),
             delivery: delivery::Config::default(),
+            dkim: dkim::Config::default(),
             policy: policy::Config::default(),
             reload: Reload::default(),
             file: None,
@@ -185,14 +188,16 @@ impl Config {
         let folder = self.folder.clone();
         self.store.url = store_url(&folder, &self.store.url);
         self.delivery.maildir = folder.join(&self.delivery.maildir);
-        for path in self.tls.paths_mut().chain(&mut self.delivery.ca_file) {
+        let paths = self.tls.paths_mut().chain(&mut self.delivery.ca_file);
+        for path in paths.chain(self.dkim.paths_mut()) {
             *path = folder.join(&*path);
         }
     }
 
     /// The file itself, if there is one, and the certificates, keys and policy modules it names.
     pub fn files(&self) -> Vec<PathBuf> {
-        let named = self.file.iter().chain(self.tls.paths()).cloned();
+        let named = self.file.iter().chain(self.tls.paths());
+        let named = named.chain(self.dkim.paths()).cloned();
         named.chain(self.policy.files(&self.folder)).collect()
     }
 

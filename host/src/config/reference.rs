@@ -30,6 +30,10 @@ const NOT_DEFAULTS: &[&str] = &[
     "autoconfig.incoming-host",
     "autoconfig.incoming-port",
     "delivery.ca-file",
+    "dkim.default-domain",
+    "dkim.key.domain",
+    "dkim.key.selector",
+    "dkim.key.private-key",
     "delivery.hello-name",
     "delivery.smarthost.host",
     "delivery.smarthost.username",
@@ -52,20 +56,25 @@ const NOT_DEFAULTS: &[&str] = &[
 ];
 
 /// Sections that cannot be without some keys, and these.
-const REQUIRED: [(&str, &str); 6] = [
+const REQUIRED: [(&str, &str); 7] = [
     ("delivery.smarthost", "host = 'h'"),
     ("delivery.destination", "domain = 'd'"),
     ("delivery.route", "name = 'n'\nsmarthost = { host = 'h' }"),
     ("delivery.route.smarthost", "host = 'h'"),
+    (
+        "dkim.key",
+        "domain = 'd'\nselector = 's'\nprivate-key = 'k'",
+    ),
     ("policy.chain", "name = 'n'\nmodule = 'm'"),
     ("tls.additional", "certificate = 'c'\nkey = 'k'"),
 ];
 
 /// One of these stands for several sections of its kind.
-const REPEATED: [&str; 5] = [
+const REPEATED: [&str; 6] = [
     "listener",
     "delivery.destination",
     "delivery.route",
+    "dkim.key",
     "policy.chain",
     "tls.additional",
 ];

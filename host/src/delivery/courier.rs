@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::content::ContentReader;
 use super::maildir;
+use super::outgoing::Source;
 use super::route::Delivery;
 use super::smtp::connection::{ConnectError, Connection, Security, Target, Terms};
 use super::smtp::envelope::Transaction;
@@ -181,10 +182,15 @@ impl Courier {
             recipients,
             size: job.message.size,
             priority: job.priority,
+            channel: None,
         };
-        let content = ContentReader::new(&job.message, &self.store);
+        let source = Source {
+            message: &job.message,
+            store: &self.store,
+            outbox: &self.delivery.outbox,
+        };
         let sent = Sent {
-            transacted: connection.transact(&transaction, content).await,
+            transacted: connection.transact(&transaction, source).await,
             handover: Handover::Relayed {
                 notifies: connection.notifies(),
                 keeps_deadline: connection.keeps_deadlines(),

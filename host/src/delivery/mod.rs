@@ -11,6 +11,7 @@ mod dots;
 mod maildir;
 mod mx;
 mod named;
+mod outgoing;
 mod route;
 mod smtp;
 

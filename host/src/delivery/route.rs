@@ -8,8 +8,10 @@ use lettre::transport::smtp::authentication::Credentials;
 use super::bandwidth::Bandwidth;
 use super::config::{Config, Mode, Route, Smarthost, Tls};
 use super::mx;
+use super::outgoing::Outbox;
 use super::smtp::connection::{Security, Target, Terms};
 use super::smtp::reply::deferred;
+use crate::dkim::Signer;
 use crate::queue::{Destination, Outcome, Way, canonical_domain};
 use crate::smtp::Mailbox;
 use crate::tls::{self, Roots, TlsError, Verification};
@@ -99,6 +101,7 @@ pub struct Delivery {
     terms: Terms,
     routes: HashMap<String, Hop>,
     resolver: Option<TokioResolver>,
+    pub(super) outbox: Outbox,
 }
 
 impl Delivery {
@@ -142,7 +145,15 @@ impl Delivery {
             terms,
             resolver: resolver(config)?,
             config: config.clone(),
+            outbox: Outbox::default(),
         })
+    }
+
+    /// The same with what signs messages; without, none is signed.
+    #[must_use]
+    pub fn signing(mut self, signer: Signer) -> Self {
+        self.outbox.signer = signer;
+        self
     }
 
     /// What it was made from.

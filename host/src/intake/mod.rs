@@ -273,7 +273,7 @@ impl Intake {
                 username: principal.account.user.username.clone(),
                 reverse_path: effects.reverse_path.or(transaction.reverse_path),
                 priority: passed.priority,
-                body: transaction.parameters.body,
+                body: parameters::body(transaction.parameters.body, received.is_ascii),
                 subject: effects.subject.unwrap_or_else(|| header.subject()),
                 message_id: request::message_id(&header)
                     .unwrap_or_else(|| self.made_message_id(id)),

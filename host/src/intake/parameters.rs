@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::message::HeaderSection;
 use crate::queue::{Deadline, MessageParameters, Priority, SmtpUtf8};
-use crate::smtp::{Hold, MailParameters, MtPriority};
+use crate::smtp::{BodyType, Hold, MailParameters, MtPriority};
 
 /// What MAIL asked for, as it is kept for a message received at `now`; `hold` is what it or the header says.
 pub fn kept(
@@ -63,6 +63,15 @@ fn release(hold: Hold, now: Timestamp) -> Option<Timestamp> {
         Hold::Until(at) => at,
     };
     (at > now).then_some(at)
+}
+
+/// What the content is: many clients send 8-bit content without a word about it (RFC 6152 §2), and a next
+/// hop must be told, or spared it.
+pub(super) const fn body(declared: BodyType, is_ascii: bool) -> BodyType {
+    match declared {
+        BodyType::SevenBit if !is_ascii => BodyType::EightBitMime,
+        declared => declared,
+    }
 }
 
 #[cfg(test)]

@@ -102,6 +102,7 @@ pub struct Spool {
     /// The octets of each staged part.
     staged_octets: Vec<u64>,
     size: u64,
+    is_ascii: bool,
 }
 
 /// A message that has come in as a whole.
@@ -111,6 +112,8 @@ pub(super) struct Received {
     pub content: Content,
     /// The octets of each staged part.
     pub staged_octets: Vec<u64>,
+    /// Nothing in it goes beyond US-ASCII, whatever its client declared.
+    pub is_ascii: bool,
     /// The memory it uses.
     pub _held: Held,
 }
@@ -134,6 +137,7 @@ impl Spool {
             staged_chunks: 0,
             staged_octets: Vec::new(),
             size: 0,
+            is_ascii: true,
         }
     }
 
@@ -147,6 +151,7 @@ impl Spool {
     /// When the store cannot take a chunk, or no memory is left for a long header section.
     pub async fn push(&mut self, octets: &[u8]) -> Result<(), SpoolError> {
         self.size += octets.len() as u64;
+        self.is_ascii = self.is_ascii && octets.is_ascii();
         let mut rest = octets;
         if !self.is_head_complete {
             rest = self.head.take(rest, self.part_octets, &self.memory);
@@ -221,6 +226,7 @@ impl Spool {
         Ok(Received {
             content,
             staged_octets: self.staged_octets,
+            is_ascii: self.is_ascii,
             _held: held,
         })
     }

@@ -26,6 +26,17 @@ impl Delivery {
         String::from_utf8_lossy(&self.content).into_owned()
     }
 
+    /// The content as it was before dot-stuffing, as far as it was kept.
+    pub fn octets(&self) -> Vec<u8> {
+        let mut octets = Vec::with_capacity(self.content.len());
+        for line in self.content.split_inclusive(|&octet| octet == b'\n') {
+            // RFC 5321 §4.5.2
+            let line = line.strip_prefix(b".").unwrap_or(line);
+            octets.extend_from_slice(line);
+        }
+        octets
+    }
+
     /// The header section with its folded lines joined, one field a line.
     pub fn header(&self) -> String {
         let text = self.text();

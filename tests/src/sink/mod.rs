@@ -51,6 +51,8 @@ pub struct Script {
     pub keep: usize,
     /// More keywords of its reply to EHLO, for example `"DSN"` or `"DELIVERBY 60"`.
     pub offers: Vec<&'static str>,
+    /// Keywords that it would offer by itself and does not, for example `"8BITMIME"`.
+    pub withholds: Vec<&'static str>,
 }
 
 impl Script {
@@ -66,6 +68,13 @@ impl Script {
     #[must_use]
     pub fn offering(mut self, keywords: &[&'static str]) -> Self {
         self.offers.extend_from_slice(keywords);
+        self
+    }
+
+    /// The same, not offering these extensions.
+    #[must_use]
+    pub fn withholding(mut self, keywords: &[&'static str]) -> Self {
+        self.withholds.extend_from_slice(keywords);
         self
     }
 }

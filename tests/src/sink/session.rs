@@ -12,8 +12,8 @@ use crate::message::ID_FIELD;
 
 const GREETING: &[u8] = b"220 sink.example.net ESMTP\r\n";
 const HELLO: &[u8] = b"250-sink.example.net\r\n";
-const KEYWORDS: &[u8] =
-    b"250-PIPELINING\r\n250-SIZE 104857600\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n";
+const KEYWORDS: [&str; 3] = ["PIPELINING", "SIZE 104857600", "8BITMIME"];
+const LAST_KEYWORD: &[u8] = b"250 ENHANCEDSTATUSCODES\r\n";
 const OK: &[u8] = b"250 2.0.0 Ok\r\n";
 const NO_TRANSACTION: &[u8] = b"503 5.5.1 no valid recipients\r\n";
 const END: &[u8] = b"\r\n.\r\n";
@@ -89,10 +89,16 @@ impl Session<'_> {
 
     fn hello(&mut self) {
         self.reply(HELLO);
-        for keyword in self.shared.script.borrow().offers.clone() {
-            self.reply(format!("250-{keyword}\r\n").as_bytes());
+        let (offers, withholds) = {
+            let script = self.shared.script.borrow();
+            (script.offers.clone(), script.withholds.clone())
+        };
+        for keyword in KEYWORDS.into_iter().chain(offers) {
+            if !withholds.contains(&keyword) {
+                self.reply(format!("250-{keyword}\r\n").as_bytes());
+            }
         }
-        self.reply(KEYWORDS);
+        self.reply(LAST_KEYWORD);
     }
 
     fn reset(&mut self) {

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::extensions::Extensions;
 use super::reply::{deferred, failed};
 use crate::clock::Timestamp;
+use crate::message::downgrade::Channel;
 use crate::queue::{MessageMeta, OpenRecipient, Outcome, Priority, SmtpUtf8};
 use crate::smtp::{BodyType, DeliverByMode, Mailbox, MtPriority};
 
@@ -16,10 +17,12 @@ pub(crate) struct Transaction<'a> {
     pub meta: &'a MessageMeta,
     /// Forward-paths with their parameters, at most 100.
     pub recipients: &'a [OpenRecipient],
-    /// Octets in all.
+    /// Octets in all, as they leave.
     pub size: u64,
     /// How urgent its octets are.
     pub priority: Priority,
+    /// What its content was encoded down to; none when it goes as it is.
+    pub channel: Option<Channel>,
 }
 
 /// Who is talked to.
@@ -63,7 +66,7 @@ impl Envelope {
         peer: Peer<'_>,
         now: Timestamp,
     ) -> Result<Self, Outcome> {
-        Self::may_go(transaction, peer, now)?;
+        within_size(transaction.size, peer)?;
         let mut mail = String::new();
         let says_utf8 = peer.extensions.smtputf8 && transaction.is_utf8();
         mail_line(transaction, peer, now, &mut mail)?;
@@ -71,7 +74,7 @@ impl Envelope {
         Ok(Self {
             mail,
             rcpt: rcpt.map(|one| rcpt_line(one, peer, says_utf8)).collect(),
-            framing: match transaction.meta.body {
+            framing: match transaction.body() {
                 BodyType::BinaryMime => Framing::Bdat,
                 BodyType::SevenBit | BodyType::EightBitMime => Framing::Data,
             },
@@ -89,17 +92,32 @@ impl Envelope {
         outcomes.collect()
     }
 
-    fn may_go(
-        transaction: &Transaction<'_>,
-        peer: Peer<'_>,
-        now: Timestamp,
-    ) -> Result<(), Outcome> {
-        within_size(transaction.size, peer)?;
-        as_binary(transaction.meta, peer)?;
-        under_tls(transaction.meta, peer)?;
-        in_time(transaction.meta, peer, now)?;
-        with_header(transaction.meta, peer)
+    /// Whether this peer may be given the message at all, ahead of any look at its content.
+    ///
+    /// # Errors
+    /// The outcome for every recipient when it may not.
+    pub fn may_go(meta: &MessageMeta, peer: Peer<'_>, now: Timestamp) -> Result<(), Outcome> {
+        under_tls(meta, peer)?;
+        in_time(meta, peer, now)
     }
+}
+
+/// What the peer takes, where that may be less than the message is (RFC 6152 §3, RFC 3030 §3, RFC 6531 §3.2).
+pub(crate) fn channel(meta: &MessageMeta, peer: Peer<'_>) -> Option<Channel> {
+    let offered = peer.extensions;
+    let channel = Channel {
+        // RFC 6531 §3.1: who knows SMTPUTF8 takes 8-bit content too.
+        eight_bit: offered.eight_bit_mime || offered.smtputf8,
+        utf8_header: offered.smtputf8,
+    };
+    let fits = match meta.body {
+        BodyType::SevenBit => true,
+        BodyType::EightBitMime => channel.eight_bit,
+        BodyType::BinaryMime => offered.binary_mime && offered.chunking,
+    };
+    let has_utf8_header = meta.parameters.smtputf8 == Some(SmtpUtf8::Utf8Header);
+    let is_readable = channel.utf8_header || !has_utf8_header;
+    (!fits || !is_readable).then_some(channel)
 }
 
 /// RFC 1870 §6.1: a client need not ask when the limit is known.
@@ -110,18 +128,6 @@ fn within_size(size: u64, peer: Peer<'_>) -> Result<(), Outcome> {
     }
     Err(failed(format!(
         "5.3.4 message of {size} octets exceeds the limit of {host}, {limit} octets"
-    )))
-}
-
-/// RFC 3030 §3: binary content cannot be sent to a peer that does not take it.
-fn as_binary(meta: &MessageMeta, peer: Peer<'_>) -> Result<(), Outcome> {
-    let is_taken = peer.extensions.binary_mime && peer.extensions.chunking;
-    if meta.body != BodyType::BinaryMime || is_taken {
-        return Ok(());
-    }
-    let host = peer.name;
-    Err(failed(format!(
-        "5.6.1 {host} does not accept binary content (BINARYMIME)"
     )))
 }
 
@@ -161,17 +167,6 @@ fn in_time(meta: &MessageMeta, peer: Peer<'_>, now: Timestamp) -> Result<(), Out
     }
 }
 
-/// RFC 6531 §3.2: a header beyond ASCII goes only to who can read it.
-fn with_header(meta: &MessageMeta, peer: Peer<'_>) -> Result<(), Outcome> {
-    if meta.parameters.smtputf8 == Some(SmtpUtf8::Utf8Header) && !peer.extensions.smtputf8 {
-        return Err(failed(format!(
-            "5.6.7 {} does not accept header fields beyond ASCII (SMTPUTF8)",
-            peer.name
-        )));
-    }
-    Ok(())
-}
-
 fn mail_line(
     transaction: &Transaction<'_>,
     peer: Peer<'_>,
@@ -188,7 +183,7 @@ fn mail_line(
     if offered.size.is_some() {
         let _ = write!(line, " SIZE={}", transaction.size);
     }
-    match meta.body {
+    match transaction.body() {
         BodyType::EightBitMime if offered.eight_bit_mime => line.push_str(" BODY=8BITMIME"),
         BodyType::BinaryMime => line.push_str(" BODY=BINARYMIME"),
         BodyType::SevenBit | BodyType::EightBitMime => {}
@@ -288,6 +283,19 @@ fn addressed<'a>(path: &'a Mailbox, peer: Peer<'_>) -> Result<Cow<'a, str>, Outc
 }
 
 impl Transaction<'_> {
+    /// What its content is, as it leaves.
+    const fn body(&self) -> BodyType {
+        match self.channel {
+            None => self.meta.body,
+            Some(Channel {
+                eight_bit: true, ..
+            }) => BodyType::EightBitMime,
+            Some(Channel {
+                eight_bit: false, ..
+            }) => BodyType::SevenBit,
+        }
+    }
+
     /// Whether MAIL is to say SMTPUTF8, where it is offered.
     fn is_utf8(&self) -> bool {
         self.meta.parameters.smtputf8.is_some() || self.is_international()

@@ -52,19 +52,21 @@ fn said_under(
     lines: &[&'static str],
     is_verified: bool,
 ) -> Vec<String> {
-    let transaction = Transaction {
-        meta,
-        recipients,
-        size: 7,
-        priority: Priority::Normal,
-    };
     let extensions = offering(lines);
     let peer = Peer {
         name: "mx:25",
         extensions: &extensions,
         is_verified,
     };
-    match Envelope::new(&transaction, peer, NOW) {
+    let transaction = Transaction {
+        meta,
+        recipients,
+        size: 7,
+        priority: Priority::Normal,
+        channel: channel(meta, peer),
+    };
+    let envelope = Envelope::may_go(meta, peer, NOW);
+    match envelope.and_then(|()| Envelope::new(&transaction, peer, NOW)) {
         Err(outcome) => vec![told(&outcome)],
         Ok(envelope) => {
             let rcpt = envelope.rcpt.iter().map(|line| match line {
@@ -265,7 +267,7 @@ fn addresses_beyond_ascii_need_smtputf8_or_a_domain_in_a_labels() {
 }
 
 #[test]
-fn a_header_beyond_ascii_needs_smtputf8_and_an_ascii_one_does_not() {
+fn a_header_beyond_ascii_is_encoded_down_without_smtputf8_and_an_ascii_one_is_not() {
     let of = |smtputf8| {
         meta(MessageParameters {
             smtputf8: Some(smtputf8),
@@ -274,24 +276,67 @@ fn a_header_beyond_ascii_needs_smtputf8_and_an_ascii_one_does_not() {
     };
     let to = [plain("b@bücher.example")];
     let (utf8, ascii) = (of(SmtpUtf8::Utf8Header), of(SmtpUtf8::AsciiHeader));
-    assert!(said(&utf8, &to, &[])[0].starts_with("failed 5.6.7 "));
-    assert_eq!(said(&ascii, &to, &[])[0], "MAIL FROM:<anna@a.example>");
+    let takes = |eight_bit| {
+        Some(Channel {
+            eight_bit,
+            utf8_header: false,
+        })
+    };
+    assert_eq!(taken(&utf8, &[]), takes(false));
+    assert_eq!(taken(&utf8, &["8BITMIME"]), takes(true));
+    assert_eq!(taken(&ascii, &[]), None);
     for meta in [utf8, ascii] {
-        let said = said(&meta, &to, &["SMTPUTF8"]);
-        assert_eq!(said[0], "MAIL FROM:<anna@a.example> SMTPUTF8");
+        assert_eq!(taken(&meta, &["SMTPUTF8"]), None);
+        let said_with = said(&meta, &to, &["SMTPUTF8"]);
+        assert_eq!(said_with[0], "MAIL FROM:<anna@a.example> SMTPUTF8");
+        assert_eq!(said(&meta, &to, &[])[0], "MAIL FROM:<anna@a.example>");
     }
 }
 
 #[test]
-fn binary_content_goes_in_chunks_or_not_at_all() {
-    let mut meta = meta(MessageParameters::default());
-    meta.body = BodyType::BinaryMime;
-    let to = [plain("b@b.example")];
-    assert_eq!(
-        said(&meta, &to, &["CHUNKING", "BINARYMIME"])[0],
-        "MAIL FROM:<anna@a.example> BODY=BINARYMIME"
-    );
-    for lines in [&["CHUNKING"][..], &["BINARYMIME"], &["8BITMIME"]] {
-        assert!(said(&meta, &to, lines)[0].starts_with("failed 5.6.1 "));
+fn content_goes_as_it_is_where_it_is_taken_and_is_encoded_down_elsewhere() {
+    use BodyType::{BinaryMime, EightBitMime, SevenBit};
+    let all = &["CHUNKING", "BINARYMIME", "8BITMIME"][..];
+    let cases: [(BodyType, &[&'static str], Option<bool>, &str); 9] = [
+        (SevenBit, &[], None, ""),
+        (SevenBit, all, None, ""),
+        (EightBitMime, all, None, " BODY=8BITMIME"),
+        (EightBitMime, &["SMTPUTF8"], None, ""),
+        (EightBitMime, &["CHUNKING"], Some(false), ""),
+        (BinaryMime, all, None, " BODY=BINARYMIME"),
+        (
+            BinaryMime,
+            &["BINARYMIME", "8BITMIME"],
+            Some(true),
+            " BODY=8BITMIME",
+        ),
+        (
+            BinaryMime,
+            &["CHUNKING", "8BITMIME"],
+            Some(true),
+            " BODY=8BITMIME",
+        ),
+        (BinaryMime, &["CHUNKING"], Some(false), ""),
+    ];
+    for (body, lines, eight_bit, parameter) in cases {
+        let mut meta = meta(MessageParameters::default());
+        meta.body = body;
+        let found = taken(&meta, lines).map(|channel| channel.eight_bit);
+        assert_eq!(found, eight_bit, "{body:?} {lines:?}");
+        assert_eq!(
+            said(&meta, &[plain("b@b.example")], lines)[0],
+            format!("MAIL FROM:<anna@a.example>{parameter}")
+        );
     }
+}
+
+/// What the peer takes, where the message must be encoded down.
+fn taken(meta: &MessageMeta, lines: &[&'static str]) -> Option<Channel> {
+    let extensions = offering(lines);
+    let peer = Peer {
+        name: "mx:25",
+        extensions: &extensions,
+        is_verified: true,
+    };
+    channel(meta, peer)
 }

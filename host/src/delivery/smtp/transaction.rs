@@ -1,12 +1,12 @@
 //! One transaction over an open connection: the envelope, the content, and an outcome for each recipient.
 
 use super::connection::{Connection, Lost};
-use super::envelope::{Envelope, Framing, Peer, Transaction};
+use super::envelope::{Envelope, Framing, Peer, Transaction, channel};
 use super::reply::{Reply, deferred};
 use crate::clock::Timestamp;
 use crate::delivery::bandwidth::Transfer;
-use crate::delivery::content::ContentReader;
 use crate::delivery::dots::DotStuffer;
+use crate::delivery::outgoing::{Outgoing, Source};
 use crate::queue::Outcome;
 
 /// Octets gathered before they are written.
@@ -34,10 +34,10 @@ impl Connection {
     pub async fn transact(
         &mut self,
         transaction: &Transaction<'_>,
-        content: ContentReader<'_>,
+        source: Source<'_>,
     ) -> Transacted {
-        let envelope = match Envelope::new(transaction, self.peer(), Timestamp::now()) {
-            Ok(envelope) => envelope,
+        let (envelope, content) = match self.prepare(transaction, source).await {
+            Ok(prepared) => prepared,
             Err(outcome) => {
                 return Transacted::unsent(vec![outcome; transaction.recipients.len()]);
             }
@@ -47,7 +47,7 @@ impl Connection {
         }
         self.transactions += 1;
         let replies = self.envelope(&envelope).await;
-        let size = transaction.size;
+        let size = content.size();
         let mut transfer = self.bandwidth.transfer(transaction.priority);
         let final_outcome = match envelope.framing {
             Framing::Data => self.after_envelope(&replies, content, &mut transfer).await,
@@ -58,6 +58,26 @@ impl Connection {
             stale: replies.mail.as_ref().is_none_or(Reply::is_closing),
             outcomes: replies.outcomes(&envelope, &final_outcome),
         }
+    }
+
+    /// What is to be said and sent.
+    async fn prepare<'a>(
+        &self,
+        transaction: &Transaction<'_>,
+        source: Source<'a>,
+    ) -> Result<(Envelope, Outgoing<'a>), Outcome> {
+        let peer = self.peer();
+        Envelope::may_go(transaction.meta, peer, Timestamp::now())?;
+        let channel = channel(transaction.meta, peer);
+        let content = source.prepare(channel).await;
+        let content = content.map_err(|unfit| unfit.outcome(peer.name))?;
+        let transaction = Transaction {
+            size: content.size(),
+            channel,
+            ..*transaction
+        };
+        let envelope = Envelope::new(&transaction, peer, Timestamp::now())?;
+        Ok((envelope, content))
     }
 
     fn peer(&self) -> Peer<'_> {
@@ -143,7 +163,7 @@ impl Connection {
     async fn after_envelope(
         &mut self,
         replies: &Replies,
-        content: ContentReader<'_>,
+        content: Outgoing<'_>,
         transfer: &mut Transfer,
     ) -> Outcome {
         if let Some(lost) = &replies.lost {
@@ -181,7 +201,7 @@ impl Connection {
     async fn chunk(
         &mut self,
         replies: &Replies,
-        mut content: ContentReader<'_>,
+        mut content: Outgoing<'_>,
         size: u64,
         transfer: &mut Transfer,
     ) -> Outcome {
@@ -207,7 +227,7 @@ impl Connection {
     /// Writes the content as it is; on error the connection is broken, and the chunk never complete.
     async fn octets(
         &mut self,
-        content: &mut ContentReader<'_>,
+        content: &mut Outgoing<'_>,
         size: u64,
         transfer: &mut Transfer,
     ) -> Result<(), Outcome> {
@@ -216,7 +236,7 @@ impl Connection {
         let mut left = size;
         while let Some(piece) = content.next().await.map_err(|error| {
             self.broken = true;
-            deferred(format!("content is not at hand: {error}"))
+            deferred(error.to_string())
         })? {
             left = left.checked_sub(piece.len() as u64).ok_or_else(|| {
                 self.broken = true;
@@ -237,7 +257,7 @@ impl Connection {
     /// Writes the content; on error the connection is broken, and the peer never sees a final dot.
     async fn content(
         &mut self,
-        mut content: ContentReader<'_>,
+        mut content: Outgoing<'_>,
         transfer: &mut Transfer,
     ) -> Result<(), Outcome> {
         let mut outbound = std::mem::take(&mut self.outbound);
@@ -245,7 +265,7 @@ impl Connection {
         let mut stuffer = DotStuffer::new();
         while let Some(piece) = content.next().await.map_err(|error| {
             self.broken = true;
-            deferred(format!("content is not at hand: {error}"))
+            deferred(error.to_string())
         })? {
             for part in piece.chunks(WRITE_SIZE) {
                 stuffer.stuff(part, &mut outbound);
