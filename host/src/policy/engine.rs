@@ -14,8 +14,7 @@ use super::config::{Config, Wasi};
 use super::inert;
 use super::limits::{CORE_INSTANCES, MEMORIES, STACK_BYTES, State, TABLE_ELEMENTS, TABLES};
 
-/// Between two ticks of the epoch. A guest that loops gives its thread back once per tick, so this
-/// is how long it can hold an asynchronous worker; a policy takes a hundredth of it.
+/// Between two ticks of the epoch, which is when deadlines are looked at: this much too late at most.
 const TICK: Duration = Duration::from_millis(5);
 /// Room in the pool beside the evaluations: what a reload tries out and what runs in shadow, one of
 /// each at a time, and slots whose memory is still being given back.

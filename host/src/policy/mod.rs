@@ -17,6 +17,7 @@
 //! | `load`, `compile`, `probe`, `load_error` | from configuration to ready policy |
 //! | `live` | the set in force, and how one follows another |
 //! | `module` | one question to one fresh instance |
+//! | `lane` | where an evaluation goes on that takes long |
 //! | `inert` | the WASI with nothing in it |
 //! | `limits`, `failure` | what an instance may use, and how it can fail |
 //! | `verdict` | makes an answer safe to act on |
@@ -39,6 +40,7 @@ mod effects;
 mod engine;
 mod failure;
 mod inert;
+mod lane;
 mod limits;
 mod live;
 mod load;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::{
     ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower, TypedFunc,
@@ -17,6 +16,7 @@ use super::bindings::{EnvelopeRequest, MessageRequest};
 use super::config::{Grant, Limits, Mode, OnFailure, Wasi};
 use super::effects::{Draft, Matter};
 use super::failure::{DeadlinePassed, Failure, FailureKind};
+use super::lane::{self, SLICE_FUEL};
 use super::limits::{HOST_CALL_BYTES, LogLine, State, Subject};
 use super::resources::{Content, Reading, Resources};
 use super::shadow::is_shadow_thread;
@@ -298,23 +298,27 @@ impl Asked {
         store
             .set_fuel(self.limits.fuel)
             .expect("the engine counts fuel");
+        store
+            .fuel_async_yield_interval(Some(SLICE_FUEL))
+            .expect("the engine counts fuel");
         store.set_hostcall_fuel(HOST_CALL_BYTES);
         store.epoch_deadline_callback(move |_| {
             if Instant::now() >= deadline {
                 return Err(DeadlinePassed.into());
             }
-            Ok(UpdateDeadline::Yield(1))
+            // Turns are taken by fuel. A tick may only mean that the machine is busy, and who was interrupted
+            // so has nothing to look for among those that take long.
+            Ok(UpdateDeadline::Continue(1))
         });
         store.set_epoch_deadline(1);
         store
     }
 }
 
-/// Runs a call so that no guest holds an asynchronous worker for longer than one tick.
+/// Runs a call so that no guest holds an asynchronous worker for longer than a slice of fuel.
 ///
-/// Nearly every call ends in its first poll, within microseconds and without changing threads. One
-/// that is still running at a tick of the epoch goes on in a thread of its own, where the operating
-/// system shares out the processor.
+/// Nearly every call ends in its first poll, within microseconds and without changing threads; one
+/// that does not goes on in the lane.
 async fn run<R: Send + 'static>(
     mut call: Pin<Box<impl Future<Output = Called<R>> + Send + 'static>>,
 ) -> Called<R> {
@@ -326,10 +330,8 @@ async fn run<R: Send + 'static>(
     if let Poll::Ready(called) = first_poll {
         return called;
     }
-    let handle = Handle::current();
-    let rest = tokio::task::spawn_blocking(move || handle.block_on(call));
-    rest.await.unwrap_or_else(|error| Called {
-        result: Err(Failure::new(FailureKind::Trap, error.to_string())),
+    lane::go_on(call).await.unwrap_or_else(|| Called {
+        result: Err(Failure::new(FailureKind::Trap, "the host panicked")),
         fuel: 0,
         memory_bytes: 0,
         log: Vec::new(),
