@@ -44,6 +44,50 @@ fn what_a_policy_in_shadow_would_have_decided_is_kept_and_not_done() {
     assert!(relay.alerts("shop").is_empty());
 }
 
+/// The rules in shadow, as a candidate that blocks what is let pass with an alert.
+const STRICT: &str = "\n[[policy.chain]]\nname = \"strict\"\nmodule = \"builtin:sender-rules\"\n\
+     mode = \"shadow\"\nsettings = { unauthorized = \"block\" }\n";
+
+#[test]
+fn a_diff_tells_whom_a_policy_in_shadow_would_have_refused() {
+    let mut setup = Setup::maildir().with(STRICT).with(&shadow("reject"));
+    setup.unauthorized = "alert";
+    let relay = Relay::start(&setup);
+    let user = relay.add_shop_user(&["--authorized-domains", "example.com"]);
+    let mut client = relay.login(&user);
+    for (number, from) in [FROM, FROM, FROM, "bob@elsewhere.example"]
+        .iter()
+        .enumerate()
+    {
+        let content = message::short(from, TO, &message::id("diff", number as u64));
+        client.submit(FROM, &[TO], &content, "250");
+    }
+    shadows(&relay, 8);
+    let report = |more: &[&str]| relay.json(&[&["policy", "diff", "--shadow"], more].concat());
+    for arguments in [&["strict"][..], &["strict", "--instead-of", "sender-rules"]] {
+        let strict = report(arguments);
+        assert_eq!(strict["records"], 4, "{strict}");
+        assert_eq!(strict["changes"]["newly_refused"], 1, "{strict}");
+        assert_eq!(strict["unchanged"], 3, "{strict}");
+        let group = &strict["groups"][0];
+        assert_eq!(group["users"][0]["user"], *user.username, "{group}");
+        assert_eq!(group["users"][0]["list"], "shop", "{group}");
+        let senders = &group["users"][0]["senders"];
+        assert_eq!(senders["bob@elsewhere.example"], 1, "{group}");
+    }
+    assert_eq!(report(&["candidate"])["changes"]["newly_refused"], 4);
+    let text = relay.cli(&["policy", "diff", "--shadow", "strict", "--max-changed", "0"]);
+    assert_eq!(text.code, Some(1), "{text:?}");
+    for words in ["NEWLY REFUSED", "550 5.7.1 ", "strict/unauthorized-block"] {
+        assert!(text.stdout.contains(words), "{words}: {text:?}");
+    }
+    let unknown = relay.cli(&["policy", "diff", "--shadow", "nobody"]);
+    assert!(
+        unknown.stderr.contains("has decided in shadow"),
+        "{unknown:?}"
+    );
+}
+
 #[test]
 fn a_policy_that_never_ends_delays_nobody_in_shadow() {
     let relay = Relay::start(&Setup::maildir().with(&shadow("loop")));

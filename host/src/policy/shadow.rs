@@ -16,14 +16,13 @@ use tokio::runtime::Handle;
 use super::chain::{Chain, Ruling};
 use super::config::Mode;
 use super::document::{Request, Stage};
-use super::effects::Effects;
+use super::lane::lower_priority;
 use super::load_error::LoadError;
 use super::module::Policy;
 use super::{PolicySet, recorded, types};
 use crate::decision;
 
 /// What is added to the niceness of the thread: it runs when nobody else wants to.
-#[cfg(target_os = "linux")]
 const NICENESS: i32 = 19;
 /// Of so many messages that find no room in the queue, one is told in the log.
 const TOLD_EVERY: u64 = 1000;
@@ -126,9 +125,8 @@ impl Shadow {
         // Whether a chain would end here does not matter for one that does not count.
         let _ = chain.add(&policy.info, policy.on_failure, evaluation);
         let mut ruling = chain.go_on();
-        // Nobody is told of what did not happen.
+        // Nobody is told of what did not happen; what would have been done to the message is kept.
         ruling.alerts.clear();
-        ruling.effects = Effects::default();
         ruling
     }
 }
@@ -193,17 +191,9 @@ impl ShadowQueue {
 
 fn work(waiting: &Receiver<Afterthought>, runtime: &Handle) {
     IS_SHADOW.set(true);
-    lower_priority();
+    lower_priority(NICENESS);
     while let Ok(afterthought) = waiting.recv() {
         runtime.block_on(afterthought);
-    }
-}
-
-/// On Linux niceness belongs to a thread; elsewhere to the whole process, which is left alone.
-fn lower_priority() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::debug!(%error, "the shadow thread keeps its priority");
     }
 }
 

@@ -23,6 +23,8 @@ const KEEP_CHAIN: &str =
 const RECORDED_AFTER: &str = ", (SELECT request FROM recording WHERE recording.id = decision.id) AS request \
      FROM decision WHERE shadow = 0 AND EXISTS \
      (SELECT 1 FROM recording WHERE recording.id = decision.id) AND id > ";
+const BESIDE_SHADOW_AFTER: &str = " FROM decision WHERE EXISTS \
+     (SELECT 1 FROM decision AS other WHERE other.id = decision.id AND other.shadow = 1) AND id > ";
 const SELECT_CHAIN: &str = "SELECT policies FROM policy_chain WHERE id = $1";
 const SELECT_REQUEST: &str = "SELECT request FROM recording WHERE id = $1";
 /// The oldest are looked at, whether or not they go: the step costs the same however many there are.
@@ -211,6 +213,27 @@ pub(super) async fn of(readers: &SqlitePool, id: QueueId) -> Result<Vec<Decision
     let mut query = QueryBuilder::new("SELECT ");
     query.push(COLUMNS).push(" FROM decision WHERE id = ");
     query.push_bind(id.as_i64()).push(" ORDER BY seq");
+    all(readers, query).await
+}
+
+/// A page of decisions about what was decided in shadow too, the oldest first.
+pub(super) async fn beside_shadows(
+    readers: &SqlitePool,
+    filter: &DecisionFilter,
+    after: Option<QueueId>,
+) -> Result<Vec<Decision>, StoreError> {
+    let mut query = QueryBuilder::new("SELECT ");
+    query.push(COLUMNS).push(BESIDE_SHADOW_AFTER);
+    query.push_bind(after.map_or(-1, QueueId::as_i64));
+    if let Some(since) = filter.since {
+        query
+            .push(" AND id >= ")
+            .push_bind(QueueId::first_at(since).as_i64());
+    }
+    narrow(&mut query, filter);
+    query
+        .push(" ORDER BY id, seq LIMIT ")
+        .push_bind(i64::from(filter.limit));
     all(readers, query).await
 }
 

@@ -530,6 +530,21 @@ impl Store {
         decisions::of(&self.shared.readers, id).await
     }
 
+    /// A page of decisions about messages and commands on which a policy in shadow decided too, those of one
+    /// together and the oldest first, from the one after `after` on.
+    ///
+    /// A page shorter than the filter's limit is the last.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn decisions_beside_shadows(
+        &self,
+        filter: &DecisionFilter,
+        after: Option<QueueId>,
+    ) -> Result<Vec<Decision>, StoreError> {
+        decisions::beside_shadows(&self.shared.readers, filter, after).await
+    }
+
     /// The recorded request of a decision, a JSON document; none when it was not recorded.
     ///
     /// # Errors

@@ -263,8 +263,15 @@ async fn what_ran_in_shadow_stands_beside_what_counted(bench: Bench) {
     for one in [&counted, &shadow] {
         keep(&bench, one.clone()).await;
     }
+    keep(&bench, decision(id(1), 1, Outcome::Accepted)).await;
     let read = bench.decisions_about(id(0)).await;
-    assert_eq!(read.expect("readable"), [counted, shadow]);
+    let pair = [counted, shadow];
+    assert_eq!(read.expect("readable"), pair);
+    let filter = DecisionFilter::default();
+    let beside = bench.decisions_beside_shadows(&filter, None).await;
+    assert_eq!(beside.expect("readable"), pair);
+    let later = bench.decisions_beside_shadows(&filter, Some(id(0))).await;
+    assert_eq!(later.expect("readable"), []);
 }
 
 async fn a_chain_is_kept_once_and_told_by_another_process(bench: Bench) {

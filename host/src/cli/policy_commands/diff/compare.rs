@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::cli::decision_output::{self, ListNames};
 use crate::clock::Timestamp;
-use crate::decision::Outcome;
+use crate::decision::{Decision, Outcome};
 use crate::policy::document::{Request, Stage};
 use crate::policy::{Ruling, types};
 use crate::queue::Priority;
@@ -64,6 +65,77 @@ impl From<&Ruling> for Answer {
                 found.map(|(_, value)| value.clone())
             }),
             failed: ruling.steps.iter().any(|step| step.failure.is_some()),
+        }
+    }
+}
+
+/// What both sides were asked about, as people know it.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The id of the decision; none in a file that does not say it.
+    pub id: Option<String>,
+    /// When it was asked.
+    pub at: Timestamp,
+    /// The user by name.
+    pub username: String,
+    /// The user's list by name.
+    pub list: String,
+    /// The administrator's note about the user, where it is known.
+    pub note: String,
+    /// From, or else the reverse-path.
+    pub sender: String,
+    /// The first recipient, and how many more.
+    pub recipients: String,
+}
+
+impl Subject {
+    /// What a recorded request is about.
+    pub fn of_request(id: Option<String>, request: &Request) -> Self {
+        let identity = &request.session.identity;
+        Self {
+            id,
+            at: asked_at(request),
+            username: identity.username.clone(),
+            list: fact(&identity.facts, "list.name").to_owned(),
+            note: fact(&identity.facts, "account.note").to_owned(),
+            sender: sender(request),
+            recipients: recipients(request),
+        }
+    }
+
+    /// What a decision is about.
+    pub fn of_decision(decision: &Decision, lists: &ListNames) -> Self {
+        let about = &decision.about;
+        Self {
+            id: Some(about.id.to_string()),
+            at: about.at,
+            username: about.username.clone(),
+            list: lists.of(about.list_id).unwrap_or_default().to_owned(),
+            note: String::new(),
+            sender: decision_output::sender(decision),
+            recipients: decision_output::recipients(decision),
+        }
+    }
+}
+
+impl From<&Decision> for Answer {
+    /// What was decided; a decision is kept without its alerts.
+    fn from(decision: &Decision) -> Self {
+        let facts = decision.steps.iter().rev().flat_map(|step| &step.facts);
+        let mut addresses = facts.filter(|(name, _)| name == ADDRESS_FACT);
+        Self {
+            outcome: decision.outcome,
+            reply: decision_output::reply(decision),
+            priority: decision.priority,
+            effects: decision.effects.clone(),
+            alerts: Vec::new(),
+            rules: decision
+                .steps
+                .iter()
+                .map(|step| step.rule.clone())
+                .collect(),
+            address: addresses.next().map(|(_, value)| value.clone()),
+            failed: decision.steps.iter().any(|step| step.failure.is_some()),
         }
     }
 }
@@ -208,11 +280,10 @@ pub struct Example {
 
 impl Comparison {
     /// Takes in what both sides made of a request.
-    pub fn add(&mut self, id: Option<String>, request: &Request, old: &Answer, new: &Answer) {
-        let at = asked_at(request);
+    pub fn add(&mut self, subject: Subject, old: &Answer, new: &Answer) {
+        let at = subject.at;
         self.total += 1;
-        let username = &request.session.identity.username;
-        *self.users.entry(username.clone()).or_default() += 1;
+        *self.users.entry(subject.username.clone()).or_default() += 1;
         self.old_failures += u64::from(old.failed);
         self.new_failures += u64::from(new.failed);
         self.first = Some(self.first.map_or(at, |first| first.min(at)));
@@ -222,7 +293,7 @@ impl Comparison {
             return;
         };
         let group = self.groups.entry(key(change, old, new)).or_default();
-        group.add(id, request, (old, new));
+        group.add(subject, (old, new));
     }
 
     /// Requests that differ in this way.
@@ -252,21 +323,19 @@ impl Comparison {
 }
 
 impl Group {
-    fn add(&mut self, id: Option<String>, request: &Request, (old, new): (&Answer, &Answer)) {
+    fn add(&mut self, subject: Subject, (old, new): (&Answer, &Answer)) {
         self.count += 1;
-        let identity = &request.session.identity;
-        let user = self.users.entry(identity.username.clone()).or_default();
+        let user = self.users.entry(subject.username).or_default();
         user.count += 1;
-        fact(&identity.facts, "list.name").clone_into(&mut user.list);
-        fact(&identity.facts, "account.note").clone_into(&mut user.note);
-        let sender = sender(request);
+        user.list = subject.list;
+        user.note = subject.note;
         let decided_about = new.address.as_ref().or(old.address.as_ref());
-        user.add_sender(decided_about.unwrap_or(&sender));
+        user.add_sender(decided_about.unwrap_or(&subject.sender));
         user.example.get_or_insert_with(|| Example {
-            id,
-            at: asked_at(request).to_whole_seconds(),
-            sender,
-            recipients: recipients(request),
+            id: subject.id,
+            at: subject.at.to_whole_seconds(),
+            sender: subject.sender,
+            recipients: subject.recipients,
             old_reply: old.reply.clone(),
             new_reply: new.reply.clone(),
             old_effects: old.effects.clone(),

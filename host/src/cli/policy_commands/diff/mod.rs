@@ -2,13 +2,15 @@
 
 mod compare;
 mod report;
+mod shadow;
 mod side;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use self::compare::Comparison;
+use self::compare::{Comparison, Subject};
+use self::shadow::{Candidate, Compared};
 use self::side::{Side, Source};
 use super::Module;
 use super::decisions::Which;
@@ -41,6 +43,12 @@ pub struct Diff {
     /// The chain of this configuration is the new side
     #[arg(long, value_name = "FILE", conflicts_with = "new_settings")]
     new_config: Option<PathBuf>,
+    /// Compare what this policy in mode shadow decided about real mail with what was done; needs no recorded requests
+    #[arg(long, value_name = "POLICY", conflicts_with_all = ["first", "old_config", "new_config", "old_settings", "new_settings", "wasi", "records", "rule", "outcome"])]
+    shadow: Option<String>,
+    /// The policy in shadow would take the place of this one; without it, it would be asked beside the others
+    #[arg(long, value_name = "POLICY", requires = "shadow")]
+    instead_of: Option<String>,
     /// Requests of `gatepost policy records export`, `-` for standard input [default: those of the store]
     #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "user", "sender", "recipient", "rule", "outcome", "since", "until"])]
     records: Option<PathBuf>,
@@ -101,6 +109,26 @@ impl Threshold {
 /// When a side cannot be loaded or the records not read.
 pub async fn run(diff: Diff, config: Option<&Path>, output: Output) -> Result<ExitCode, Failure> {
     let threshold = diff.max_changed;
+    let compared = match diff.shadow.clone() {
+        Some(name) => shadowed(diff, name, config).await?,
+        None => replayed(diff, config).await?,
+    };
+    let Compared {
+        comparison,
+        old,
+        new,
+    } = compared;
+    output.print(&report::value(&comparison, &old, &new), || {
+        report::text(&comparison, &old, &new)
+    })?;
+    match threshold {
+        Some(most) if most.is_exceeded(&comparison) => Err(most.exceeded(&comparison)),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Asks both sides what was recorded.
+async fn replayed(diff: Diff, config: Option<&Path>) -> Result<Compared, Failure> {
     let (old, new) = sides(&diff).await?;
     let comparison = match &diff.records {
         Some(file) => compare(Records::of_file(file)?, &old, &new).await?,
@@ -115,13 +143,30 @@ pub async fn run(diff: Diff, config: Option<&Path>, output: Output) -> Result<Ex
             "set policy.record.enabled, or name a file by --records; without them nothing can be told",
         ));
     }
-    output.print(&report::value(&comparison, &old, &new), || {
-        report::text(&comparison, &old, &new)
-    })?;
-    match threshold {
-        Some(most) if most.is_exceeded(&comparison) => Err(most.exceeded(&comparison)),
-        _ => Ok(ExitCode::SUCCESS),
+    Ok(Compared {
+        comparison,
+        old: old.described(),
+        new: new.described(),
+    })
+}
+
+/// Compares what was decided in shadow with what was done.
+async fn shadowed(diff: Diff, name: String, config: Option<&Path>) -> Result<Compared, Failure> {
+    let candidate = Candidate {
+        name,
+        instead_of: diff.instead_of,
+    };
+    let store = open_of(config).await?;
+    let filter = diff.which.filter(&store, 0).await?;
+    let compared = shadow::compare(&store, filter, &candidate).await?;
+    if compared.comparison.total == 0 {
+        let text = format!("no policy `{}` has decided in shadow", candidate.name);
+        return Err(Failure::message(text).hint(
+            "give its entry of [[policy.chain]] mode = \"shadow\" and let mail come in; what there is shows \
+             `gatepost policy decisions`",
+        ));
     }
+    Ok(compared)
 }
 
 async fn sides(diff: &Diff) -> Result<(Side, Side), Failure> {
@@ -166,7 +211,8 @@ async fn compare(mut records: Records<'_>, old: &Side, new: &Side) -> Result<Com
             old.answer(&record.request).await,
             new.answer(&record.request).await,
         );
-        comparison.add(record.id, &record.request, &before, &after);
+        let subject = Subject::of_request(record.id, &record.request);
+        comparison.add(subject, &before, &after);
     }
     Ok(comparison)
 }

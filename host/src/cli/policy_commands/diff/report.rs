@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::compare::{Change, Comparison, Example, Group, Key, User};
-use super::side::Side;
+use super::side::Described;
 use crate::cli::output::table;
 
 /// Users that are shown of a group; the rest is counted.
@@ -16,7 +16,7 @@ const NOTE_CHARACTERS: usize = 30;
 const EXAMPLES: usize = 3;
 
 /// For people.
-pub fn text(comparison: &Comparison, old: &Side, new: &Side) -> String {
+pub fn text(comparison: &Comparison, old: &Described, new: &Described) -> String {
     let mut blocks = vec![head(comparison, old, new), counts(comparison)];
     for change in Change::ALL {
         let groups = comparison.groups_of(change);
@@ -34,20 +34,20 @@ pub fn text(comparison: &Comparison, old: &Side, new: &Side) -> String {
     clean(&blocks.join("\n\n"))
 }
 
-fn head(comparison: &Comparison, old: &Side, new: &Side) -> String {
+fn head(comparison: &Comparison, old: &Described, new: &Described) -> String {
     let mut lines = vec![format!(
-        "{} asked of both sides, recorded from {} to {}",
+        "{} that both sides decided about, from {} to {}",
         counted(comparison.total, "request"),
         comparison.first.unwrap_or_default().to_whole_seconds(),
         comparison.last.unwrap_or_default().to_whole_seconds(),
     )];
     for (name, side) in [("old", old), ("new", new)] {
-        let sides = side.lines().into_iter().enumerate();
+        let sides = side.lines.iter().enumerate();
         lines.extend(sides.map(|(index, line)| {
             let name = if index == 0 { name } else { "" };
             format!("  {name:3}  {line}")
         }));
-        if side.reads_content() {
+        if side.reads_content {
             lines.push("       reads the content, which is not recorded: may decide otherwise on real mail".to_owned());
         }
     }
@@ -202,7 +202,7 @@ pub fn percent(part: u64, total: u64) -> f64 {
 }
 
 /// For programs.
-pub fn value(comparison: &Comparison, old: &Side, new: &Side) -> Value {
+pub fn value(comparison: &Comparison, old: &Described, new: &Described) -> Value {
     let groups = Change::ALL
         .into_iter()
         .flat_map(|change| comparison.groups_of(change));
@@ -215,8 +215,8 @@ pub fn value(comparison: &Comparison, old: &Side, new: &Side) -> Value {
         "records": comparison.total,
         "first_at": comparison.first.map(|at| at.to_string()),
         "last_at": comparison.last.map(|at| at.to_string()),
-        "old": old.value(),
-        "new": new.value(),
+        "old": old.value,
+        "new": new.value,
         "unchanged": comparison.unchanged,
         "changed": comparison.changed(),
         "changes": serde_json::Map::from_iter(counts),

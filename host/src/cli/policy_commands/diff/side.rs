@@ -9,6 +9,7 @@ use super::super::records::CONTENT;
 use super::compare::Answer;
 use crate::app::{StartError, resources};
 use crate::cli::{Failure, load_config};
+use crate::decision::Policy;
 use crate::policy::document::Request;
 use crate::policy::{self, PolicySet, Resources};
 
@@ -76,30 +77,44 @@ impl Side {
         Answer::from(&self.set.answer(request).await)
     }
 
-    /// Whether a policy reads what is not recorded.
-    pub fn reads_content(&self) -> bool {
+    /// What it is.
+    pub fn described(&self) -> Described {
         let imports = self.set.policies().flat_map(|policy| &policy.imports);
-        imports.into_iter().any(|name| name.starts_with(CONTENT))
+        let mut described = Described::of(&self.name, self.set.record().policies());
+        described.reads_content = imports.into_iter().any(|name| name.starts_with(CONTENT));
+        described
     }
+}
 
-    /// What it is, a line for each policy.
-    pub fn lines(&self) -> Vec<String> {
-        let chain = self.set.record();
-        let lines = chain.policies().iter().map(|policy| {
-            let digest = &policy.sha256[..policy.sha256.len().min(12)];
+/// What a side is, for people and for programs.
+#[derive(Debug)]
+pub struct Described {
+    /// A line for each policy.
+    pub lines: Vec<String>,
+    /// The same for programs.
+    pub value: Value,
+    /// Whether a policy reads what is not recorded.
+    pub reads_content: bool,
+}
+
+impl Described {
+    /// A side of these policies.
+    pub fn of(name: &str, policies: &[Policy]) -> Self {
+        let line = |policy: &Policy| {
+            let digest = policy.sha256.get(..12).unwrap_or(&policy.sha256);
             format!(
                 "{} {} ({}, sha256 {digest}…), settings {}",
                 policy.name, policy.version, policy.module, policy.settings
             )
-        });
-        match lines.collect::<Vec<_>>() {
-            lines if lines.is_empty() => vec![format!("{}: no policies", self.name)],
-            lines => lines,
+        };
+        let mut lines: Vec<String> = policies.iter().map(line).collect();
+        if lines.is_empty() {
+            lines.push(format!("{name}: no policies"));
         }
-    }
-
-    /// The same for programs.
-    pub fn value(&self) -> Value {
-        json!({ "source": self.name, "policies": self.set.record().policies() })
+        Self {
+            lines,
+            value: json!({ "source": name, "policies": policies }),
+            reads_content: false,
+        }
     }
 }
