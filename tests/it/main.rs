@@ -19,6 +19,7 @@ mod examples;
 mod extensions;
 mod floods;
 mod frozen;
+mod gauntlet;
 mod layers;
 mod limits;
 mod policies;

@@ -3,6 +3,7 @@
 //! - [`relay::Relay`] starts the built `gatepost` binary in a folder of its own and ends it.
 //! - [`client::Client`] speaks SMTP line by line; a test with it reads like a transcript.
 //! - [`sink::Sink`] is the next hop: it accepts, remembers, and fails where a [`sink::Script`] says so.
+//! - [`gauntlet::Gauntlet`] is many next hops, each of which dies once at a point of its own.
 //! - [`http`] asks for what is served beside mail, and [`pebble::Pebble`] issues certificates for it.
 //! - [`load`] submits as fast as it can and measures the answers.
 //! - [`postfix::Postfix`] and [`cpu`] are for the comparison in `tests/bench`.
@@ -14,6 +15,7 @@
 pub mod client;
 pub mod cpu;
 pub mod crafted;
+pub mod gauntlet;
 pub mod guests;
 pub mod http;
 pub mod load;

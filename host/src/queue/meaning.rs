@@ -104,6 +104,12 @@ impl Meaning {
 }
 
 impl RemoteReply {
+    /// True when it says of a recipient that there are enough in this transaction (RFC 5321 §4.5.3.1.10).
+    pub fn asks_for_fewer_recipients(&self) -> bool {
+        let text = self.text.to_lowercase();
+        is_about_recipients(self.code, Enhanced::of(&text), &text)
+    }
+
     /// True when it says for good that there is no such mailbox: later mail would fare no better.
     ///
     /// Enhanced codes 5.1.1, 5.1.6, 5.1.10 and 5.2.1 (RFC 3463 §3.2, RFC 7505 for 5.1.10), or a plain 550,

@@ -1,6 +1,7 @@
 //! Opens a connection that is ready for transactions: greeting, EHLO, STARTTLS, AUTH.
 
 use std::error::Error as _;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +17,24 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::extensions::Extensions;
-use super::protection::Protection;
-pub(crate) use super::protection::{Proof, Security};
 use super::reply::Reply;
 use super::wire::Wire;
 use crate::delivery::bandwidth::Bandwidth;
 use crate::delivery::config::Timeouts;
 use crate::queue::RemoteReply;
+
+/// When and how a connection is encrypted.
+#[derive(Debug, Clone)]
+pub(crate) enum Security {
+    /// Not at all.
+    None,
+    /// By STARTTLS when it is offered.
+    Opportunistic(Arc<ClientConfig>),
+    /// By STARTTLS, or there is no connection.
+    Required(Arc<ClientConfig>),
+    /// From the first octet.
+    Implicit(Arc<ClientConfig>),
+}
 
 /// One address of a host to connect to.
 #[derive(Debug, Clone)]
@@ -53,59 +65,15 @@ pub(crate) struct Terms {
     pub timeouts: Timeouts,
     /// Where content waits for its turn.
     pub bandwidth: Bandwidth,
-    /// The peer must promise to protect mail from there on (RFC 8689).
-    pub requires_tls: bool,
-}
-
-/// What stands in the way of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// It cannot be reached, or does not want us.
-    Unreachable,
-    /// TLS was tried and failed.
-    Tls,
-    /// It refused the login.
-    Login,
-    /// We cannot come from where we should.
-    Source,
-    /// It cannot protect mail as its sender requires (RFC 8689).
-    Unprotected,
-    /// It is this relay itself.
-    Ourselves,
 }
 
 /// Why there is no connection.
-#[derive(Debug, Clone)]
-pub(crate) struct Setback {
+#[derive(Debug)]
+pub(crate) struct ConnectError {
     /// The peer's words, or ours with code 0.
     pub reply: RemoteReply,
-    /// What stands in the way.
-    pub fault: Fault,
-}
-
-impl Setback {
-    /// In our own words.
-    pub fn ours(text: String) -> Self {
-        Self {
-            reply: RemoteReply { code: 0, text },
-            fault: Fault::Unreachable,
-        }
-    }
-
-    /// A refusal in words is one of the login; a connection that broke is not.
-    fn at_login(self) -> Self {
-        let is_refusal = self.reply.code >= 500 || self.fault == Fault::Login;
-        if is_refusal {
-            self.with(Fault::Login)
-        } else {
-            self
-        }
-    }
-
-    /// The same words for another fault.
-    pub fn with(self, fault: Fault) -> Self {
-        Self { fault, ..self }
-    }
+    /// The TLS handshake was what failed.
+    pub is_tls: bool,
 }
 
 /// The connection broke, or the peer was silent for too long or not to be understood.
@@ -118,8 +86,8 @@ pub(crate) struct Connection {
     smtp: AsyncSmtpConnection,
     pub(super) wire: Wire,
     pub(super) extensions: Extensions,
-    /// How it is encrypted.
-    pub(super) protection: Protection,
+    /// Encrypted, with a certificate that is valid for the host's name.
+    pub(super) verified: bool,
     pub(super) timeouts: Timeouts,
     pub(super) bandwidth: Bandwidth,
     /// A 421 was received; nothing can follow.
@@ -136,68 +104,43 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Gets everything out of the way that comes ahead of MAIL.
+    /// Connects and gets everything out of the way that comes ahead of MAIL.
     ///
     /// # Errors
-    /// With what to tell about it, when the peer does not want us, cannot encrypt as it must, or
-    /// refuses the login.
-    pub async fn open(stream: TcpStream, target: &Target, terms: &Terms) -> Result<Self, Setback> {
-        let lost =
-            |error| Setback::ours(format!("connection to {} failed: {error}", target.name()));
-        let wire = Wire::new(stream).map_err(lost)?;
-        let mut protection = Protection::NONE;
-        if let Security::Implicit(config, _) = &terms.security {
-            protection = encrypt(&wire, config, target, terms).await?;
+    /// With what to tell about it, when the peer cannot be reached, does not want us, cannot
+    /// encrypt as it must, or refuses the login.
+    pub async fn open(target: &Target, terms: &Terms) -> Result<Self, ConnectError> {
+        let wire = dial(target, terms).await?;
+        if let Security::Implicit(config) = &terms.security {
+            encrypt(&wire, config, target, terms).await?;
         }
         let mut connection = Self::greet(wire, target, terms).await?;
-        connection.protection = protection;
         connection.starttls(target, terms).await?;
-        connection.may_require_tls(terms)?;
+        // These two alone ask for a valid certificate.
+        let is_strict = matches!(
+            terms.security,
+            Security::Required(_) | Security::Implicit(_)
+        );
+        connection.verified = is_strict && connection.wire.is_encrypted();
         if let Some(credentials) = &terms.credentials {
             connection.may_log_in(terms)?;
-            let login = connection.log_in(credentials).await;
-            login.map_err(|setback| setback.at_login())?;
+            connection.log_in(credentials).await?;
         }
         Ok(connection)
     }
 
-    /// RFC 8689 §4.2.1: whoever does not promise it gets nothing that requires it.
-    fn may_require_tls(&self, terms: &Terms) -> Result<(), Setback> {
-        if !terms.requires_tls || self.requires_tls() {
-            return Ok(());
-        }
-        let name = &self.name;
-        let text = format!("5.7.30 {name} does not promise to require TLS (REQUIRETLS)");
-        Err(Setback::ours(text).with(Fault::Unprotected))
-    }
-
-    /// Whether mail can be sent here that requires TLS (RFC 8689).
-    pub fn requires_tls(&self) -> bool {
-        self.protection.is_verified() && self.extensions.require_tls
-    }
-
-    /// How it is encrypted.
-    pub const fn protection(&self) -> &Protection {
-        &self.protection
-    }
-
-    /// Notes why it is not encrypted.
-    pub fn unprotected_because(&mut self, reason: String) {
-        self.protection.missed = Some(reason);
-    }
-
     /// RFC 4954 §14: a password is not shown to whoever listens, unless the configuration says so.
-    fn may_log_in(&self, terms: &Terms) -> Result<(), Setback> {
+    fn may_log_in(&self, terms: &Terms) -> Result<(), ConnectError> {
         if self.wire.is_encrypted() || matches!(terms.security, Security::None) {
             return Ok(());
         }
         let name = &self.name;
-        let text =
-            format!("4.7.4 {name} does not offer STARTTLS, without which no password is sent");
-        Err(Setback::ours(text).with(Fault::Login))
+        Err(ours(format!(
+            "{name} does not offer STARTTLS, without which no password is sent"
+        )))
     }
 
-    async fn greet(wire: Wire, target: &Target, terms: &Terms) -> Result<Self, Setback> {
+    async fn greet(wire: Wire, target: &Target, terms: &Terms) -> Result<Self, ConnectError> {
         let hello = ClientId::Domain(terms.hello.clone());
         let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(wire.clone()), &hello);
         let smtp = match timeout(terms.timeouts.command.saturating_mul(2), greeting).await {
@@ -211,7 +154,7 @@ impl Connection {
             smtp,
             wire,
             extensions: Extensions::parse(lines.filter_map(|line| line.get(1..))),
-            protection: Protection::NONE,
+            verified: false,
             timeouts: terms.timeouts,
             bandwidth: terms.bandwidth.clone(),
             closing: None,
@@ -223,20 +166,26 @@ impl Connection {
         })
     }
 
-    async fn starttls(&mut self, target: &Target, terms: &Terms) -> Result<(), Setback> {
+    async fn starttls(&mut self, target: &Target, terms: &Terms) -> Result<(), ConnectError> {
         let config = match &terms.security {
-            Security::None | Security::Implicit(..) => return Ok(()),
+            Security::None | Security::Implicit(_) => return Ok(()),
             Security::Opportunistic(_) if !self.extensions.starttls => return Ok(()),
-            Security::Required(..) if !self.extensions.starttls => {
-                return Err(self.no_starttls(terms));
+            Security::Required(_) if !self.extensions.starttls => {
+                let name = &self.name;
+                return Err(ours(format!(
+                    "{name} does not offer STARTTLS, which is required"
+                )));
             }
-            Security::Opportunistic(config) | Security::Required(config, _) => config,
+            Security::Opportunistic(config) | Security::Required(config) => config,
         };
         // A peer that offers STARTTLS and then refuses it, or fails right after it, cannot do TLS.
-        let as_tls = |setback: Setback| setback.with(Fault::Tls);
+        let as_tls = |error| ConnectError {
+            is_tls: true,
+            ..error
+        };
         let started = self.greeting_command("STARTTLS\r\n", "STARTTLS").await;
         started.map_err(as_tls)?;
-        self.protection = encrypt(&self.wire, config, target, terms).await?;
+        encrypt(&self.wire, config, target, terms).await?;
         // RFC 3207 §4.2: what was said ahead of the handshake is forgotten.
         let hello = format!("EHLO {}\r\n", terms.hello);
         let response = self.greeting_command(&hello, "EHLO").await;
@@ -245,29 +194,18 @@ impl Connection {
         Ok(())
     }
 
-    fn no_starttls(&self, terms: &Terms) -> Setback {
-        let (name, demand) = (&self.name, terms.security.demand());
-        if terms.requires_tls {
-            let text = format!("5.7.30 {name} does not offer STARTTLS (REQUIRETLS)");
-            return Setback::ours(text).with(Fault::Unprotected);
-        }
-        let text = format!("4.7.4 {name} does not offer STARTTLS, {demand}");
-        Setback::ours(text).with(Fault::Tls)
-    }
-
-    async fn log_in(&mut self, credentials: &Credentials) -> Result<(), Setback> {
+    async fn log_in(&mut self, credentials: &Credentials) -> Result<(), ConnectError> {
         let mechanism = if self.extensions.auth_plain {
             Mechanism::Plain
         } else if self.extensions.auth_login {
             Mechanism::Login
         } else {
             let name = &self.name;
-            return Err(Setback::ours(format!(
+            return Err(ours(format!(
                 "{name} offers neither AUTH PLAIN nor AUTH LOGIN"
             )));
         };
-        let unusable =
-            |_| Setback::ours("the next hop's AUTH challenge is not to be understood".to_owned());
+        let unusable = |_| ours("the next hop's AUTH challenge is not to be understood".to_owned());
         let first = Auth::new(mechanism, credentials.clone(), None).map_err(unusable)?;
         let mut response = self.greeting_command(&first.to_string(), "AUTH").await?;
         // LOGIN asks twice: for the name and for the password.
@@ -280,15 +218,12 @@ impl Connection {
             response = self.greeting_command(&line, "AUTH").await?;
         }
         if response.has_code(334) {
-            return Err(Setback::ours(format!(
-                "{} asks for more than a password",
-                self.name
-            )));
+            return Err(ours(format!("{} asks for more than a password", self.name)));
         }
         Ok(())
     }
 
-    async fn greeting_command(&mut self, line: &str, what: &str) -> Result<Response, Setback> {
+    async fn greeting_command(&mut self, line: &str, what: &str) -> Result<Response, ConnectError> {
         let name = self.name.clone();
         match timeout(self.timeouts.command, self.smtp.command(line)).await {
             Ok(Ok(response)) => Ok(response),
@@ -382,42 +317,64 @@ impl Connection {
     }
 }
 
+async fn dial(target: &Target, terms: &Terms) -> Result<Wire, ConnectError> {
+    let connected = timeout(terms.timeouts.connect, TcpStream::connect(target.address)).await;
+    let name = target.name();
+    match connected {
+        Ok(Ok(stream)) => Wire::new(stream)
+            .map_err(|error| ours(format!("connection to {name} {}", describe(&error)))),
+        Ok(Err(error)) => Err(ours(format!("connection to {name} {}", describe(&error)))),
+        Err(_) => Err(ours(format!("connection to {name} timed out"))),
+    }
+}
+
 async fn encrypt(
     wire: &Wire,
     config: &Arc<ClientConfig>,
     target: &Target,
     terms: &Terms,
-) -> Result<Protection, Setback> {
+) -> Result<(), ConnectError> {
     let handshake = wire.upgrade(config.clone(), &target.host);
     let reason = match timeout(terms.timeouts.connect, handshake).await {
-        Ok(Ok(version)) => {
-            return Ok(Protection {
-                version: Some(version),
-                proof: terms.security.proof(),
-                missed: None,
-            });
-        }
+        Ok(Ok(())) => return Ok(()),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "timed out".to_owned(),
     };
-    let text = format!(
-        "4.7.5 TLS handshake with {} failed: {reason}",
-        target.name()
-    );
-    Err(Setback::ours(text).with(Fault::Tls))
+    Err(ConnectError {
+        is_tls: true,
+        ..ours(format!(
+            "TLS handshake with {} failed: {reason}",
+            target.name()
+        ))
+    })
 }
 
-fn silence(name: &str, what: &str) -> Setback {
-    Setback::ours(format!("{name} was silent for too long ({what})"))
+fn describe(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "refused".to_owned(),
+        io::ErrorKind::TimedOut => "timed out".to_owned(),
+        _ => format!("failed: {error}"),
+    }
 }
 
-fn refusal(error: &lettre::transport::smtp::Error, name: &str, what: &str) -> Setback {
+fn ours(text: String) -> ConnectError {
+    ConnectError {
+        reply: RemoteReply { code: 0, text },
+        is_tls: false,
+    }
+}
+
+fn silence(name: &str, what: &str) -> ConnectError {
+    ours(format!("{name} was silent for too long ({what})"))
+}
+
+fn refusal(error: &lettre::transport::smtp::Error, name: &str, what: &str) -> ConnectError {
     match negative(error) {
-        Some(Reply { code, text }) => Setback {
+        Some(Reply { code, text }) => ConnectError {
             reply: RemoteReply { code, text },
-            fault: Fault::Unreachable,
+            is_tls: false,
         },
-        None => Setback::ours(format!(
+        None => ours(format!(
             "connection to {name} lost at {what}: {}",
             cause(error)
         )),
@@ -436,7 +393,15 @@ fn cause(error: &lettre::transport::smtp::Error) -> String {
         Some(source) if source.to_string() == "incomplete response" => {
             "closed by the peer".to_owned()
         }
+        Some(source) if is_end(source) => "closed by the peer".to_owned(),
+        Some(_) if error.is_response() => "what it says is no reply".to_owned(),
         Some(source) => source.to_string(),
         None => error.to_string(),
     }
+}
+
+/// The end of a TLS connection without its farewell, which many peers do not take.
+fn is_end(source: &(dyn std::error::Error + 'static)) -> bool {
+    let error = source.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)
 }

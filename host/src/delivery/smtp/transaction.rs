@@ -36,6 +36,14 @@ impl Connection {
         transaction: &Transaction<'_>,
         source: Source<'_>,
     ) -> Transacted {
+        if self.transactions > 0 && !self.wire.is_quiet() {
+            self.broken = true;
+            let outcome = deferred("the connection was over, or out of step");
+            return Transacted {
+                outcomes: vec![outcome; transaction.recipients.len()],
+                stale: true,
+            };
+        }
         let (envelope, content) = match self.prepare(transaction, source).await {
             Ok(prepared) => prepared,
             Err(outcome) => {
@@ -84,7 +92,7 @@ impl Connection {
         Peer {
             name: self.name(),
             extensions: &self.extensions,
-            is_verified: self.protection.is_verified(),
+            is_verified: self.verified,
         }
     }
 
@@ -174,6 +182,8 @@ impl Connection {
             return deferred("no recipient was accepted");
         };
         if data.code != 354 {
+            // 2yz and 3yz make no sense here: who knows to what the next ones are replies.
+            self.broken |= data.code < 400;
             return negative(data);
         }
         let sent = if replies.is_accepted() {
@@ -191,6 +201,7 @@ impl Connection {
         match reply {
             Ok(reply) => {
                 self.needs_rset = false;
+                self.broken |= reply.code / 100 == 3;
                 reply.outcome()
             }
             Err(lost) => deferred(lost.0),
@@ -218,6 +229,7 @@ impl Connection {
         match self.reply(self.timeouts.data_end, "the content").await {
             Ok(reply) => {
                 self.needs_rset = !reply.is_positive();
+                self.broken |= reply.code / 100 == 3;
                 reply.outcome()
             }
             Err(lost) => deferred(lost.0),
@@ -307,6 +319,22 @@ impl Connection {
 }
 
 impl Transacted {
+    /// True when a recipient was served.
+    pub fn is_any_delivered(&self) -> bool {
+        let mut outcomes = self.outcomes.iter();
+        outcomes.any(|outcome| matches!(outcome, Outcome::Delivered(_)))
+    }
+
+    /// The places of those for whom there was no room in the transaction.
+    pub fn surplus(&self) -> Vec<usize> {
+        let outcomes = self.outcomes.iter().enumerate();
+        let refused = outcomes.filter(|(_, outcome)| match outcome {
+            Outcome::Deferred(reply) => reply.asks_for_fewer_recipients(),
+            Outcome::Delivered(_) | Outcome::Failed(_) => false,
+        });
+        refused.map(|(place, _)| place).collect()
+    }
+
     /// Nothing was said, because nothing could come of it.
     const fn unsent(outcomes: Vec<Outcome>) -> Self {
         Self {

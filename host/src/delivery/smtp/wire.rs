@@ -9,14 +9,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use lettre::transport::smtp::client::AsyncTokioStream;
 use parking_lot::Mutex;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ProtocolVersion};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -29,6 +29,8 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 const MAX_REPLY_LINE: usize = 996;
 /// Octets of the greeting and the first reply to EHLO that are kept to read the extensions from.
 const MAX_HELLO: usize = 16 * 1024;
+/// Octets of one reply, all its lines. Default 32 KiB: replies to EHLO have one or two.
+const MAX_REPLY: usize = 32 * 1024;
 const READ_SIZE: usize = 4096;
 
 /// A handle on one connection.
@@ -42,6 +44,8 @@ struct Inner {
     inbound: BytesMut,
     /// What was handed out before `take_hello`.
     hello: Option<Vec<u8>>,
+    /// Octets of the reply that has not ended yet.
+    reply_octets: usize,
 }
 
 enum Transport {
@@ -63,27 +67,24 @@ impl Wire {
             transport: Transport::Plain(stream),
             inbound: BytesMut::new(),
             hello: Some(Vec::new()),
+            reply_octets: 0,
         }))))
     }
 
-    /// Goes on encrypted, for every handle; returns the version of TLS.
+    /// Goes on encrypted: for every handle.
     ///
     /// # Errors
     /// When the peer sent something ahead of the handshake, or the handshake fails; the wire is dead then.
     ///
     /// # Cancel safety
     /// A cancelled handshake leaves a dead wire.
-    pub async fn upgrade(&self, config: Arc<ClientConfig>, name: &str) -> io::Result<&'static str> {
+    pub async fn upgrade(&self, config: Arc<ClientConfig>, name: &str) -> io::Result<()> {
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not a name for TLS"))?;
         let plain = self.take_plain()?;
         let encrypted = TlsConnector::from(config).connect(name, plain).await?;
-        let version = match encrypted.get_ref().1.protocol_version() {
-            Some(ProtocolVersion::TLSv1_2) => "1.2",
-            _ => "1.3",
-        };
         self.0.lock().transport = Transport::Tls(Box::new(encrypted));
-        Ok(version)
+        Ok(())
     }
 
     fn take_plain(&self) -> io::Result<TcpStream> {
@@ -106,6 +107,14 @@ impl Wire {
     /// True after a handshake.
     pub fn is_encrypted(&self) -> bool {
         matches!(self.0.lock().transport, Transport::Tls(_))
+    }
+
+    /// True while the peer has neither said anything unasked nor closed the connection. What it said
+    /// ahead of a command would be taken for the reply to it.
+    pub fn is_quiet(&self) -> bool {
+        let mut inner = self.0.lock();
+        let mut context = Context::from_waker(Waker::noop());
+        inner.inbound.is_empty() && inner.poll_fill(&mut context).is_pending()
     }
 
     /// What the peer said up to now (its greeting and reply to EHLO); nothing is kept afterwards.
@@ -149,6 +158,14 @@ impl Inner {
     fn hand_out(&mut self, line: &[u8], out: &mut ReadBuf<'_>) -> io::Result<()> {
         let text = line.trim_ascii_end();
         let separator: &[u8] = if text.len() == 3 { b" " } else { b"" };
+        self.reply_octets += line.len();
+        if self.reply_octets > MAX_REPLY {
+            let text = "the peer's reply does not end";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        if text.get(3) != Some(&b'-') {
+            self.reply_octets = 0;
+        }
         if out.remaining() < text.len() + separator.len() + 2 {
             return Err(io::ErrorKind::InvalidData.into());
         }
