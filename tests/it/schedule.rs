@@ -41,7 +41,11 @@ fn a_message_waits_for_its_time_and_leaves_without_the_field() {
     assert_eq!(shown["status"], "scheduled", "{shown}");
     assert_eq!(shown["held_until"], at, "{shown}");
     let listed = relay.cli(&["queue", "list"]).succeeded().stdout;
-    assert!(listed.contains("scheduled"), "{listed}");
+    let due = format!("[due {}Z] a test", &at[..at.len() - ".000Z".len()]);
+    assert!(
+        listed.contains("scheduled") && listed.contains(&due),
+        "{listed}"
+    );
     let delivery = sink.delivery(&id);
     let waited = accepted.elapsed().expect("time passes");
     assert!(waited >= Duration::from_millis(2900), "{waited:?}");

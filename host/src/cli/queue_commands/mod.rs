@@ -248,6 +248,19 @@ fn listing(messages: &[MessageSummary], limit: usize, stops: &[Stop], lists: &Li
     lines.join("\n")
 }
 
+/// The subject, behind why or until when the message waits.
+fn remarked(message: &MessageSummary) -> String {
+    let meta = &message.meta;
+    let until = meta.parameters.held_until;
+    match (message.status(), &meta.way.hold, until) {
+        (MessageStatus::Held, Some(reason), _) => format!("[{reason}] {}", meta.subject),
+        (MessageStatus::Scheduled, _, Some(until)) => {
+            format!("[due {}] {}", until.to_whole_seconds(), meta.subject)
+        }
+        _ => meta.subject.clone(),
+    }
+}
+
 fn rows(messages: &[MessageSummary]) -> String {
     let cells = |message: &MessageSummary| {
         vec![
@@ -258,12 +271,7 @@ fn rows(messages: &[MessageSummary]) -> String {
             message.meta.username.clone(),
             sender(message),
             message.recipients.total().to_string(),
-            match (&message.meta.way.hold, message.status()) {
-                (Some(reason), MessageStatus::Held) => {
-                    format!("[{reason}] {}", message.meta.subject)
-                }
-                _ => message.meta.subject.clone(),
-            },
+            remarked(message),
         ]
     };
     let rows: Vec<Vec<String>> = messages.iter().map(cells).collect();
