@@ -107,8 +107,8 @@ pub struct Config {
     /// Bytes per second of content to all next hops together, given out strictly by priority: a large transfer stops in the
     /// middle of its content while more urgent ones need the line. Default unlimited: only you know your line.
     pub bandwidth: Limit,
-    /// Seconds that a transfer stands still for the sake of more urgent ones; then it may send a little. Default 30, well
-    /// below the 180 s after which a peer gives up (RFC 5321 §4.5.3.2.5), also for one that is impatient.
+    /// Seconds that a transfer stands still for the sake of more urgent ones; then it may send a little. Default 10: peers
+    /// wait for 180 s (RFC 5321 §4.5.3.2.5), busy ones for less, and a kilobyte in ten seconds is next to nothing.
     pub max_pause_s: u64,
     /// Whether what waits becomes more urgent. Default: it does not.
     pub ageing: Ageing,
@@ -138,7 +138,7 @@ impl Default for Config {
             data_block_timeout_s: 180,
             data_end_timeout_s: 600,
             bandwidth: Limit::UNLIMITED,
-            max_pause_s: 30,
+            max_pause_s: 10,
             ageing: Ageing::default(),
             ca_file: None,
             mx_port: 25,

@@ -20,7 +20,8 @@ pub struct Config {
     /// Hours until a sender who asked for it (`NOTIFY=DELAY`) is told that a recipient is late. Default 4.
     pub delay_notice_after_h: u32,
     /// Transactions beyond `delivery.max-concurrency` and `delivery.per-destination` that only
-    /// priorities 1 and 2 may use. Default 10, so that slow transfers never keep urgent mail waiting.
+    /// priorities 1 and 2 may use, the last quarter only 1; while less urgent mail fills the places, 3 may
+    /// use half of them and 4 a quarter. Default 10, so that slow transfers never keep urgent mail waiting.
     pub urgent_reserve: usize,
     /// Seconds until a destination that could not be reached is tried again; doubled each time.
     /// Default 5.

@@ -139,6 +139,30 @@ fn the_more_urgent_have_places_beside_those_that_less_urgent_mail_fills() {
 }
 
 #[test]
+fn a_place_that_becomes_free_goes_to_more_urgent_mail_for_another_destination() {
+    let mut plan = Plan::new(Limits {
+        max_concurrency: 2,
+        urgent_reserve: 0,
+        ..limits()
+    });
+    for id in 0..9 {
+        insert(&mut plan, id, 5, NOW);
+    }
+    assert_eq!(started(&mut plan), 2);
+    plan.insert(message(10, 4, NOW.as_millis(), &["b"]), route);
+    plan.insert(message(11, 1, NOW.as_millis(), &["c"]), route);
+    assert_eq!(started(&mut plan), 0, "nothing is interrupted");
+    let freed = [("a", 5, 11), ("a", 5, 10), ("c", 1, 2)];
+    for (name, priority, expected) in freed {
+        let priority = Priority::from_number(priority).expect("1 to 5");
+        plan.finished(&Destination::Domain(name.to_owned()), priority, NOW);
+        let claim = plan.next(NOW).expect("a place is free");
+        assert_eq!(claim.id.as_i64(), expected, "of {name}");
+        assert_eq!(started(&mut plan), 0, "it was one place");
+    }
+}
+
+#[test]
 fn the_last_places_are_for_priority_1_alone() {
     let mut plan = full_of(5);
     for (first_id, priority, places) in [(10, 3, 4), (40, 2, 2), (70, 1, 2)] {
