@@ -11,6 +11,7 @@ mod evaluate;
 mod limits;
 mod panel;
 mod parameters;
+mod passed;
 mod question;
 mod rejection;
 mod request;
@@ -26,9 +27,10 @@ use tracing::info;
 pub use self::config::Config;
 use self::content::Submitted;
 pub use self::directory::{Asked, Directory, Principal};
+use self::limits::Limits;
 pub use self::limits::{Config as LimitsConfig, OnExceeded};
-use self::limits::{Limits, Place};
 pub use self::panel::Panel;
+use self::passed::Passed;
 pub use self::question::Asking;
 pub use self::rejection::Rejection;
 use self::spool::{Memory, Received};
@@ -38,7 +40,7 @@ use crate::decision::{Findings, NewDecision};
 use crate::id::{QueueId, QueueIds};
 use crate::message::{HeaderEnd, HeaderSection, Stamp, stamp};
 use crate::policy::document::{self, Request};
-use crate::policy::{Effects, Policies, Ruling, ShadowQueue, types};
+use crate::policy::{Policies, Ruling, ShadowQueue, types};
 use crate::queue::{Content, MessageMeta, NewMessage, OpenMessage, Priority, Way};
 use crate::smtp::{MailParameters, Mailbox, MtPriority, Recipient, Reply, Transaction};
 use crate::store::Store;
@@ -405,28 +407,6 @@ fn protocol(peer: &Peer, asked: &MailParameters) -> &'static str {
         (true, true, true) => "UTF8SMTPSA",
         (true, false, true) => "UTF8SMTPA",
         (false, ..) => "SMTP",
-    }
-}
-
-/// What a ruling that lets a message pass leaves behind.
-struct Passed {
-    priority: Priority,
-    rule: String,
-    findings: Findings,
-    effects: Effects,
-}
-
-/// The name of the rule by which the surplus of priority 1 becomes 2, beside those of the policies.
-const URGENT_BUDGET: &str = "limits/urgent-budget";
-
-impl Passed {
-    /// Takes what its place among the user's messages says into account.
-    fn keep_to(&mut self, place: &mut Place) {
-        self.findings.alerts.append(&mut place.alerts);
-        if place.priority != self.priority {
-            self.priority = place.priority;
-            self.rule = format!("{} {URGENT_BUDGET}", self.rule);
-        }
     }
 }
 

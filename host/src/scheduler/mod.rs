@@ -8,6 +8,7 @@
 mod config;
 mod flight;
 mod keeper;
+mod limits;
 mod notices;
 mod orders;
 pub mod plan;

@@ -10,10 +10,10 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::flight::InFlight;
-use super::plan::{Ageing, Claim, Limits, Named, Plan};
+use super::plan::{Claim, Plan};
 use super::recorder::{self, Finished};
 use super::retry::Retry;
-use super::{Config, Setup, Snapshot, keeper, steering, worker};
+use super::{Config, Setup, Snapshot, keeper, limits, steering, worker};
 use crate::clock::Timestamp;
 use crate::delivery::{Delivery, Mode, Reach};
 use crate::id::{QueueId, QueueIds};
@@ -82,47 +82,9 @@ pub(super) fn start(setup: Setup) -> Arc<Shared> {
     shared
 }
 
-fn limits(config: &Config, delivery: &Delivery) -> Limits {
-    Limits {
-        max_concurrency: delivery.config().max_concurrency,
-        per_destination: delivery.config().per_destination,
-        per_destination_rate: delivery.config().per_destination_rate,
-        named: named(delivery),
-        urgent_reserve: config.urgent_reserve,
-        slow_down_first: Duration::from_secs(config.slow_down_first_s.max(1)),
-        slow_down_max: Duration::from_secs(config.slow_down_max_s.max(1)),
-        unreachable_first: Duration::from_secs(config.unreachable_first_s.max(1)),
-        unreachable_max: Duration::from_secs(config.unreachable_max_s.max(1)),
-        content_octets: config.ready_content_octets,
-        envelopes: config.ready_envelopes,
-        delay_notice_after: config.delay_notice_after(),
-        ageing: ageing(delivery),
-    }
-}
-
-/// What the configuration says of single destinations.
-fn named(delivery: &Delivery) -> HashMap<String, Named> {
-    let all = delivery.config().destination.iter().map(|one| {
-        let limits = Named {
-            concurrency: one.concurrency,
-            rate: one.rate,
-        };
-        (one.name(), limits)
-    });
-    all.collect()
-}
-
-fn ageing(delivery: &Delivery) -> Option<Ageing> {
-    let ageing = &delivery.config().ageing;
-    (ageing.step_s > 0).then(|| Ageing {
-        step: Duration::from_secs(ageing.step_s),
-        up_to: ageing.up_to,
-    })
-}
-
 impl Shared {
     fn new(setup: Setup) -> Self {
-        let limits = limits(&setup.config, &setup.delivery);
+        let limits = limits::of(&setup.config, &setup.delivery);
         Self {
             retry: Retry {
                 schedule: setup.config.retry.clone(),
