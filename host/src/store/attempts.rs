@@ -18,7 +18,6 @@ static INSERT_ATTEMPTS: LazyLock<Bulk> = LazyLock::new(|| {
         "INSERT INTO attempt (message_id, recipient, ended_at, next_hop, outcome, reply_code, \
          reply_text) VALUES ",
         7,
-        0,
         " ON CONFLICT DO NOTHING",
     )
 });
@@ -27,7 +26,6 @@ static UPDATE_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "WITH result (message_id, position, status, due_at, delay_told_at) AS (VALUES ",
         5,
-        0,
         ") UPDATE recipient SET status = result.status, due_at = result.due_at, \
          delay_told_at = COALESCE(result.delay_told_at, recipient.delay_told_at), \
          attempts = (SELECT COUNT(*) FROM attempt \
@@ -39,10 +37,9 @@ static UPDATE_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
 });
 static FINISH_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
-        "UPDATE message SET open = 0, finished_at = $1 WHERE open = 1 AND NOT EXISTS \
+        "UPDATE message SET open = 0, finished_at = ? WHERE open = 1 AND NOT EXISTS \
          (SELECT 1 FROM recipient WHERE recipient.message_id = message.id AND status <= 1) \
          AND id IN (VALUES ",
-        1,
         1,
         ") RETURNING id, staged_chunks",
     )

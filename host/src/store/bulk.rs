@@ -4,8 +4,9 @@ use sqlx::Sqlite;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 
-/// Row counts that get a prepared statement of their own, from large to small.
-const SIZES: [usize; 4] = [64, 16, 4, 1];
+/// Row counts that get a prepared statement of their own, from large to small. Each is half of the one
+/// before, so that no number of rows below 64 takes more than six statements, and most take three.
+const SIZES: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
 
 /// A statement with its arguments so far.
 pub(super) type Statement = Query<'static, Sqlite, SqliteArguments>;
@@ -18,14 +19,14 @@ pub(super) struct Bulk {
 impl Bulk {
     /// `before`, then rows of `columns` parameters each, then `after`.
     ///
-    /// `offset` parameters stand elsewhere in the statement and are bound first.
-    pub(super) fn new(before: &str, columns: usize, offset: usize, after: &str) -> Self {
+    /// Parameters have no numbers: SQLite keeps those in a list that is searched once for every parameter
+    /// that is bound, which took longer than the rows did. So what `before` needs is bound first, in order.
+    pub(super) fn new(before: &str, columns: usize, after: &str) -> Self {
+        let row = format!("({})", vec!["?"; columns].join(", "));
         Self {
             variants: SIZES.map(|size| {
-                let rows: Vec<String> = (0..size)
-                    .map(|row| row_text(offset + row * columns, columns))
-                    .collect();
-                format!("{before}{}{after}", rows.join(", "))
+                let rows = vec![row.as_str(); size].join(", ");
+                format!("{before}{rows}{after}")
             }),
         }
     }
@@ -76,24 +77,17 @@ impl Bulk {
     }
 }
 
-fn row_text(first: usize, columns: usize) -> String {
-    let parameters: Vec<String> = (1..=columns)
-        .map(|column| format!("${}", first + column))
-        .collect();
-    format!("({})", parameters.join(", "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn parameters_are_numbered_through() {
-        let bulk = Bulk::new("VALUES ", 2, 1, " END");
+    fn rows_are_as_many_as_the_size_says() {
+        let bulk = Bulk::new("VALUES ", 2, " END");
         assert_eq!(
-            bulk.variants[2],
-            "VALUES ($2, $3), ($4, $5), ($6, $7), ($8, $9) END"
+            bulk.variants[4],
+            "VALUES (?, ?), (?, ?), (?, ?), (?, ?) END"
         );
-        assert_eq!(bulk.variants[3], "VALUES ($2, $3) END");
+        assert_eq!(bulk.variants[6], "VALUES (?, ?) END");
     }
 }

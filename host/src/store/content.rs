@@ -22,20 +22,13 @@ const SELECT_CHUNK: &str =
     "SELECT octets FROM content_chunk WHERE message_id = $1 AND position = $2";
 
 static INSERT_HEADS: LazyLock<Bulk> =
-    LazyLock::new(|| Bulk::new("INSERT INTO content (message_id, head) VALUES ", 2, 0, ""));
-static DELETE_HEADS: LazyLock<Bulk> = LazyLock::new(|| {
-    Bulk::new(
-        "DELETE FROM content WHERE message_id IN (VALUES ",
-        1,
-        0,
-        ")",
-    )
-});
+    LazyLock::new(|| Bulk::new("INSERT INTO content (message_id, head) VALUES ", 2, ""));
+static DELETE_HEADS: LazyLock<Bulk> =
+    LazyLock::new(|| Bulk::new("DELETE FROM content WHERE message_id IN (VALUES ", 1, ")"));
 static DELETE_CHUNKS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "DELETE FROM content_chunk WHERE message_id IN (VALUES ",
         1,
-        0,
         ")",
     )
 });

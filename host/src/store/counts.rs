@@ -14,7 +14,6 @@ static ADD: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "INSERT INTO policy_count (policy, key, window_s, slot, amount, expires_at) VALUES ",
         6,
-        0,
         // A sum beyond the largest number stays at the largest.
         " ON CONFLICT (policy, key, window_s, slot) DO UPDATE SET amount = \
          CASE WHEN policy_count.amount > 9223372036854775807 - excluded.amount \

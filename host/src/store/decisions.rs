@@ -36,19 +36,12 @@ const SELECT_OLDEST_RECORDINGS: &str =
     "SELECT id, recorded_at, octets FROM recording ORDER BY id LIMIT $1";
 const DELETE_RECORDINGS: &str = "DELETE FROM recording WHERE id <= $1";
 
-static INSERT_DECISIONS: LazyLock<Bulk> = LazyLock::new(|| {
-    Bulk::new(
-        &format!("INSERT INTO decision ({COLUMNS}) VALUES "),
-        19,
-        0,
-        "",
-    )
-});
+static INSERT_DECISIONS: LazyLock<Bulk> =
+    LazyLock::new(|| Bulk::new(&format!("INSERT INTO decision ({COLUMNS}) VALUES "), 19, ""));
 static INSERT_RECORDINGS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "INSERT INTO recording (id, recorded_at, octets, request) VALUES ",
         4,
-        0,
         " ON CONFLICT (id) DO NOTHING",
     )
 });

@@ -56,7 +56,6 @@ static INSERT_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
          smtputf8, require_tls, ret, envid, deliver_by_at, deliver_by_mode, mt_priority, \
          held_until, route, hold) VALUES ",
         25,
-        0,
         "",
     )
 });
@@ -65,7 +64,6 @@ static INSERT_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
         "INSERT INTO recipient (message_id, position, mailbox, status, attempts, due_at, notify, \
          orcpt) VALUES ",
         8,
-        0,
         "",
     )
 });

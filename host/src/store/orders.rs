@@ -18,7 +18,6 @@ static INSERT_ORDERS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "INSERT INTO queue_order (message_id, kind, at, actor, detail) VALUES ",
         5,
-        0,
         "",
     )
 });

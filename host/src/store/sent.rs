@@ -16,7 +16,6 @@ static COUNT: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "INSERT INTO sent_count (slot, username, messages, urgent) VALUES ",
         4,
-        0,
         " ON CONFLICT (slot, username) \
          DO UPDATE SET messages = sent_count.messages + excluded.messages, \
          urgent = sent_count.urgent + excluded.urgent",

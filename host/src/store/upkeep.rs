@@ -20,32 +20,19 @@ const SELECT_FINISHED: &str =
 const DELETE_ALERTS: &str = "DELETE FROM alert WHERE id IN \
      (SELECT id FROM alert WHERE last_at < $1 ORDER BY last_at LIMIT $2)";
 
-static DELETE_ATTEMPTS: LazyLock<Bulk> = LazyLock::new(|| {
-    Bulk::new(
-        "DELETE FROM attempt WHERE message_id IN (VALUES ",
-        1,
-        0,
-        ")",
-    )
-});
+static DELETE_ATTEMPTS: LazyLock<Bulk> =
+    LazyLock::new(|| Bulk::new("DELETE FROM attempt WHERE message_id IN (VALUES ", 1, ")"));
 static DELETE_ORDERS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "DELETE FROM queue_order WHERE message_id IN (VALUES ",
         1,
-        0,
         ")",
     )
 });
-static DELETE_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
-    Bulk::new(
-        "DELETE FROM recipient WHERE message_id IN (VALUES ",
-        1,
-        0,
-        ")",
-    )
-});
+static DELETE_RECIPIENTS: LazyLock<Bulk> =
+    LazyLock::new(|| Bulk::new("DELETE FROM recipient WHERE message_id IN (VALUES ", 1, ")"));
 static DELETE_MESSAGES: LazyLock<Bulk> =
-    LazyLock::new(|| Bulk::new("DELETE FROM message WHERE id IN (VALUES ", 1, 0, ")"));
+    LazyLock::new(|| Bulk::new("DELETE FROM message WHERE id IN (VALUES ", 1, ")"));
 
 /// Deletes chunks that belong to no message; answers with how many.
 pub(super) async fn discard_orphans(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
