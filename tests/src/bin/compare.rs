@@ -14,10 +14,11 @@ use gatepost_tests::relay::{Relay, Setup, User};
 use gatepost_tests::sink::{Script, Sink};
 
 const USAGE: &str = "\
-usage: gatepost-compare [--quick] [--only gatepost|postfix] [--against-empty-chain] [--seconds N] [--rounds N]
+usage: gatepost-compare [--quick] [--only gatepost|postfix] [--against-empty-chain] [--check] [--seconds N] [--rounds N]
   --quick      64 connections, 20 messages a session, 4 KiB alone
   --only NAME  one of the two servers
   --against-empty-chain  Gatepost with its default policy beside Gatepost without any, instead of Postfix
+  --check      64 connections alone, 4 and 100 KiB; ends with an error when a bar is missed
   --seconds N  length of one run (6)
   --rounds N   runs of each server for each load, in turn (2)";
 
@@ -28,9 +29,38 @@ const MAX_OCTETS: u64 = 400 << 20;
 /// The sink must have everything within this time after the last message was accepted.
 const DRAIN_LIMIT: Duration = Duration::from_secs(180);
 
+/// What Gatepost must reach at 64 connections, in times the other server's figures.
+struct Bar {
+    /// Messages accepted in a second, at least.
+    accepted: f64,
+    /// Messages delivered in a second, from the first submission to the last delivery, at least.
+    delivered: f64,
+    /// Processor time of a message, submission and delivery, at most.
+    cpu: f64,
+}
+
+/// Beside Postfix with messages of 4 KiB.
+const SMALL: Bar = Bar {
+    accepted: 10.0,
+    delivered: 8.0,
+    cpu: 0.1,
+};
+/// Beside Postfix with messages of 100 KiB.
+const LARGE: Bar = Bar {
+    accepted: 5.0,
+    delivered: 5.0,
+    cpu: 1.0,
+};
+/// Beside Gatepost with an empty chain.
+const WITH_POLICY: Bar = Bar {
+    accepted: 0.85,
+    delivered: 0.0,
+    cpu: f64::INFINITY,
+};
+
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(is_good) => ExitCode::from(u8::from(!is_good)),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -38,11 +68,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<()> {
+/// False when a bar was to be reached and is missed.
+fn run() -> Result<bool> {
     let plan = Plan::parse(std::env::args().skip(1))?;
-    println!(
-        "| load | server | accepted/s | CPU ms/message | 250 p50 ms | p99 ms | delivered after s |"
-    );
+    println!("| load | server | accepted/s | delivered/s | CPU ms/message | 250 p50 ms | p99 ms |");
     println!("|---|---|--:|--:|--:|--:|--:|");
     let mut ratios = Vec::new();
     for shape in plan.shapes() {
@@ -58,18 +87,24 @@ fn run() -> Result<()> {
         Some(Server::WithoutPolicies) => "the empty chain's",
         _ => "Postfix's",
     };
+    let mut is_good = true;
     for (shape, ratio) in ratios {
         println!(
-            "{shape}: {:.2} times {other} accepted/s, {:.3} of its CPU per message",
-            ratio.rate, ratio.cpu
+            "{shape}: {:.2} times {other} accepted/s, {:.2} times its delivered/s, {:.3} of its CPU per message",
+            ratio.rate, ratio.delivered, ratio.cpu
         );
+        if plan.checks && !ratio.reaches(plan.bar(shape)) {
+            eprintln!("error: {shape} misses its bar");
+            is_good = false;
+        }
     }
-    Ok(())
+    Ok(is_good)
 }
 
 /// What is measured and how often.
 struct Plan {
     quick: bool,
+    checks: bool,
     servers: Vec<Server>,
     time: Duration,
     rounds: usize,
@@ -79,6 +114,7 @@ impl Plan {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
         let mut plan = Self {
             quick: false,
+            checks: false,
             servers: vec![Server::Gatepost, Server::Postfix],
             time: Duration::from_secs(6),
             rounds: 2,
@@ -87,6 +123,10 @@ impl Plan {
             match argument.as_str() {
                 "--quick" => {
                     plan.quick = true;
+                    continue;
+                }
+                "--check" => {
+                    plan.checks = true;
                     continue;
                 }
                 "--against-empty-chain" => {
@@ -111,6 +151,9 @@ impl Plan {
         if self.quick {
             return vec![Shape::new(64, 20, 4)];
         }
+        if self.checks {
+            return [4, 100].map(|kib| Shape::new(64, 20, kib)).to_vec();
+        }
         let mut shapes = Vec::new();
         for kib in [4, 100] {
             for per_session in [1, 20] {
@@ -120,6 +163,14 @@ impl Plan {
             }
         }
         shapes
+    }
+
+    fn bar(&self, shape: Shape) -> &'static Bar {
+        match (self.servers.last(), shape.kib) {
+            (Some(Server::WithoutPolicies), _) => &WITH_POLICY,
+            (_, ..=4) => &SMALL,
+            _ => &LARGE,
+        }
     }
 
     /// Runs the servers in turn: the medians of each.
@@ -245,10 +296,10 @@ fn measure(
 #[derive(Clone, Copy)]
 struct Figures {
     rate: f64,
+    delivered: f64,
     cpu_ms: f64,
     p50_ms: f64,
     p99_ms: f64,
-    delivered_s: f64,
 }
 
 impl Figures {
@@ -260,10 +311,10 @@ impl Figures {
         let accepted = report.accepted as f64;
         Ok(Self {
             rate: report.rate(),
+            delivered: accepted / delivered.as_secs_f64(),
             cpu_ms: cpu.as_secs_f64() * 1e3 / accepted,
             p50_ms: report.p50.as_secs_f64() * 1e3,
             p99_ms: report.p99.as_secs_f64() * 1e3,
-            delivered_s: delivered.as_secs_f64(),
         })
     }
 }
@@ -272,14 +323,14 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             rate,
+            delivered,
             cpu_ms,
             p50_ms,
             p99_ms,
-            delivered_s,
         } = self;
         write!(
             f,
-            "{rate:.0} | {cpu_ms:.3} | {p50_ms:.2} | {p99_ms:.2} | {delivered_s:.1} |"
+            "{rate:.0} | {delivered:.0} | {cpu_ms:.3} | {p50_ms:.2} | {p99_ms:.2} |"
         )
     }
 }
@@ -287,6 +338,7 @@ impl fmt::Display for Figures {
 /// How many times the other's figure ours is.
 struct Ratio {
     rate: f64,
+    delivered: f64,
     cpu: f64,
     p50: f64,
     p99: f64,
@@ -296,10 +348,15 @@ impl Ratio {
     fn new(ours: &Figures, theirs: &Figures) -> Self {
         Self {
             rate: ours.rate / theirs.rate,
+            delivered: ours.delivered / theirs.delivered,
             cpu: ours.cpu_ms / theirs.cpu_ms,
             p50: ours.p50_ms / theirs.p50_ms,
             p99: ours.p99_ms / theirs.p99_ms,
         }
+    }
+
+    fn reaches(&self, bar: &Bar) -> bool {
+        self.rate >= bar.accepted && self.delivered >= bar.delivered && self.cpu <= bar.cpu
     }
 }
 
@@ -307,11 +364,15 @@ impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             rate,
+            delivered,
             cpu,
             p50,
             p99,
         } = self;
-        write!(f, "{rate:.2} | {cpu:.3} | {p50:.2} | {p99:.2} | |")
+        write!(
+            f,
+            "{rate:.2} | {delivered:.2} | {cpu:.3} | {p50:.2} | {p99:.2} |"
+        )
     }
 }
 
@@ -325,9 +386,9 @@ fn median(runs: Vec<Figures>) -> Figures {
     };
     Figures {
         rate: of(|it| it.rate),
+        delivered: of(|it| it.delivered),
         cpu_ms: of(|it| it.cpu_ms),
         p50_ms: of(|it| it.p50_ms),
         p99_ms: of(|it| it.p99_ms),
-        delivered_s: of(|it| it.delivered_s),
     }
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub enum Delivery {
     /// A smarthost on this port of loopback, without TLS.
     Smarthost(u16),
+    /// The hosts that recipients' domains name, on this port: `customer@[127.0.0.2]` needs no DNS.
+    Mx(u16),
     /// The folder `mail` beside the config.
     Maildir,
 }
@@ -55,6 +57,13 @@ impl Setup {
     pub const fn maildir() -> Self {
         let mut setup = Self::smarthost(0);
         setup.delivery = Delivery::Maildir;
+        setup
+    }
+
+    /// The same with delivery to what the recipients' domains name, on this port.
+    pub const fn mx(port: u16) -> Self {
+        let mut setup = Self::smarthost(0);
+        setup.delivery = Delivery::Mx(port);
         setup
     }
 
@@ -135,6 +144,7 @@ impl Setup {
                 "[delivery]\nmode = \"smarthost\"\n\
                  smarthost = {{ host = \"127.0.0.1\", port = {port}, tls = \"none\" }}\n"
             ),
+            Delivery::Mx(port) => format!("[delivery]\nmode = \"mx\"\nmx-port = {port}\n"),
             Delivery::Maildir => "[delivery]\nmode = \"maildir\"\nmaildir = \"mail\"\n".into(),
         }
     }
