@@ -114,3 +114,31 @@ fn another_module_in_the_chain_decides_too() {
     assert_eq!(shown["priority"], 1, "{shown}");
     assert_eq!(sink.count(), 1);
 }
+
+#[test]
+fn a_reverse_path_that_passed_is_asked_about_again_after_an_edit() {
+    let sink = Sink::start(Script::default()).expect("a port");
+    let relay = Relay::start(&Setup::smarthost(sink.port()));
+    let user = relay.add_shop_user(&["--authorized-domains", "example.com"]);
+    let mail = format!("MAIL FROM:<{FROM}>");
+    let mut client = relay.login(&user);
+    for _ in 0..3 {
+        client.say(&mail, "250");
+        client.say("RSET", "250");
+    }
+    client.say("MAIL FROM:<orders@example.org>", "550 5.7.1");
+    let domains = |domains: &str| {
+        let edit = [
+            "user",
+            "edit",
+            &user.username,
+            "--authorized-domains",
+            domains,
+        ];
+        relay.cli(&edit).succeeded();
+    };
+    domains("example.org");
+    client.say(&mail, "550 5.7.1");
+    domains("example.com");
+    client.say(&mail, "250");
+}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::known_senders::KnownSenders;
 use super::request::{fact, wit_priority};
 use crate::accounts::{Account, Unauthorized, domain_entries, sender_entries};
 use crate::policy::types;
@@ -22,6 +23,8 @@ pub struct Principal {
     pub account: Account,
     /// The record handed to policies.
     pub identity: types::Identity,
+    /// The reverse-paths that the policies need not be asked about again.
+    pub(super) known_senders: KnownSenders,
 }
 
 impl Principal {
@@ -29,6 +32,7 @@ impl Principal {
     pub fn new(account: Account) -> Self {
         Self {
             identity: identity(&account),
+            known_senders: KnownSenders::default(),
             account,
         }
     }

@@ -8,6 +8,7 @@ mod content;
 mod decision;
 mod directory;
 mod evaluate;
+mod known_senders;
 mod limits;
 mod panel;
 mod parameters;
@@ -158,7 +159,8 @@ impl Intake {
             return Err(Rejection::store_unavailable());
         }
         self.shared.limits.check(peer, principal).await?;
-        if !policies.checks_senders() {
+        let is_known = || principal.known_senders.has(policies.generation(), sender);
+        if !policies.checks_senders() || (policies.remembers_senders() && is_known()) {
             return Ok(());
         }
         let stage = document::Stage::Sender(sender.map(request::address));
@@ -166,6 +168,9 @@ impl Intake {
             .asked(peer, principal, request::envelope(sender, &[]), stage)
             .await;
         let ruling = policies.answer(&asked).await;
+        if policies.remembers_senders() && ruling.refusal.is_none() && ruling.alerts.is_empty() {
+            principal.known_senders.add(policies.generation(), sender);
+        }
         self.enforce_early(policies, peer, principal, &asked, ruling)
             .await
     }
@@ -430,8 +435,13 @@ impl Intake {
     ) -> (Ruling, Option<NewDecision>) {
         let envelope =
             request::envelope(transaction.reverse_path.as_ref(), &transaction.recipients);
+        let fields = if policies.needs_headers() {
+            request::Fields::Handed
+        } else {
+            request::Fields::LeftOut
+        };
         let stage = document::Stage::Message {
-            message: request::message(header, said).into(),
+            message: request::message(header, said, fields).into(),
             effective_priority: types::Priority::Normal,
         };
         let asked = self.asked(peer, principal, envelope, stage).await;

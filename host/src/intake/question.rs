@@ -61,7 +61,7 @@ impl Asking<'_> {
             size: received.size,
         };
         let stage = Stage::Message {
-            message: Arc::new(request::message(&header, said)),
+            message: Arc::new(request::message(&header, said, request::Fields::Handed)),
             effective_priority: types::Priority::Normal,
         };
         Ok(self.request(self.envelope(), stage))

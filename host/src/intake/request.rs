@@ -76,10 +76,22 @@ pub struct Said<'a> {
     pub size: u64,
 }
 
+/// Whether the header fields themselves are handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fields {
+    /// Those within the limits.
+    Handed,
+    /// None: nobody looks at them.
+    LeftOut,
+}
+
 /// The message, as far as a policy may judge it.
-pub fn message(header: &HeaderSection<'_>, said: Said<'_>) -> types::Message {
+pub fn message(header: &HeaderSection<'_>, said: Said<'_>, fields: Fields) -> types::Message {
     let originators = header.originators();
-    let (headers, truncated) = headers(header);
+    let (headers, truncated) = match fields {
+        Fields::Handed => headers(header),
+        Fields::LeftOut => (Vec::new(), false),
+    };
     let mut facts = parameter_facts(said);
     if let Some(message_id) = message_id(header) {
         facts.push(fact("message-id", message_id));

@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::{ComponentType, Lower};
+use wasmtime::component::{ComponentType, Lift, Lower};
 
 use self::gatepost::policy::types::{Envelope, Message, Priority, Session};
 
@@ -43,4 +43,28 @@ pub(super) struct EnvelopeRequest {
     pub settings: Arc<str>,
     pub session: Arc<Session>,
     pub envelope: Arc<Envelope>,
+}
+
+/// `needs.need`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift)]
+#[component(enum)]
+#[repr(u8)]
+pub(super) enum Need {
+    #[component(name = "nothing")]
+    Nothing,
+    #[component(name = "identity")]
+    Identity,
+    #[component(name = "request")]
+    Request,
+}
+
+/// `needs.needs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift)]
+#[component(record)]
+pub(super) struct Needs {
+    #[component(name = "on-sender")]
+    pub on_sender: Need,
+    #[component(name = "on-recipient")]
+    pub on_recipient: Need,
+    pub headers: bool,
 }

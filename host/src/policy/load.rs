@@ -13,6 +13,7 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
+use super::bindings::Needs;
 use super::bindings::exports::gatepost::policy::lifecycle::{Descriptor, Problem};
 use super::compile::Bounds;
 use super::config::{Config, Grant, Limits, Mode, OnFailure, PolicyConfig, Wasi};
@@ -114,9 +115,9 @@ impl Loader<'_> {
             keeps_log: false,
             resources: self.resources.clone(),
         };
-        let descriptor = introduce(self.runtime, &asked, &stages, &settings).await?;
+        let described = introduce(self.runtime, &asked, &stages, &settings).await?;
         let facts = (sha256, imports, settings);
-        Ok(finish(entry, facts, descriptor, stages, asked))
+        Ok(finish(entry, facts, described, stages, asked))
     }
 
     /// The compiled module of an entry, and its digest.
@@ -162,7 +163,7 @@ async fn read(
 fn finish(
     entry: &PolicyConfig,
     (sha256, imports, settings): (String, Vec<String>, Arc<str>),
-    descriptor: Descriptor,
+    (descriptor, needs): (Descriptor, Needs),
     stages: Stages,
     asked: Asked,
 ) -> Policy {
@@ -194,6 +195,7 @@ fn finish(
         validate_settings: stages.validate_settings,
         evaluate: stages.evaluate,
         envelope: stages.envelope,
+        needs,
         asked,
     }
 }
@@ -307,18 +309,23 @@ fn granted(imports: &[String], grants: &[Grant]) -> Result<(), LoadProblem> {
     }
 }
 
-/// Asks the policy who it is and whether its settings are usable.
+/// Asks the policy who it is, whether its settings are usable, and what it decides from.
 async fn introduce(
     runtime: &Runtime,
     asked: &Asked,
     stages: &Stages,
     settings: &Arc<str>,
-) -> Result<Descriptor, LoadProblem> {
+) -> Result<(Descriptor, Needs), LoadProblem> {
     let turn: Turn = Arc::new(runtime.loading_turn().await);
     let (descriptor,): (Descriptor,) =
         at_load(asked, "describe", stages.describe, (), &turn).await?;
     validate(asked, stages.validate_settings, settings, &turn).await?;
-    Ok(descriptor)
+    let Some(function) = stages.describe_needs else {
+        return Ok((descriptor, Needs::UNKNOWN));
+    };
+    let params = (Arc::clone(settings),);
+    let (needs,): (Needs,) = at_load(asked, "describe-needs", function, params, &turn).await?;
+    Ok((descriptor, needs))
 }
 
 /// Asks the policy whether settings are usable.

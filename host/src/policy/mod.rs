@@ -77,7 +77,7 @@ pub use self::resources::{Content, PartFuture, Resources};
 pub use self::shadow::{Shadow, ShadowQueue, Shadowed};
 pub use self::verdict::{PolicyAlert, Refusal};
 
-use self::bindings::{EnvelopeRequest, MessageRequest};
+use self::bindings::{EnvelopeRequest, MessageRequest, Need};
 use self::chain::Chain;
 use self::effects::{Draft, Matter};
 use self::engine::Runtime;
@@ -195,12 +195,30 @@ impl PolicySet {
 
     /// Whether a policy wants to see the reverse-path before the message is uploaded.
     pub fn checks_senders(&self) -> bool {
-        self.chain.iter().any(|policy| policy.envelope.is_some())
+        self.chain
+            .iter()
+            .any(|policy| policy.sender_need().is_some())
     }
 
     /// Whether a policy wants to see each forward-path before the message is uploaded.
     pub fn checks_recipients(&self) -> bool {
-        self.checks_senders()
+        self.chain
+            .iter()
+            .any(|policy| policy.recipient_need().is_some())
+    }
+
+    /// Whether anybody looks at the header fields of a message.
+    pub fn needs_headers(&self) -> bool {
+        self.config.record.enabled || self.chain.iter().any(Policy::needs_headers)
+    }
+
+    /// Whether the answer to MAIL is the same as before for the same user and reverse-path. Where a policy
+    /// in mode `shadow` is asked as well, it is asked each time, for its samples are counted.
+    pub fn remembers_senders(&self) -> bool {
+        self.chain.iter().all(|policy| match policy.sender_need() {
+            None => true,
+            Some(need) => need == Need::Identity && policy.is_enforced(),
+        })
     }
 
     /// Asks about the reverse-path of a MAIL command; none is the null reverse-path.
@@ -218,7 +236,10 @@ impl PolicySet {
             };
             Question::Sender(envelope_request(policy, draft), sender)
         };
-        self.envelope_stage(draft, question).await
+        let staged = self
+            .enforced()
+            .filter(|policy| policy.sender_need().is_some());
+        self.ask(staged, draft, None, question).await.go_on()
     }
 
     /// Asks about the forward-path of a RCPT command.
@@ -232,7 +253,10 @@ impl PolicySet {
         let question = |policy: &Policy, draft: &Draft, _: &Chain| {
             Question::Recipient(envelope_request(policy, draft), recipient.clone())
         };
-        self.envelope_stage(draft, question).await
+        let staged = self
+            .enforced()
+            .filter(|policy| policy.recipient_need().is_some());
+        self.ask(staged, draft, None, question).await.go_on()
     }
 
     /// Asks about a whole message. The one stage every policy has; what it says is final.
@@ -271,16 +295,6 @@ impl PolicySet {
         };
         let chain = self.ask(self.enforced(), draft, content, question).await;
         chain.decide(self.config.default)
-    }
-
-    async fn envelope_stage(
-        &self,
-        draft: Draft,
-        question: impl Fn(&Policy, &Draft, &Chain) -> Question,
-    ) -> Ruling {
-        let staged = self.enforced().filter(|policy| policy.envelope.is_some());
-        let chain = self.ask(staged, draft, None, question).await;
-        chain.go_on()
     }
 
     /// Asks `policies` in order until one refuses, each about what the ones before it left. One turn

@@ -12,7 +12,7 @@ use wasmtime::component::{
 };
 use wasmtime::{Store, UpdateDeadline};
 
-use super::bindings::{EnvelopeRequest, MessageRequest};
+use super::bindings::{EnvelopeRequest, MessageRequest, Need, Needs};
 use super::config::{Grant, Limits, Mode, OnFailure, Wasi};
 use super::effects::{Draft, Matter};
 use super::failure::{DeadlinePassed, Failure, FailureKind};
@@ -80,6 +80,8 @@ pub(super) struct Policy {
     pub validate_settings: ComponentExportIndex,
     pub evaluate: ComponentExportIndex,
     pub envelope: Option<EnvelopeStage>,
+    /// What it decides from, as it says itself.
+    pub needs: Needs,
     pub asked: Asked,
 }
 
@@ -87,6 +89,15 @@ pub(super) struct Policy {
 pub(super) struct EnvelopeStage {
     pub on_sender: ComponentExportIndex,
     pub on_recipient: ComponentExportIndex,
+}
+
+impl Needs {
+    /// Of a policy that does not say: it is asked every time and given everything.
+    pub const UNKNOWN: Self = Self {
+        on_sender: Need::Request,
+        on_recipient: Need::Request,
+        headers: true,
+    };
 }
 
 /// What it takes to put a question to a component.
@@ -153,6 +164,23 @@ impl Policy {
     /// Whether its verdicts count.
     pub fn is_enforced(&self) -> bool {
         self.info.mode == Mode::Enforce
+    }
+
+    /// What its answers to MAIL depend on; none when there are none that could refuse.
+    pub fn sender_need(&self) -> Option<Need> {
+        self.envelope.as_ref()?;
+        Some(self.needs.on_sender).filter(|need| *need != Need::Nothing)
+    }
+
+    /// The same of RCPT.
+    pub fn recipient_need(&self) -> Option<Need> {
+        self.envelope.as_ref()?;
+        Some(self.needs.on_recipient).filter(|need| *need != Need::Nothing)
+    }
+
+    /// Whether the header fields must be handed over. What it does to them is held against all there are.
+    pub fn needs_headers(&self) -> bool {
+        self.needs.headers || self.info.powers().any(|power| power == Grant::Effects)
     }
 
     /// Puts `question` to a fresh instance; `turn` is held until the instance is gone.

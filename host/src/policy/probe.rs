@@ -5,7 +5,7 @@ use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, Lift, Lower};
 
 use super::bindings::exports::gatepost::policy::lifecycle::{Descriptor, Problem};
-use super::bindings::{EnvelopeRequest, MessageRequest};
+use super::bindings::{EnvelopeRequest, MessageRequest, Needs};
 use super::load_error::{FileKind, LoadProblem};
 use super::module::EnvelopeStage;
 use super::types::{Address, Verdict};
@@ -13,6 +13,7 @@ use super::types::{Address, Verdict};
 const LIFECYCLE: &str = "gatepost:policy/lifecycle@0.1.0";
 const MESSAGE_STAGE: &str = "gatepost:policy/message-stage@0.1.0";
 const ENVELOPE_STAGE: &str = "gatepost:policy/envelope-stage@0.1.0";
+const NEEDS: &str = "gatepost:policy/needs@0.1.0";
 
 /// The functions of a component, found and of the right type.
 pub(super) struct Stages {
@@ -20,6 +21,7 @@ pub(super) struct Stages {
     pub validate_settings: ComponentExportIndex,
     pub evaluate: ComponentExportIndex,
     pub envelope: Option<EnvelopeStage>,
+    pub describe_needs: Option<ComponentExportIndex>,
 }
 
 impl Stages {
@@ -58,11 +60,16 @@ pub(super) fn stages(component: &Component) -> Result<Stages, LoadProblem> {
             on_recipient: stage.function::<(EnvelopeRequest, Address), Answer>("on-recipient")?,
         }),
     };
+    let describe_needs = Interface::of(component, NEEDS)
+        .ok()
+        .map(|needs| needs.function::<(&str,), (Needs,)>("describe-needs"))
+        .transpose()?;
     Ok(Stages {
         describe: lifecycle.function::<(), (Descriptor,)>("describe")?,
         validate_settings: lifecycle.function::<(&str,), (Vec<Problem>,)>("validate-settings")?,
         evaluate: message.function::<(MessageRequest,), Answer>("evaluate")?,
         envelope,
+        describe_needs,
     })
 }
 

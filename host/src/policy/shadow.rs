@@ -58,13 +58,17 @@ impl PolicySet {
     /// What shadow policies are to be asked about a request, on which the others have ruled; none
     /// when there are none, or the request is not among the sample.
     pub fn shadow(self: &Arc<Self>, request: &Request, ruling: &Ruling) -> Option<Shadow> {
-        let is_message = matches!(request.stage, Stage::Message { .. });
+        let takes_part = |policy: &Policy| match request.stage {
+            Stage::Message { .. } => true,
+            Stage::Sender(_) => policy.sender_need().is_some(),
+            Stage::Recipient(_) => policy.recipient_need().is_some(),
+        };
         let asked: Vec<_> = self
             .chain
             .iter()
             .enumerate()
             .filter(|(_, policy)| policy.info.mode == Mode::Shadow)
-            .filter(|(_, policy)| is_message || policy.envelope.is_some())
+            .filter(|(_, policy)| takes_part(policy))
             .filter(|(_, policy)| is_sampled(policy.shadow_sample))
             .map(|(place, _)| (place, self.priority_before(place, ruling)))
             .collect();

@@ -14,7 +14,7 @@
 )]
 mod bindings {
     wit_bindgen::generate!({
-        world: "submission-policy",
+        world: "frugal-policy",
         path: "../../wit",
         additional_derives: [PartialEq],
     });
@@ -29,6 +29,7 @@ mod settings;
 use bindings::exports::gatepost::policy::envelope_stage::{self, Request as EnvelopeRequest};
 use bindings::exports::gatepost::policy::lifecycle::{self, Descriptor, Problem};
 use bindings::exports::gatepost::policy::message_stage::{self, Request as MessageRequest};
+use bindings::exports::gatepost::policy::needs::{self, Need, Needs};
 use bindings::gatepost::policy::types::{Address, Verdict};
 use settings::Settings;
 
@@ -81,6 +82,18 @@ impl envelope_stage::Guest for SenderRules {
 
     fn on_recipient(_request: EnvelopeRequest, _recipient: Address) -> Result<Verdict, String> {
         Ok(rules::judge_recipient())
+    }
+}
+
+impl needs::Guest for SenderRules {
+    /// Recipients are nothing to this policy, senders are compared with what the user may send as, and
+    /// of the header fields the host has read all that counts.
+    fn describe_needs(_settings: String) -> Needs {
+        Needs {
+            on_sender: Need::Identity,
+            on_recipient: Need::Nothing,
+            headers: false,
+        }
     }
 }
 
