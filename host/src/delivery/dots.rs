@@ -1,5 +1,7 @@
 //! Writes content the way DATA wants it: dots doubled at line starts, CRLF line ends only, a lone dot last.
 
+use memchr::memchr2;
+
 /// Turns pieces of content, cut anywhere, into the octets that follow `354` (RFC 5321 §4.5.2).
 ///
 /// Content has no bare CR or LF by the time it is stored. Should one be there all the same, it
@@ -31,8 +33,7 @@ impl DotStuffer {
             if self.line_start && piece[0] == b'.' {
                 out.push(b'.');
             }
-            let is_end = |&octet: &u8| octet == b'\r' || octet == b'\n';
-            let length = piece.iter().position(is_end).unwrap_or(piece.len());
+            let length = memchr2(b'\r', b'\n', piece).unwrap_or(piece.len());
             out.extend_from_slice(&piece[..length]);
             self.line_start &= length == 0;
             match piece.get(length) {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use mail_parser::parsers::MessageStream;
+use memchr::memchr;
 
 /// Octets of an encoded-word. RFC 2047 §2 allows 75; clients that put a whole subject into one exceed it.
 const MAX_ENCODED_WORD_OCTETS: usize = 512;
@@ -11,10 +12,10 @@ const MAX_ENCODED_WORD_OCTETS: usize = 512;
 /// control character a space, every octet that is not UTF-8 a replacement character.
 pub(super) fn decode_unstructured(value: &[u8]) -> Cow<'_, str> {
     let value = value.trim_ascii();
+    let is_plain = |octet: &u8| (b' '..=b'~').contains(octet);
     if let Ok(text) = std::str::from_utf8(value)
-        && !text.contains("=?")
-        && !text.bytes().any(|octet| octet.is_ascii_control())
-        && (text.is_ascii() || !text.chars().any(char::is_control))
+        && (memchr(b'?', value).is_none() || !text.contains("=?"))
+        && (value.iter().all(is_plain) || !text.chars().any(char::is_control))
     {
         return Cow::Borrowed(text);
     }

@@ -3,6 +3,8 @@
 //! A line that is neither a field nor the continuation of one ends the header, and `stamp` puts a
 //! blank line before it: whoever reads the message after us sees the same fields as we did.
 
+use memchr::memchr;
+
 use super::field::{Field, FieldKind, field_name};
 use super::originators::{OriginatorState, Originators, Unreadable, read_mailboxes};
 use super::priority;
@@ -228,9 +230,7 @@ fn field_length(rest: &[u8]) -> usize {
 
 /// The length of the first line, its end included.
 fn line_length(rest: &[u8]) -> usize {
-    rest.iter()
-        .position(|&octet| octet == b'\n')
-        .map_or(rest.len(), |end| end + 1)
+    memchr(b'\n', rest).map_or(rest.len(), |end| end + 1)
 }
 
 #[cfg(test)]
