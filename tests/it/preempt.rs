@@ -19,7 +19,7 @@ fn limited(sink: &Sink, more: &str) -> (Relay, User) {
     let setup = Setup::smarthost(sink.port());
     let setup = setup.delivering(&format!("bandwidth = {BANDWIDTH}\n{more}"));
     let relay = Relay::start(&setup);
-    let user = relay.add_shop_user(&[]);
+    let user = relay.add_shop_user(&["--priority", "5"]);
     (relay, user)
 }
 

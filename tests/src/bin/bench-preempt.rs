@@ -38,7 +38,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let setup = Setup::smarthost(sink.port());
     let relay =
         Relay::start(&setup.delivering(&format!("bandwidth = {}\n", plan.bytes_per_second)));
-    let user = relay.add_shop_user(&[]);
+    let user = relay.add_shop_user(&["--priority", "5"]);
     let large = message::id("large", 0);
     let body = body(plan.octets);
     submit(&relay, &user, &large, 5, &body);
