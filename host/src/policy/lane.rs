@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 /// Fuel between two moments at which another evaluation may go on. 250,000: ten times what the built-in rules take,
 /// and less than half a millisecond.
 pub(super) const SLICE_FUEL: u64 = 250_000;
-/// The niceness of the lane's threads. 5: what is awake for a moment goes before them, and beside a busy process they
+/// What is added to the niceness of the lane's threads. 5: what is awake for a moment goes before them, and beside a busy process they
 /// still get a third of its share, so that an interpreter's verdict comes in time on a busy machine.
 const NICENESS: i32 = 5;
 
@@ -49,12 +49,17 @@ fn start() -> Option<Runtime> {
     .ok()
 }
 
-/// Sets the niceness of this thread. On Linux it belongs to a thread; elsewhere to the whole process, which is left
+/// Adds to the niceness of this thread. On Linux it belongs to a thread; elsewhere to the whole process, which is left
 /// alone.
 pub(super) fn lower_priority(niceness: i32) {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, niceness) {
-        tracing::debug!(%error, niceness, "a thread keeps its priority");
+    {
+        use rustix::process::{getpriority_process, setpriority_process};
+        let lowered =
+            getpriority_process(None).and_then(|own| setpriority_process(None, own + niceness));
+        if let Err(error) = lowered {
+            tracing::debug!(%error, niceness, "a thread keeps its priority");
+        }
     }
     #[cfg(not(target_os = "linux"))]
     let _ = niceness;
