@@ -15,9 +15,8 @@ use crate::cli::{Failure, Output};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::intake::Principal;
-use crate::policy::Content;
-use crate::policy::Trial;
 use crate::policy::document::{self, Request};
+use crate::policy::{Content, Trial, Workbench};
 use crate::queue::Priority;
 use crate::store::Store;
 
@@ -77,7 +76,7 @@ impl From<At> for StageName {
 pub async fn run(run: Run, config: Option<&Path>, output: Output) -> Result<ExitCode, Failure> {
     let bench = run.module.load().await?;
     let request = match &run.request {
-        Some(file) => recorded(file)?,
+        Some(file) => with_settings(recorded(file)?, &run, &bench),
         None => match asked(&run, config, &bench.settings()).await? {
             Asked::Question(request) => *request,
             Asked::Refused(rejection) => return refused(&rejection.reply.to_string(), output),
@@ -95,6 +94,17 @@ pub async fn run(run: Run, config: Option<&Path>, output: Output) -> Result<Exit
     });
     output.print(&value, || text(&outcome, &trial))?;
     Ok(ExitCode::from(u8::from(trial.verdict.is_err())))
+}
+
+/// A request was recorded with settings; those of the command line, when there are any, take their place.
+fn with_settings(request: Request, run: &Run, bench: &Workbench) -> Request {
+    match run.module.settings {
+        Some(_) => Request {
+            settings: bench.settings(),
+            ..request
+        },
+        None => request,
+    }
 }
 
 /// The octets of the message, for a policy that reads them.
