@@ -242,6 +242,56 @@ fn a_diff_tells_who_could_not_send_any_more() {
 }
 
 #[test]
+fn a_diff_tells_what_would_be_done_to_a_message() {
+    let (_sink, relay, user) = shop("alert", RECORDING);
+    submit(&relay, &user, FROM, 0..4, "250");
+    let powers = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("guests/built/powers.wasm");
+    let powers = powers.to_str().expect("UTF-8");
+    let diff = |old: &str, new: &str| {
+        let settings = [old, new].map(|script| format!("{{\"script\":\"{script}\"}}"));
+        let [old, new] = &settings;
+        let sides = ["--old-settings", old, "--new-settings", new];
+        relay.cli(&[&["policy", "diff", powers, powers][..], &sides].concat())
+    };
+    let (add, other) = ("add-header X-Checked yes", "add-header X-Checked no");
+    let same = diff(add, add).succeeded().stdout;
+    assert!(same.contains("100.0 %  unchanged"), "{same}");
+    let changed = diff(add, other).succeeded().stdout;
+    for words in [
+        "4  100.0 %  changed otherwise",
+        "was  add header X-Checked: yes",
+        "now  add header X-Checked: no",
+    ] {
+        assert!(changed.contains(words), "{words}: {changed}");
+    }
+}
+
+#[test]
+fn a_diff_counts_for_each_side_from_nothing() {
+    let (_sink, relay, user) = shop("alert", RECORDING);
+    submit(&relay, &user, FROM, 0..4, "250");
+    let guard = "builtin:rate-guard";
+    let sides = [
+        "policy",
+        "diff",
+        guard,
+        guard,
+        "--old-settings",
+        r#"{"messages-per-hour":2}"#,
+        "--new-settings",
+        r#"{"messages-per-hour":3}"#,
+    ];
+    // Again the same: what a comparison counts is counted nowhere else.
+    for _ in 0..2 {
+        let report = relay.json(&sides);
+        assert_eq!(report["records"], 4, "{report}");
+        assert_eq!(report["changes"]["newly_accepted"], 1, "{report}");
+        let users = &report["groups"].as_array().expect("groups")[0]["users"];
+        assert_eq!(users[0]["user"], *user.username, "{report}");
+    }
+}
+
+#[test]
 fn a_diff_of_two_configurations_asks_their_whole_chains() {
     let (_sink, relay, user) = shop("alert", RECORDING);
     submit(&relay, &user, FROM, 0..1, "250");

@@ -246,6 +246,16 @@ fn swaps_under_load_drop_no_session_and_mix_no_sets() {
 }
 
 #[test]
+fn a_restart_finds_its_policies_compiled() {
+    let mut relay = Relay::start(&setup(ACCEPTING));
+    assert!(relay.log().contains("found_compiled=0"), "{}", relay.log());
+    relay.terminate();
+    relay.restart();
+    // The sender rules and the one beside them.
+    assert!(relay.log().contains("found_compiled=2"), "{}", relay.log());
+}
+
+#[test]
 fn without_a_relay_nothing_is_asked() {
     let relay = Relay::prepare(&setup(ACCEPTING));
     let output = relay.cli(&["policy", "reload"]);

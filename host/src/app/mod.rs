@@ -31,7 +31,7 @@ use crate::dkim;
 use crate::id::QueueIds;
 use crate::intake::{Directory, Intake};
 use crate::listener::{self, Bound, Open, TlsMode};
-use crate::policy::{CodeCache, Counters, Policies, PolicySet, ShadowQueue};
+use crate::policy::{CodeCache, Counters, Policies, PolicySet, Resources, ShadowQueue};
 use crate::scheduler::{Scheduler, Setup};
 use crate::shutdown::Shutdown;
 use crate::smtp::{AuthPolicy, SessionConfig};
@@ -67,8 +67,7 @@ impl App {
         // Before anything is read, so that no later change is taken for what was read.
         let watch = Watch::new(config.files());
         let (resources, cache) = (resources(config), code_cache(config));
-        let policies = PolicySet::load_cached(&config.policy, &config.folder, &resources, cache);
-        let policies = policies.await?;
+        let policies = policies(config, &resources, cache).await?;
         let policies = Policies::new(policies);
         let shadows = ShadowQueue::start(config.policy.shadow_queue)?;
         let signer = dkim::Signer::new(dkim::Keys::read(&config.dkim)?);
@@ -180,6 +179,22 @@ impl App {
         self.store.close().await;
         info!("stopped");
     }
+}
+
+/// The policies of the configuration, compiled or found so.
+async fn policies(
+    config: &Config,
+    resources: &Resources,
+    cache: Option<CodeCache>,
+) -> Result<PolicySet, StartError> {
+    let (policy, folder) = (&config.policy, &config.folder);
+    let set = PolicySet::load_cached(policy, folder, resources, cache.clone()).await?;
+    let found_compiled = cache.map_or(0, |cache| cache.hits());
+    info!(
+        policies = set.policies().count(),
+        found_compiled, "policies loaded"
+    );
+    Ok(set)
 }
 
 /// Where compiled policies are kept between starts; none when the configuration says so, or when it

@@ -87,6 +87,29 @@ async fn to_exit_or_to_hoard_handles_is_a_failure() {
     }
 }
 
+/// Rust's own standard library for `wasm32-wasip2`, in a guest that uses it as any program would.
+#[tokio::test]
+async fn a_program_on_a_standard_library_runs_and_decides_the_same_again() {
+    let mut config = chain(vec![PolicyConfig {
+        wasi: Wasi::Inert,
+        ..PolicyConfig::new("wasip2", "tests/guests/built/wasip2.wasm")
+    }]);
+    let set = load(&config).await;
+    let facts = look(&set, "s", 1_795_449_600_123).await;
+    assert_eq!(value(&facts, "x.now-ms"), "1795449600123");
+    assert_eq!(value(&facts, "x.environment"), "0");
+    assert!(value(&facts, "x.file").starts_with("Err("), "{facts:?}");
+    // The order of a map is random, and the request's.
+    assert_eq!(look(&set, "s", 1_795_449_600_123).await, facts);
+    let other = look(&set, "t", 1_795_449_600_123).await;
+    assert_ne!(value(&other, "x.order"), value(&facts, "x.order"));
+
+    config.chain[0].wasi = Wasi::None;
+    let error = PolicySet::load(&config, &root()).await.expect_err("none");
+    let hint = error.hint().expect("there is a way out");
+    assert!(hint.contains("wasi = \"inert\""), "{hint}");
+}
+
 #[tokio::test]
 async fn without_the_tier_the_imports_are_named_with_a_way_out() {
     let config = chain(vec![inert(Wasi::None)]);

@@ -92,6 +92,21 @@ async fn code_that_somebody_compiled_is_never_loaded() {
 }
 
 #[tokio::test]
+async fn what_was_compiled_before_a_restart_is_not_compiled_again() {
+    let folder = Folder::with(b"");
+    let start = async || {
+        let cache = CodeCache::open(&folder.0.join("cache"), 64).expect("ours");
+        let config = chain(vec![hostile("accept")]);
+        let resources = Resources::default();
+        let set = PolicySet::load_cached(&config, &root(), &resources, Some(cache.clone())).await;
+        assert_eq!(code(&evaluate(&set.expect("loads"), "x").await), None);
+        cache.hits()
+    };
+    assert_eq!(start().await, 0);
+    assert_eq!(start().await, 1);
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_read_is_named_with_its_path() {
     let (error, hint) = refused(PolicyConfig::new("mine", "missing.wasm"), &root()).await;
     assert!(error.contains("missing.wasm"), "{error}");
