@@ -22,6 +22,7 @@ mod frozen;
 mod gauntlet;
 mod layers;
 mod limits;
+mod outbound;
 mod policies;
 mod policy;
 mod policy_new;

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::authority::Issued;
 use crate::client::Client;
 use crate::relay::{User, free_port, new_folder};
 use crate::wait;
@@ -94,13 +95,19 @@ impl Postfix {
     /// # Errors
     /// When Postfix or the SASL tools are not installed, or this is not root.
     pub fn start(next_hop: u16) -> Result<Self> {
+        Self::start_with(next_hop, |_| Ok(String::new()))
+    }
+
+    /// `more` writes what it needs into the folder, and returns lines that come after those of all.
+    fn start_with(next_hop: u16, more: impl FnOnce(&Path) -> Result<String>) -> Result<Self> {
         ensure!(
             Path::new(MASTER).exists(),
             "Postfix is not installed\nhint: tests/run installs it"
         );
         let folder = new_folder();
         let port = free_port();
-        write_config(&folder, port, next_hop).context("writing the config of Postfix")?;
+        let more = more(&folder)?;
+        write_config(&folder, port, next_hop, &more).context("writing the config of Postfix")?;
         make_user(&folder)?;
         run(Command::new("postfix")
             .arg("-c")
@@ -126,7 +133,25 @@ impl Postfix {
         Ok(postfix)
     }
 
-    /// The port for submission.
+    /// Sets up an instance that takes mail from loopback without a login and offers TLS with this
+    /// certificate, as a mail exchanger does; it relays to this port of loopback.
+    ///
+    /// # Errors
+    /// As [`Postfix::start`].
+    pub fn exchanger(next_hop: u16, shown: &Issued) -> Result<Self> {
+        Self::start_with(next_hop, |folder| {
+            let (certificate, key) = shown.write(folder);
+            Ok(format!(
+                "mynetworks = 127.0.0.0/8\nsmtpd_relay_restrictions = permit_mynetworks, reject\n\
+                 smtpd_sasl_auth_enable = no\nsmtpd_tls_security_level = may\n\
+                 smtpd_tls_cert_file = {}\nsmtpd_tls_key_file = {}\n",
+                certificate.display(),
+                key.display()
+            ))
+        })
+    }
+
+    /// The port for submission, or for mail as to an exchanger.
     pub const fn port(&self) -> u16 {
         self.port
     }
@@ -159,7 +184,7 @@ fn config(folder: &Path) -> PathBuf {
     folder.join("config")
 }
 
-fn write_config(folder: &Path, port: u16, next_hop: u16) -> io::Result<()> {
+fn write_config(folder: &Path, port: u16, next_hop: u16, more: &str) -> io::Result<()> {
     let config = config(folder);
     for name in ["config/sasl", "queue", "data"] {
         fs::create_dir_all(folder.join(name))?;
@@ -167,7 +192,7 @@ fn write_config(folder: &Path, port: u16, next_hop: u16) -> io::Result<()> {
     let folder = folder.display();
     let main = format!(
         "{MAIN_CF}queue_directory = {folder}/queue\ndata_directory = {folder}/data\n\
-         relayhost = [127.0.0.1]:{next_hop}\n"
+         relayhost = [127.0.0.1]:{next_hop}\n{more}"
     );
     fs::write(config.join("main.cf"), main)?;
     let master = format!("127.0.0.1:{port} inet n - n - - smtpd\n{MASTER_CF}");

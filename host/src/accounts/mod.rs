@@ -33,6 +33,8 @@ pub struct List {
     pub unauthorized: Option<Unauthorized>,
     /// Which identities are checked, for example `from,sender`; none leaves it to the policy's settings.
     pub check: Option<String>,
+    /// The route of the configuration that its mail takes, where no policy chose another; none: where all mail goes.
+    pub route: Option<String>,
     /// True when a message of effective priority 1 is marked so for its reader.
     pub display_importance: bool,
     /// What it tells the policies, as the facts `list.setting.…`.

@@ -9,7 +9,8 @@ mod reload;
 mod upkeep;
 mod watch;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -72,6 +73,7 @@ impl App {
         let shadows = ShadowQueue::start(config.policy.shadow_queue)?;
         let signer = dkim::Signer::new(dkim::Keys::read(&config.dkim)?);
         let delivery = Delivery::new(&config.delivery, &config.hostname)?;
+        let delivery = delivery.listening(listening(&config.listener));
         let delivery = Arc::new(delivery.signing(signer.clone()));
         let bound = claim(&config.listener)?;
         let web_bound = web::Bound::claim(&config.web)?;
@@ -212,6 +214,15 @@ fn code_cache(config: &Config) -> Option<CodeCache> {
             None
         }
     }
+}
+
+/// Where mail of ours would come back to us.
+fn listening(listeners: &[listener::Config]) -> Vec<(IpAddr, RangeInclusive<u16>)> {
+    let ranges = listeners.iter().flat_map(|listener| {
+        let ports = listener.ports.iter();
+        ports.map(|range| (listener.address, range.span()))
+    });
+    ranges.collect()
 }
 
 fn claim(listeners: &[listener::Config]) -> Result<Vec<Vec<Bound>>, StartError> {

@@ -131,7 +131,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Dkim(command) => return dkim_commands::run(command, &config, output).await,
         Command::Config(command) => config_commands::run(&command, &config, output).await?,
         Command::List(command) => {
-            account_commands::run_list(command, &open(&config).await?, output).await?
+            let routes = &config.delivery.route;
+            account_commands::run_list(command, routes, &open(&config).await?, output).await?
         }
         Command::User(command) => {
             account_commands::run_user(command, &config, &open(&config).await?, output).await?

@@ -41,7 +41,14 @@ const NOT_DEFAULTS: &[&str] = &[
     "delivery.destination.domain",
     "delivery.destination.concurrency",
     "delivery.destination.rate",
+    "delivery.source-addresses",
+    "delivery.dns.servers",
+    "delivery.dns.trust-anchor-file",
+    "delivery.smarthost.preference",
     "delivery.route.name",
+    "delivery.route.domains",
+    "delivery.route.source-addresses",
+    "delivery.route.smarthost.preference",
     "delivery.route.smarthost.host",
     "delivery.route.smarthost.username",
     "delivery.route.smarthost.password",
@@ -59,7 +66,7 @@ const NOT_DEFAULTS: &[&str] = &[
 const REQUIRED: [(&str, &str); 7] = [
     ("delivery.smarthost", "host = 'h'"),
     ("delivery.destination", "domain = 'd'"),
-    ("delivery.route", "name = 'n'\nsmarthost = { host = 'h' }"),
+    ("delivery.route", "name = 'n'"),
     ("delivery.route.smarthost", "host = 'h'"),
     (
         "dkim.key",
@@ -70,10 +77,12 @@ const REQUIRED: [(&str, &str); 7] = [
 ];
 
 /// One of these stands for several sections of its kind.
-const REPEATED: [&str; 6] = [
+const REPEATED: [&str; 8] = [
     "listener",
     "delivery.destination",
+    "delivery.smarthost",
     "delivery.route",
+    "delivery.route.smarthost",
     "dkim.key",
     "policy.chain",
     "tls.additional",

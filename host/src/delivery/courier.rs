@@ -6,10 +6,12 @@ use super::content::ContentReader;
 use super::maildir;
 use super::outgoing::Source;
 use super::route::Delivery;
-use super::smtp::connection::{ConnectError, Connection, Security, Target, Terms};
+use super::search::{Need, NoConnection, Search, Tried};
+use super::smtp::connection::{Connection, Fault};
 use super::smtp::envelope::Transaction;
 use super::smtp::reply::deferred;
 use super::smtp::transaction::Transacted;
+use crate::alert::{NewAlert, Severity};
 use crate::clock::Timestamp;
 use crate::queue::{Attempt, Destination, Job, OpenRecipient, Outcome, RemoteReply};
 use crate::store::Store;
@@ -59,16 +61,12 @@ pub struct Courier {
     connection: Option<Connection>,
 }
 
-/// Why no connection is at hand: the outcome for every recipient, and who was asked.
-struct NoConnection {
-    next_hop: String,
-    outcome: Outcome,
-}
-
 /// One transaction, and what its peer promised.
 struct Sent {
     transacted: Transacted,
     handover: Handover,
+    /// How the connection was encrypted; empty when there was none.
+    tls: String,
 }
 
 impl Sent {
@@ -83,6 +81,7 @@ impl Sent {
                 notifies: false,
                 keeps_deadline: false,
             },
+            tls: String::new(),
         }
     }
 }
@@ -140,6 +139,7 @@ impl Courier {
                 recipient: recipient.index,
                 at: Timestamp::now(),
                 next_hop: filed.path,
+                tls: String::new(),
                 outcome: filed.outcome,
             });
             report.handovers.push(Handover::Final);
@@ -152,6 +152,8 @@ impl Courier {
             let outcomes = vec![outcome; recipients.len()];
             return report.add(recipients, &self.next_hop(), Sent::unsent(outcomes));
         }
+        let need = Need::of(&job.message.meta);
+        self.leave_unless_met(need).await;
         if self.connection.is_some() {
             let next_hop = self.next_hop();
             let sent = self.send(job, recipients).await;
@@ -161,13 +163,21 @@ impl Courier {
             // It was closed while it was idle. Nothing was sent, so a new one is no second attempt.
             self.connection = None;
         }
-        match self.connect().await {
+        match self.connect(need).await {
             Ok(connection) => self.connection = Some(connection),
-            Err(none) => return report.no_connection(recipients, none),
+            Err(none) => return report.no_connection(recipients, &self.next_hop(), none),
         }
         let next_hop = self.next_hop();
         let sent = self.send(job, recipients).await;
         report.add(recipients, &next_hop, sent);
+    }
+
+    /// A message that needs more than the connection at hand gets one of its own kind.
+    async fn leave_unless_met(&mut self, need: Need) {
+        let is_weak = |connection: &mut Connection| !need.is_met_by(connection);
+        if let Some(connection) = self.connection.take_if(is_weak) {
+            connection.quit().await;
+        }
     }
 
     /// Sends over the connection at hand. A peer that takes fewer recipients at a time gets the others in
@@ -216,6 +226,7 @@ impl Courier {
                 notifies: connection.notifies(),
                 keeps_deadline: connection.keeps_deadlines(),
             },
+            tls: connection.protection().to_string(),
         };
         let worn = connection.transactions() >= self.delivery.config.messages_per_connection;
         if !connection.is_usable() {
@@ -226,25 +237,31 @@ impl Courier {
         sent
     }
 
-    async fn connect(&self) -> Result<Connection, NoConnection> {
-        let targets = match self.delivery.targets(&self.destination).await {
-            Ok(targets) => targets,
-            Err(outcome) => {
-                let next_hop = self.next_hop();
-                return Err(NoConnection { next_hop, outcome });
-            }
+    async fn connect(&self, need: Need) -> Result<Connection, NoConnection> {
+        let search = Search {
+            delivery: &self.delivery,
+            destination: &self.destination,
+            store: &self.store,
+            need,
         };
-        let mut last = None;
-        for target in &targets {
-            match open(target, self.delivery.terms(&self.destination)).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => last = Some((target.name(), error.reply)),
+        match search.run().await {
+            Ok((connection, tried)) => {
+                self.tell(&tried).await;
+                Ok(connection)
+            }
+            Err(none) => {
+                self.tell(&none.tried).await;
+                Err(none)
             }
         }
-        let (next_hop, reply) = last.expect("there is a target at least");
-        // A host that refuses us all is no verdict on the message, whatever its code.
-        let outcome = Outcome::Deferred(reply);
-        Err(NoConnection { next_hop, outcome })
+    }
+
+    /// Whoever can mend it learns of it: nobody but an administrator can.
+    async fn tell(&self, tried: &[Tried]) {
+        let alerts: Vec<NewAlert> = tried.iter().filter_map(problem).collect();
+        if let Err(error) = self.store.raise(alerts).await {
+            tracing::warn!(%error, "an alert about delivery cannot be stored");
+        }
     }
 
     fn next_hop(&self) -> String {
@@ -253,31 +270,37 @@ impl Courier {
             (None, Destination::Domain(domain)) => domain.clone(),
             (None, Destination::Smarthost) => "smarthost".to_owned(),
             (None, Destination::Route(name)) => format!("route {name}"),
+            (None, Destination::RouteDomain { domain, .. }) => domain.clone(),
             (None, Destination::Maildir) => "maildir".to_owned(),
         }
     }
 }
 
-/// Opens a connection; where encryption is opportunistic, a failed handshake is followed by plain text
-/// (RFC 7435: some protection most of the time).
-async fn open(target: &Target, terms: &Terms) -> Result<Connection, ConnectError> {
-    let opened = Connection::open(target, terms).await;
-    match (&opened, &terms.security) {
-        (Err(error), Security::Opportunistic(_)) if error.is_tls && terms.credentials.is_none() => {
-            let plain = Terms {
-                security: Security::None,
-                ..terms.clone()
-            };
-            Connection::open(target, &plain).await
-        }
-        _ => opened,
-    }
+/// What an administrator is to know of a host that was tried in vain.
+fn problem(tried: &Tried) -> Option<NewAlert> {
+    let (host, reply) = (&tried.host, &tried.setback.reply);
+    let summary = match tried.setback.fault {
+        Fault::Login => format!("{host} does not let this relay log in: {reply}"),
+        Fault::Source => reply.to_string(),
+        Fault::Ourselves => format!("mail would come back to this relay: {reply}"),
+        Fault::Unreachable | Fault::Tls | Fault::Unprotected => return None,
+    };
+    tracing::warn!(next_hop = host, "{summary}");
+    Some(NewAlert {
+        list_id: None,
+        kind: "delivery-problem".to_owned(),
+        severity: Severity::Critical,
+        user: String::new(),
+        key: host.clone(),
+        summary,
+        at: Timestamp::now(),
+    })
 }
 
 impl Report {
     fn add(&mut self, recipients: &[OpenRecipient], next_hop: &str, sent: Sent) {
         let at = Timestamp::now();
-        let outcomes = sent.transacted.outcomes;
+        let (outcomes, tls) = (sent.transacted.outcomes, sent.tls);
         self.handovers
             .extend(outcomes.iter().map(|_| sent.handover));
         let attempts = recipients
@@ -287,16 +310,19 @@ impl Report {
                 recipient: recipient.index,
                 at,
                 next_hop: next_hop.to_owned(),
+                tls: tls.clone(),
                 outcome,
             });
         self.attempts.extend(attempts);
     }
 
-    fn no_connection(&mut self, recipients: &[OpenRecipient], none: NoConnection) {
+    /// `name` is the destination's, for when no host was found in it.
+    fn no_connection(&mut self, recipients: &[OpenRecipient], name: &str, none: NoConnection) {
         if let Outcome::Deferred(reply) = &none.outcome {
             self.reach = Reach::Unreachable(reply.clone());
         }
         let outcomes = vec![none.outcome; recipients.len()];
-        self.add(recipients, &none.next_hop, Sent::unsent(outcomes));
+        let asked = none.tried.last().map_or(name, |tried| tried.host.as_str());
+        self.add(recipients, asked, Sent::unsent(outcomes));
     }
 }

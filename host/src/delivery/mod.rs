@@ -7,17 +7,27 @@ mod bandwidth;
 mod config;
 mod content;
 mod courier;
+mod dane;
+mod dns;
 mod dots;
 mod maildir;
 mod mx;
 mod named;
+mod ourselves;
 mod outgoing;
+mod outlet;
+mod pool;
 mod route;
+mod search;
+mod setup;
 mod smtp;
+mod sources;
+mod sts;
 
-pub use self::config::{Config, Mode, Smarthost, Tls};
+pub use self::config::{Config, Dns, Dnssec, Mode, Route, Smarthost, Smarthosts, Tls};
 pub use self::courier::{Courier, Handover, Reach, Report};
-pub use self::route::{Delivery, SetupError};
+pub use self::route::Delivery;
+pub use self::setup::SetupError;
 
 #[cfg(test)]
 mod tests;

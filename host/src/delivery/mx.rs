@@ -1,225 +1,207 @@
 //! Finds the hosts that take a domain's mail (RFC 5321 §5.1).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::net::NetError;
-use hickory_resolver::proto::rr::{Name, RData};
+use hickory_resolver::proto::rr::{RData, RecordType};
 
-use super::smtp::connection::Target;
+use super::dns::{Answer, Dns, Miss, host_name};
+use super::ourselves::Ourselves;
 use super::smtp::reply::{deferred, failed};
 use crate::queue::Outcome;
 
-/// Addresses tried in one attempt. RFC 5321 §5.1 asks for two at least.
-const MAX_TARGETS: usize = 10;
+/// A host that takes mail for a domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Exchanger {
+    /// Smaller is tried first.
+    pub preference: u16,
+    /// Its name, in canonical form.
+    pub host: String,
+    /// DNS proves that this is a host of the domain.
+    pub is_secure: bool,
+}
 
-/// An exchanger with its preference; smaller is tried first.
-type Exchanger = (u16, String);
-
-/// The addresses to try for `domain`, best first; never empty.
+/// The hosts to try for `domain`, best first; never empty.
 ///
 /// # Errors
-/// With the outcome for every recipient of the domain, when there is no host to connect to.
-pub(super) async fn targets(
-    resolver: &TokioResolver,
+/// With the outcome for every recipient of the domain, when there is none.
+pub(super) async fn exchangers(
+    dns: &Dns,
     domain: &str,
-    port: u16,
-) -> Result<Vec<Target>, Outcome> {
-    if domain.starts_with('[') {
-        return literal(domain, port);
+    ourselves: &Ourselves,
+) -> Result<Vec<Exchanger>, Outcome> {
+    match dns.lookup(domain, RecordType::MX).await {
+        Ok(answer) => ordered(domain, &answer, ourselves, || getrandom::u64().unwrap_or(0)),
+        // RFC 5321 §5.1: without MX records the domain itself is the host.
+        Err(Miss::NoRecords) => Ok(vec![implicit(domain)]),
+        Err(Miss::NoName) => Err(failed(format!("5.1.2 the domain {domain} does not exist"))),
+        Err(Miss::Trouble(trouble)) => Err(unresolved(domain, &trouble)),
     }
-    let name = fully_qualified(domain)?;
-    let hosts = match resolver.mx_lookup(name).await {
-        Ok(found) => exchangers(domain, found.answers().iter().map(|record| &record.data))?,
-        Err(error) if error.is_nx_domain() => return Err(no_such_domain(domain)),
-        Err(error) if error.is_no_records_found() => vec![domain.to_owned()],
-        Err(error) => return Err(unresolved(domain, &error)),
-    };
-    addresses(resolver, domain, &hosts, port).await
 }
 
-fn fully_qualified(domain: &str) -> Result<Name, Outcome> {
-    let mut name = Name::from_ascii(domain).map_err(|_| no_such_domain(domain))?;
-    name.set_fqdn(true);
-    Ok(name)
+/// The name comes from the recipient's address, which is as good as proven.
+fn implicit(domain: &str) -> Exchanger {
+    Exchanger {
+        preference: 0,
+        host: domain.to_owned(),
+        is_secure: true,
+    }
 }
 
-/// The exchangers in the order to try; the domain itself when there is none.
-fn exchangers<'a>(
+/// By preference; at random among equals, to spread the load (RFC 5321 §5.1).
+fn ordered(
     domain: &str,
-    answers: impl Iterator<Item = &'a RData>,
-) -> Result<Vec<String>, Outcome> {
-    let mut found: Vec<Exchanger> = answers
+    answer: &Answer,
+    ourselves: &Ourselves,
+    mut random: impl FnMut() -> u64,
+) -> Result<Vec<Exchanger>, Outcome> {
+    let mut found: Vec<Exchanger> = answer
+        .data()
         .filter_map(|data| match data {
-            RData::MX(mx) => Some((mx.preference, host_name(&mx.exchange))),
+            RData::MX(mx) => Some(Exchanger {
+                preference: mx.preference,
+                host: host_name(&mx.exchange),
+                is_secure: answer.is_secure,
+            }),
             _ => None,
         })
         .collect();
     // RFC 7505: a single exchanger that is the root means that the domain takes no mail.
-    if found.len() == 1 && found[0].1.is_empty() {
+    if found.len() == 1 && found[0].host.is_empty() {
         return Err(failed(format!(
             "5.1.10 the domain {domain} does not accept mail (null MX)"
         )));
     }
-    found.retain(|(_, host)| !host.is_empty());
+    found.retain(|exchanger| !exchanger.host.is_empty());
     if found.is_empty() {
-        return Ok(vec![domain.to_owned()]);
+        return Ok(vec![implicit(domain)]);
     }
-    order(&mut found, || getrandom::u64().unwrap_or(0));
-    Ok(found.into_iter().map(|(_, host)| host).collect())
+    found.sort_by_cached_key(|exchanger| (exchanger.preference, random()));
+    before_ourselves(domain, found, ourselves)
 }
 
-/// By preference; at random among equals, to spread the load (RFC 5321 §5.1).
-fn order(exchangers: &mut [Exchanger], mut random: impl FnMut() -> u64) {
-    exchangers.sort_by_cached_key(|(preference, _)| (*preference, random()));
-}
-
-fn host_name(name: &Name) -> String {
-    name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
-}
-
-async fn addresses(
-    resolver: &TokioResolver,
+/// RFC 5321 §5.1: whoever is an exchanger itself hands mail only to those that are better.
+fn before_ourselves(
     domain: &str,
-    hosts: &[String],
-    port: u16,
-) -> Result<Vec<Target>, Outcome> {
-    let mut targets = Vec::new();
-    let mut trouble = None;
-    for host in hosts {
-        let Ok(name) = fully_qualified(host) else {
-            continue;
-        };
-        // Each family by itself: of two failures a combined lookup tells only one, and "no IPv6
-        // address" must not hide that the IPv4 address could not be looked up.
-        let (v4, v6) = tokio::join!(
-            resolver.ipv4_lookup(name.clone()),
-            resolver.ipv6_lookup(name)
-        );
-        for found in [v4, v6] {
-            match found {
-                Ok(found) => {
-                    let addresses = found
-                        .answers()
-                        .iter()
-                        .filter_map(|record| record.data.ip_addr());
-                    targets.extend(addresses.map(|ip| target(host, ip, port)));
-                }
-                Err(error) if error.is_no_records_found() => {}
-                Err(error) => trouble = Some(unresolved(host, &error)),
-            }
-        }
-        if targets.len() >= MAX_TARGETS {
-            break;
-        }
+    mut found: Vec<Exchanger>,
+    ourselves: &Ourselves,
+) -> Result<Vec<Exchanger>, Outcome> {
+    let own = found.iter().find(|one| ourselves.is_named(&one.host));
+    let Some(own) = own.cloned() else {
+        return Ok(found);
+    };
+    found.retain(|exchanger| exchanger.preference < own.preference);
+    if found.is_empty() {
+        return Err(looping(domain, &own.host));
     }
-    targets.truncate(MAX_TARGETS);
-    match (targets.is_empty(), trouble) {
-        (false, _) => Ok(targets),
-        (true, Some(outcome)) => Err(outcome),
-        (true, None) => Err(failed(format!("5.1.2 no host of {domain} has an address"))),
-    }
+    Ok(found)
 }
 
-fn target(host: &str, ip: IpAddr, port: u16) -> Target {
-    Target {
-        host: host.to_owned(),
-        address: SocketAddr::new(ip, port),
-    }
+/// The domain's mail would come back.
+pub(super) fn looping(domain: &str, host: &str) -> Outcome {
+    failed(format!(
+        "5.4.6 mail for {domain} would loop: its mail exchanger {host} is this relay"
+    ))
 }
 
-/// RFC 5321 §4.1.3: `[192.0.2.1]` or `[IPv6:2001:db8::1]`.
-fn literal(domain: &str, port: u16) -> Result<Vec<Target>, Outcome> {
-    let inside = domain.trim_start_matches('[').trim_end_matches(']');
+/// Nobody knows where the name leads.
+pub(super) fn unresolved(name: &str, trouble: &str) -> Outcome {
+    deferred(format!("4.4.3 cannot look up {name}: {trouble}"))
+}
+
+/// RFC 5321 §4.1.3: `[192.0.2.1]` or `[IPv6:2001:db8::1]`; none when the domain is no literal.
+///
+/// # Errors
+/// With the outcome for every recipient, when it is a literal of something else.
+pub(super) fn literal(domain: &str) -> Option<Result<IpAddr, Outcome>> {
+    let inside = domain.strip_prefix('[')?.trim_end_matches(']');
     let ip = match inside.get(..5) {
         Some(tag) if tag.eq_ignore_ascii_case("ipv6:") => {
             inside[5..].parse::<Ipv6Addr>().map(IpAddr::V6).ok()
         }
         _ => inside.parse::<Ipv4Addr>().map(IpAddr::V4).ok(),
     };
-    match ip {
-        Some(ip) => Ok(vec![target(&ip.to_string(), ip, port)]),
-        None => Err(failed(format!("5.1.2 {domain} is not an address literal"))),
-    }
-}
-
-fn no_such_domain(domain: &str) -> Outcome {
-    failed(format!("5.1.2 the domain {domain} does not exist"))
-}
-
-fn unresolved(name: &str, error: &NetError) -> Outcome {
-    deferred(format!("4.4.3 cannot look up {name}: {error}"))
+    let wrong = || failed(format!("5.1.2 {domain} is not an address literal"));
+    Some(ip.ok_or_else(wrong))
 }
 
 #[cfg(test)]
 mod tests {
     use hickory_resolver::proto::rr::rdata::MX;
+    use hickory_resolver::proto::rr::{Name, Record};
 
     use super::*;
 
-    fn record(preference: u16, host: &str) -> RData {
-        RData::MX(MX::new(preference, Name::from_ascii(host).expect("a name")))
+    fn answer(records: &[(u16, &str)]) -> Answer {
+        let name = |text: &str| Name::from_ascii(text).expect("a name");
+        let records = records.iter().map(|&(preference, host)| {
+            let data = RData::MX(MX::new(preference, name(host)));
+            Record::from_rdata(name("example."), 60, data)
+        });
+        Answer {
+            records: records.collect(),
+            is_secure: false,
+        }
+    }
+
+    fn hosts(records: &[(u16, &str)], own: &str) -> Result<Vec<String>, Outcome> {
+        let ourselves = Ourselves {
+            names: vec![own.to_owned()],
+            ..Ourselves::default()
+        };
+        let mut numbers = [3, 1, 2].into_iter();
+        let random = || numbers.next().unwrap_or(0);
+        let found = ordered("example", &answer(records), &ourselves, random)?;
+        Ok(found.into_iter().map(|one| one.host).collect())
     }
 
     #[test]
     fn the_smallest_preference_comes_first() {
-        let records = [
-            record(20, "b.example."),
-            record(10, "A.example."),
-            record(30, "c.example."),
-        ];
-        let hosts = exchangers("example", records.iter());
-        assert_eq!(
-            hosts,
-            Ok(vec![
-                "a.example".into(),
-                "b.example".into(),
-                "c.example".into()
-            ])
-        );
+        let records = [(20, "b.example."), (10, "A.example."), (30, "c.example.")];
+        let expected = ["a.example", "b.example", "c.example"].map(str::to_owned);
+        assert_eq!(hosts(&records, ""), Ok(expected.to_vec()));
     }
 
     #[test]
     fn equals_come_in_random_order() {
-        let mut found = vec![
-            (10, "a".to_owned()),
-            (10, "b".to_owned()),
-            (5, "c".to_owned()),
-        ];
-        let mut numbers = [3, 1, 2].into_iter();
-        order(&mut found, || numbers.next().expect("three are asked for"));
-        let hosts: Vec<&str> = found.iter().map(|(_, host)| host.as_str()).collect();
-        assert_eq!(hosts, ["c", "b", "a"]);
+        let records = [(10, "a."), (10, "b."), (5, "c.")];
+        assert_eq!(
+            hosts(&records, ""),
+            Ok(["c", "b", "a"].map(str::to_owned).to_vec())
+        );
     }
 
     #[test]
     fn a_null_mx_fails_for_good() {
-        let outcome = exchangers("example", [record(0, ".")].iter()).expect_err("no mail");
+        let outcome = hosts(&[(0, ".")], "").expect_err("no mail");
         assert!(matches!(&outcome, Outcome::Failed(reply) if reply.text.starts_with("5.1.10")));
     }
 
     #[test]
     fn without_an_exchanger_the_domain_itself_is_tried() {
-        assert_eq!(
-            exchangers("example", [].iter()),
-            Ok(vec!["example".to_owned()])
-        );
+        assert_eq!(hosts(&[], ""), Ok(vec!["example".to_owned()]));
+    }
+
+    #[test]
+    fn an_exchanger_hands_mail_only_to_better_ones() {
+        let records = [(10, "a."), (20, "relay."), (20, "b."), (30, "c.")];
+        assert_eq!(hosts(&records, "relay"), Ok(vec!["a".to_owned()]));
+        let outcome = hosts(&records[1..], "relay").expect_err("a loop");
+        assert!(matches!(&outcome, Outcome::Failed(reply) if reply.text.starts_with("5.4.6")));
     }
 
     #[test]
     fn address_literals_need_no_lookup() {
-        let cases = [
-            ("[192.0.2.1]", Some("192.0.2.1:25")),
-            ("[IPv6:2001:db8::1]", Some("[2001:db8::1]:25")),
-            ("[ipv6:::1]", Some("[::1]:25")),
+        for (text, address) in [
+            ("[192.0.2.1]", Some("192.0.2.1")),
+            ("[IPv6:2001:db8::1]", Some("2001:db8::1")),
+            ("[ipv6:::1]", Some("::1")),
             ("[example]", None),
             ("[]", None),
-        ];
-        for (text, address) in cases {
-            let found = literal(text, 25)
-                .ok()
-                .map(|found| found[0].address.to_string());
+        ] {
+            let found = literal(text).expect("it is a literal");
+            let found = found.ok().map(|ip| ip.to_string());
             assert_eq!(found.as_deref(), address, "{text}");
         }
+        assert!(literal("example").is_none());
     }
 }

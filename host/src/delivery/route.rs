@@ -1,106 +1,52 @@
 //! What all attempts have in common: where mail goes, how it is encrypted, who we say we are.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
-use hickory_resolver::TokioResolver;
-use lettre::transport::smtp::authentication::Credentials;
+use rustls::ClientConfig;
 
 use super::bandwidth::Bandwidth;
-use super::config::{Config, Mode, Route, Smarthost, Tls};
-use super::mx;
+use super::config::{Config, DomainPattern, Mode};
+use super::dns::Dns;
+use super::named::NamedDestination;
+use super::ourselves::Ourselves;
 use super::outgoing::Outbox;
-use super::smtp::connection::{Security, Target, Terms};
-use super::smtp::reply::deferred;
+use super::outlet::{self, Outlet};
+use super::setup::SetupError;
+use super::smtp::connection::{Security, Terms};
+use super::sts::Promises;
 use crate::dkim::Signer;
-use crate::queue::{Destination, Outcome, Way, canonical_domain};
+use crate::queue::{Destination, Way, canonical_domain};
 use crate::smtp::Mailbox;
 use crate::tls::{self, Roots, TlsError, Verification};
 
 /// Bytes per second that `delivery.bandwidth` is at least: less would be taken for kilobytes.
-const MIN_BANDWIDTH: u32 = 1000;
+pub(super) const MIN_BANDWIDTH: u32 = 1000;
 
-/// Why delivery cannot work as configured.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// The mode needs a setting that is missing.
-    #[error("delivery.mode is `smarthost`, but delivery.smarthost is not set")]
-    NoSmarthost,
-    /// A user name without a password, or a password without a user name.
-    #[error("delivery.{of} needs both `username` and `password`, or neither")]
-    HalfLogin {
-        /// The smarthost.
-        of: String,
-    },
-    /// A route's name is no word, or another route's.
-    #[error("delivery.route: `{name}` cannot be the name of a route: {problem}")]
-    RouteName {
-        /// The name.
-        name: String,
-        /// What is wrong with it.
-        problem: &'static str,
-    },
-    /// A limit that would stop all mail.
-    #[error("delivery.{key} must be at least 1")]
-    Zero {
-        /// The setting.
-        key: &'static str,
-    },
-    /// A bandwidth over which nothing arrives in time.
-    #[error("delivery.bandwidth is {bandwidth}, less than {MIN_BANDWIDTH} bytes per second")]
-    Bandwidth {
-        /// The setting.
-        bandwidth: u32,
-    },
-    /// The name in EHLO would break the command.
-    #[error("`{name}` cannot be the name in EHLO")]
-    HelloName {
-        /// The name.
-        name: String,
-    },
-    /// TLS cannot be prepared.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The system's resolver configuration cannot be read.
-    #[error("cannot prepare DNS lookups")]
-    Resolver(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-impl SetupError {
-    /// What an administrator can do about it.
-    pub const fn hint(&self) -> &'static str {
-        match self {
-            Self::NoSmarthost => {
-                "set smarthost = { host = \"...\" }, or mode = \"mx\" or \"maildir\""
-            }
-            Self::HalfLogin { .. } => "a smarthost that needs no login takes neither",
-            Self::RouteName { .. } => "give each [[delivery.route]] a name of its own",
-            Self::Zero { .. } => "leave it out for the default",
-            Self::Bandwidth { .. } => {
-                "it counts bytes per second: 1000000 is 8 Mbit/s; leave it out for no limit"
-            }
-            Self::HelloName { .. } => "set delivery.hello-name to this relay's domain name",
-            Self::Tls(error) => error.hint(),
-            Self::Resolver(_) => {
-                "/etc/resolv.conf must name a resolver; mode = \"smarthost\" needs none"
-            }
-        }
-    }
-}
-
-/// The next hop of a route.
+/// The client side of TLS, for those of whom nothing is known beforehand.
 #[derive(Debug)]
-struct Hop {
-    smarthost: Smarthost,
-    terms: Terms,
+pub(super) struct Clients {
+    /// Any certificate will do.
+    pub any: Arc<ClientConfig>,
+    /// Valid for the host's name; none where there is no authority to trust.
+    pub verified: Option<Arc<ClientConfig>>,
 }
 
 /// How mail leaves: made once from the configuration, used by every attempt.
 #[derive(Debug)]
 pub struct Delivery {
     pub(super) config: Config,
-    terms: Terms,
-    routes: HashMap<String, Hop>,
-    resolver: Option<TokioResolver>,
+    /// What every connection has in common, as to an exchanger of whom nothing is known.
+    pub(super) terms: Terms,
+    pub(super) clients: Clients,
+    pub(super) ourselves: Ourselves,
+    pub(super) dns: Option<Dns>,
+    pub(super) promises: Promises,
+    /// None writes into files.
+    outlet: Option<Outlet>,
+    routes: HashMap<String, Outlet>,
     pub(super) outbox: Outbox,
 }
 
@@ -110,41 +56,31 @@ impl Delivery {
     /// # Errors
     /// When a setting is missing or contradicts another, or TLS or DNS cannot be prepared.
     pub fn new(config: &Config, hostname: &str) -> Result<Self, SetupError> {
-        for (key, value) in [
-            ("max-concurrency", config.max_concurrency),
-            ("per-destination", config.per_destination),
-            (
-                "messages-per-connection",
-                config.messages_per_connection as usize,
-            ),
-            ("max-pause-s", usize::from(config.max_pause_s > 0)),
-        ] {
-            if value == 0 {
-                return Err(SetupError::Zero { key });
-            }
-        }
-        if config
-            .destination
-            .iter()
-            .any(|one| one.concurrency == Some(0))
-        {
-            let key = "destination.concurrency";
-            return Err(SetupError::Zero { key });
-        }
+        check_limits(config)?;
+        check_domains(config)?;
         let bandwidth = bandwidth(config)?;
-        let hello = hello_name(config, hostname)?;
+        let clients = clients(config)?;
         let terms = Terms {
-            hello,
-            security: security(config, default_tls(config)?)?,
-            credentials: default_credentials(config)?,
+            hello: hello_name(config, hostname)?,
+            security: Security::Opportunistic(Arc::clone(&clients.any)),
+            credentials: None,
             timeouts: config.timeouts(),
             bandwidth,
+            requires_tls: false,
+        };
+        let ourselves = Ourselves {
+            names: vec![canonical_domain(hostname), canonical_domain(&terms.hello)],
+            listening: Vec::new(),
         };
         Ok(Self {
-            routes: routes(config, &terms)?,
-            terms,
-            resolver: resolver(config)?,
+            outlet: outlet::general(config, &terms, &clients)?,
+            routes: outlet::routes(config, &terms, &clients)?,
+            dns: dns(config)?,
+            promises: Promises::new(clients.verified.clone(), config.mta_sts_port),
             config: config.clone(),
+            terms,
+            clients,
+            ourselves,
             outbox: Outbox::default(),
         })
     }
@@ -156,6 +92,13 @@ impl Delivery {
         self
     }
 
+    /// Notes where this relay itself listens, so that it hands no mail to itself.
+    #[must_use]
+    pub fn listening(mut self, at: Vec<(IpAddr, RangeInclusive<u16>)>) -> Self {
+        self.ourselves.listening = at;
+        self
+    }
+
     /// What it was made from.
     pub const fn config(&self) -> &Config {
         &self.config
@@ -164,42 +107,92 @@ impl Delivery {
     /// What a recipient's mail shares connections and limits by. A route leads there by its name, also
     /// when the configuration has it no more: then it waits.
     pub fn destination(&self, way: &Way, recipient: &Mailbox) -> Destination {
-        if let Some(route) = &way.route {
-            return Destination::Route(route.clone());
-        }
-        match self.config.mode {
-            Mode::Smarthost => Destination::Smarthost,
-            Mode::Maildir => Destination::Maildir,
-            Mode::Mx => Destination::Domain(canonical_domain(recipient.domain())),
+        let domain = || canonical_domain(recipient.domain());
+        match way.route.as_deref().or_else(|| self.route_of(recipient)) {
+            Some(route) if self.routes.get(route).is_some_and(Outlet::is_by_domain) => {
+                Destination::RouteDomain {
+                    route: route.to_owned(),
+                    domain: domain(),
+                }
+            }
+            Some(route) => Destination::Route(route.to_owned()),
+            None => match self.config.mode {
+                Mode::Smarthost => Destination::Smarthost,
+                Mode::Maildir => Destination::Maildir,
+                Mode::Mx => Destination::Domain(domain()),
+            },
         }
     }
 
-    /// How a connection to a destination is made.
-    pub(super) fn terms(&self, destination: &Destination) -> &Terms {
+    /// The route that has the recipient's domain; of several the one whose pattern is closest.
+    fn route_of(&self, recipient: &Mailbox) -> Option<&str> {
+        let mut routes = self
+            .config
+            .route
+            .iter()
+            .filter(|one| !one.domains.is_empty())
+            .peekable();
+        routes.peek()?;
+        let domain = canonical_domain(recipient.domain());
+        let fits = routes.flat_map(|route| {
+            let fit = |pattern: &DomainPattern| Some((pattern.fit(&domain)?, route.name.as_str()));
+            route.domains.iter().filter_map(fit)
+        });
+        fits.max_by_key(|(fit, _)| *fit).map(|(_, route)| route)
+    }
+
+    /// The way out for a destination; none when the configuration has none.
+    pub(super) fn outlet(&self, destination: &Destination) -> Option<&Outlet> {
         match destination {
-            Destination::Route(name) => self.routes.get(name).map_or(&self.terms, |hop| &hop.terms),
-            _ => &self.terms,
+            Destination::Route(route) | Destination::RouteDomain { route, .. } => {
+                self.routes.get(route)
+            }
+            Destination::Smarthost | Destination::Domain(_) => self.outlet.as_ref(),
+            Destination::Maildir => None,
         }
     }
+}
 
-    /// The addresses to connect to for a destination, best first.
-    pub(super) async fn targets(&self, destination: &Destination) -> Result<Vec<Target>, Outcome> {
-        match (destination, &self.config.smarthost, &self.resolver) {
-            (Destination::Smarthost, Some(smarthost), _) => addresses(smarthost).await,
-            (Destination::Domain(domain), _, Some(resolver)) => {
-                mx::targets(resolver, domain, self.config.mx_port).await
-            }
-            (Destination::Route(name), ..) if self.routes.contains_key(name) => {
-                addresses(&self.routes[name].smarthost).await
-            }
-            (Destination::Route(name), ..) => Err(deferred(format!(
-                "4.3.5 there is no [[delivery.route]] called {name} in the configuration"
-            ))),
-            _ => Err(deferred(
-                "4.3.5 there is no way to this destination in the configuration",
-            )),
+fn check_limits(config: &Config) -> Result<(), SetupError> {
+    for (key, value) in [
+        ("max-concurrency", config.max_concurrency),
+        ("per-destination", config.per_destination),
+        (
+            "messages-per-connection",
+            config.messages_per_connection as usize,
+        ),
+        ("max-pause-s", usize::from(config.max_pause_s > 0)),
+        ("max-mx-hosts", config.max_mx_hosts),
+        ("max-host-addresses", config.max_host_addresses),
+    ] {
+        if value == 0 {
+            return Err(SetupError::Zero { key });
         }
     }
+    let is_zero = |one: &NamedDestination| one.concurrency == Some(0);
+    if config.destination.iter().any(is_zero) {
+        let key = "destination.concurrency";
+        return Err(SetupError::Zero { key });
+    }
+    Ok(())
+}
+
+/// Mail for a domain goes one way.
+fn check_domains(config: &Config) -> Result<(), SetupError> {
+    let mut known: HashMap<String, &str> = HashMap::new();
+    for route in &config.route {
+        for domain in &route.domains {
+            let other = known.insert(domain.to_string(), &route.name);
+            if let Some(one) = other.filter(|other| *other != route.name) {
+                return Err(SetupError::SharedDomain {
+                    one: one.to_owned(),
+                    other: route.name.clone(),
+                    domain: domain.to_string(),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn bandwidth(config: &Config) -> Result<Bandwidth, SetupError> {
@@ -223,172 +216,30 @@ fn hello_name(config: &Config, hostname: &str) -> Result<String, SetupError> {
     }
 }
 
-fn routes(config: &Config, terms: &Terms) -> Result<HashMap<String, Hop>, SetupError> {
-    let mut routes = HashMap::new();
-    for Route { name, smarthost } in &config.route {
-        let wrong = |problem| SetupError::RouteName {
-            name: name.clone(),
-            problem,
-        };
-        let is_word = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        if !(1..=64).contains(&name.len()) || !name.chars().all(is_word) {
-            return Err(wrong(
-                "it is not 1 to 64 of the characters A-Z a-z 0-9 . _ -",
-            ));
-        }
-        let hop = Hop {
-            smarthost: smarthost.clone(),
-            terms: Terms {
-                security: security(config, smarthost.tls)?,
-                credentials: credentials(smarthost, || format!("route {name}"))?,
-                ..terms.clone()
-            },
-        };
-        if routes.insert(name.clone(), hop).is_some() {
-            return Err(wrong("another route has it"));
-        }
-    }
-    Ok(routes)
-}
-
-const fn default_tls(config: &Config) -> Result<Tls, SetupError> {
-    match (config.mode, &config.smarthost) {
-        (Mode::Maildir, _) => Ok(Tls::None),
-        (Mode::Mx, _) => Ok(Tls::Opportunistic),
-        (Mode::Smarthost, Some(smarthost)) => Ok(smarthost.tls),
-        (Mode::Smarthost, None) => Err(SetupError::NoSmarthost),
-    }
-}
-
-fn security(config: &Config, tls: Tls) -> Result<Security, SetupError> {
+fn clients(config: &Config) -> Result<Clients, SetupError> {
     let roots = match &config.ca_file {
         Some(path) => Roots::File(path.clone()),
         None => Roots::System,
     };
-    let client = |verification| tls::client_config(&roots, verification);
-    Ok(match tls {
-        Tls::None => Security::None,
-        Tls::Opportunistic => Security::Opportunistic(client(Verification::None)?),
-        Tls::Required => Security::Required(client(Verification::Required)?),
-        Tls::Implicit => Security::Implicit(client(Verification::Required)?),
+    let verified = match tls::client_config(&roots, Verification::Required) {
+        Ok(client) => Some(client),
+        // Whoever needs them says so; other mail can go without.
+        Err(TlsError::NoRoots) => None,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Clients {
+        any: tls::client_config(&roots, Verification::None)?,
+        verified,
     })
 }
 
-fn default_credentials(config: &Config) -> Result<Option<Credentials>, SetupError> {
-    match (&config.smarthost, config.mode) {
-        (Some(smarthost), Mode::Smarthost) => credentials(smarthost, || "smarthost".to_owned()),
-        _ => Ok(None),
-    }
-}
-
-fn credentials(
-    smarthost: &Smarthost,
-    name: impl Fn() -> String,
-) -> Result<Option<Credentials>, SetupError> {
-    match (&smarthost.username, &smarthost.password) {
-        (Some(username), Some(password)) => Ok(Some(Credentials::new(
-            username.clone(),
-            password.expose().clone(),
-        ))),
-        (None, None) => Ok(None),
-        _ => Err(SetupError::HalfLogin { of: name() }),
-    }
-}
-
-fn resolver(config: &Config) -> Result<Option<TokioResolver>, SetupError> {
-    if config.mode != Mode::Mx {
-        return Ok(None);
-    }
-    let unusable = |error| SetupError::Resolver(Box::new(error));
-    let builder = TokioResolver::builder_tokio().map_err(unusable)?;
-    builder.build().map(Some).map_err(unusable)
-}
-
-async fn addresses(smarthost: &Smarthost) -> Result<Vec<Target>, Outcome> {
-    let host = smarthost.host.trim_start_matches('[').trim_end_matches(']');
-    let found = tokio::net::lookup_host((host, smarthost.port)).await;
-    let targets: Vec<Target> = found
-        .map_err(|error| deferred(format!("4.4.3 cannot look up {host}: {error}")))?
-        .map(|address| Target {
-            host: host.to_owned(),
-            address,
-        })
-        .collect();
-    if targets.is_empty() {
-        return Err(deferred(format!("4.4.3 {host} has no address")));
-    }
-    Ok(targets)
+/// Smarthosts are looked up by the system, unless resolvers are named.
+fn dns(config: &Config) -> Result<Option<Dns>, SetupError> {
+    let by_domain = config.route.iter().any(|route| route.smarthost.is_empty());
+    let is_needed = config.mode == Mode::Mx || by_domain || !config.dns.servers.is_empty();
+    is_needed.then(|| Dns::new(&config.dns)).transpose()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::secret::Secret;
-
-    fn smarthost() -> Smarthost {
-        Smarthost {
-            host: "127.0.0.1".to_owned(),
-            port: 587,
-            tls: Tls::None,
-            username: None,
-            password: None,
-        }
-    }
-
-    fn unfinished() -> Config {
-        Config {
-            mode: Mode::Smarthost,
-            ..Config::default()
-        }
-    }
-
-    #[test]
-    fn contradictions_are_found_before_anything_is_sent() {
-        let half = Smarthost {
-            password: Some(Secret::new("x".to_owned())),
-            ..smarthost()
-        };
-        let cases = [
-            (unfinished(), "smarthost is not set"),
-            (
-                Config {
-                    smarthost: Some(half),
-                    ..unfinished()
-                },
-                "or neither",
-            ),
-            (
-                Config {
-                    smarthost: Some(smarthost()),
-                    per_destination: 0,
-                    ..unfinished()
-                },
-                "per-destination",
-            ),
-            (
-                Config {
-                    smarthost: Some(smarthost()),
-                    hello_name: Some("a\r\nb".to_owned()),
-                    ..unfinished()
-                },
-                "EHLO",
-            ),
-        ];
-        for (config, words) in cases {
-            let error = Delivery::new(&config, "relay.example").expect_err(words);
-            assert!(error.to_string().contains(words), "{error}");
-        }
-    }
-
-    #[test]
-    fn domains_meet_in_one_form() {
-        for (domain, canonical) in [
-            ("Example.COM", "example.com"),
-            ("example.com.", "example.com"),
-            ("bücher.example", "xn--bcher-kva.example"),
-            ("[IPv6:::1]", "[ipv6:::1]"),
-        ] {
-            assert_eq!(canonical_domain(domain), canonical);
-        }
-    }
-}
+#[path = "route_tests.rs"]
+mod tests;

@@ -299,7 +299,7 @@ async fn required_tls_is_required() {
     let hello = [Say("220 peer\r\n"), Hear("EHLO"), Say(PLAIN)];
     let (port, _heard) = peer(vec![hello.to_vec()]).await;
     let mut config = config(port);
-    config.smarthost.as_mut().expect("it is set").tls = Tls::Required;
+    config.smarthost.0[0].tls = Tls::Required;
     let report = courier(&config)
         .await
         .attempt(&job(&["b@b.example"], "A: b\r\n"))
@@ -321,7 +321,7 @@ async fn words_ahead_of_the_tls_handshake_are_not_taken_for_the_peers() {
     ];
     let (port, _heard) = peer(vec![script]).await;
     let mut config = config(port);
-    config.smarthost.as_mut().expect("it is set").tls = Tls::Required;
+    config.smarthost.0[0].tls = Tls::Required;
     let report = courier(&config)
         .await
         .attempt(&job(&["b@b.example"], "A: b\r\n"))

@@ -290,7 +290,10 @@ impl Intake {
                 expires_at: parameters::expiry(&kept, received_at, self.shared.lifetime),
                 parameters: kept,
                 way: Way {
-                    route: effects.route,
+                    // What a policy chose for this message comes before what its list is set to.
+                    route: effects
+                        .route
+                        .or_else(|| principal.account.list.route.clone()),
                     hold: effects.hold,
                     released_at: None,
                 },

@@ -26,6 +26,11 @@ impl PortRange {
         self.0.clone()
     }
 
+    /// From its first port to its last.
+    pub fn span(&self) -> RangeInclusive<u16> {
+        self.0.clone()
+    }
+
     /// True when the port is one of them.
     pub fn contains(&self, port: u16) -> bool {
         self.0.contains(&port)

@@ -166,6 +166,13 @@ pub enum Destination {
     Smarthost,
     /// The next hop of a route of the configuration, by its name.
     Route(String),
+    /// The mail exchangers of a domain, over a route that leads to them.
+    RouteDomain {
+        /// The route's name.
+        route: String,
+        /// The domain, as in [`Destination::Domain`].
+        domain: String,
+    },
     /// The mail exchangers of a domain, in A-label form, or an address literal with its brackets.
     Domain(String),
     /// The local maildir tree.
@@ -178,6 +185,7 @@ impl fmt::Display for Destination {
         match self {
             Self::Smarthost => f.write_str("smarthost"),
             Self::Route(name) => write!(f, "route:{name}"),
+            Self::RouteDomain { route, domain } => write!(f, "route:{route}/{domain}"),
             Self::Domain(domain) => f.write_str(domain),
             Self::Maildir => f.write_str("maildir"),
         }
@@ -193,6 +201,9 @@ pub struct Attempt {
     pub at: Timestamp,
     /// The next hop that was asked, for example `mx.example.net:25`; a maildir path for local delivery.
     pub next_hop: String,
+    /// How the connection was encrypted and its peer known, for example `1.3, verified by DANE`; `none` for plain
+    /// text, empty without a connection.
+    pub tls: String,
     /// What came of it.
     pub outcome: Outcome,
 }

@@ -55,7 +55,14 @@ impl Stops {
         let mut names = self.destinations().peekable();
         names.peek().is_some() && {
             let over = over.to_string();
-            names.any(|name| *name == over)
+            let is_it = |name: &String| match over.strip_prefix(name.as_str()) {
+                // A route that leads to many domains is one next hop for whoever stops it.
+                Some(rest) => {
+                    rest.is_empty() || (rest.starts_with('/') && name.starts_with("route:"))
+                }
+                None => false,
+            };
+            names.any(is_it)
         }
     }
 
@@ -177,6 +184,20 @@ mod tests {
                 true,
             ),
             (
+                named("route:direct"),
+                None,
+                "a@b.example",
+                over_route("direct"),
+                true,
+            ),
+            (
+                named("route:direct"),
+                None,
+                "a@b.example",
+                over_route("directly"),
+                false,
+            ),
+            (
                 StopScope::All,
                 Some(1),
                 "a@b.example",
@@ -188,6 +209,13 @@ mod tests {
             let stops: Stops = [scope.clone()].into_iter().collect();
             let found = stops.covers(list, &mailbox(to), &over);
             assert_eq!(found, expected, "{scope:?} {list:?} {to} {over}");
+        }
+    }
+
+    fn over_route(name: &str) -> Destination {
+        Destination::RouteDomain {
+            route: name.to_owned(),
+            domain: "b.example".to_owned(),
         }
     }
 

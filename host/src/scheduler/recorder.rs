@@ -75,6 +75,7 @@ impl Finished {
             recipient: recipient.index,
             at: Timestamp::now(),
             next_hop: String::new(),
+            tls: String::new(),
             outcome: Outcome::Deferred(reason.clone()),
         });
         let unsaid = Handover::Relayed {

@@ -15,7 +15,7 @@ use super::recorder::{self, Finished};
 use super::retry::Retry;
 use super::{Config, Setup, Snapshot, keeper, limits, steering, worker};
 use crate::clock::Timestamp;
-use crate::delivery::{Delivery, Mode, Reach};
+use crate::delivery::{Delivery, Reach};
 use crate::id::{QueueId, QueueIds};
 use crate::queue::{Destination, OpenMessage, OpenRecipient, Priority, RemoteReply, Stops, Way};
 use crate::store::{Store, StoreError};
@@ -348,10 +348,10 @@ impl Shared {
 
     /// What a smarthost did not take yet is due as soon as it takes anything: it may have been away.
     fn insert_loaded(&self, state: &mut State, mut message: OpenMessage) {
-        let is_routed = message.meta.way.route.is_some();
-        let was_tried = message.recipients.iter().all(|one| one.attempts > 0);
-        let is_stalled = was_tried && !is_routed && self.delivery.config().mode == Mode::Smarthost;
-        if !is_stalled {
+        let waits = |one: &OpenRecipient| {
+            one.attempts > 0 && self.destination(&message, one) == Destination::Smarthost
+        };
+        if !message.recipients.iter().all(waits) {
             return self.insert(state, message);
         }
         let is_kept = !message.meta.way.is_held() && !state.in_flight.outdate(message.id);

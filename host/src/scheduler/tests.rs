@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::delivery::{self, Smarthost, Tls};
+use crate::delivery::{self, Smarthost, Smarthosts, Tls};
 use crate::id::session_id;
 use crate::queue::{
     Command, Content, MessageFilter, MessageMeta, MessageParameters, NewMessage, Priority,
@@ -149,12 +149,13 @@ impl Bench {
     fn start(&self) -> Scheduler {
         let delivery = delivery::Config {
             mode: delivery::Mode::Smarthost,
-            smarthost: Some(Smarthost {
+            smarthost: Smarthosts::from(Smarthost {
                 host: "127.0.0.1".to_owned(),
                 port: self.port,
                 tls: Tls::None,
                 username: None,
                 password: None,
+                preference: None,
             }),
             per_destination: self.per_destination,
             ..delivery::Config::default()

@@ -15,7 +15,7 @@ use crate::secret::Secret;
 const INSERT_LIST: &str = "INSERT INTO list (name, name_key, unauthorized, display_importance, \
      last_user, created_at) VALUES ($1, $2, NULL, 1, 0, $3) RETURNING id";
 const UPDATE_LIST: &str = "UPDATE list SET name = $1, name_key = $2, unauthorized = $3, \
-     display_importance = $4, sender_check = $5, policy_settings = $6 WHERE id = $7";
+     display_importance = $4, sender_check = $5, policy_settings = $6, route_name = $7 WHERE id = $8";
 const DELETE_LIST: &str = "DELETE FROM list WHERE id = $1";
 const COUNT_USERS: &str = "SELECT COUNT(*) FROM account WHERE list_id = $1";
 const COUNT_OPEN_MESSAGES: &str = "SELECT COUNT(*) FROM message WHERE open = 1 AND list_id = $1";
@@ -42,14 +42,17 @@ const SELECT_GENERATION: &str = "SELECT generation FROM accounts_generation";
 const SELECT_LISTS: &str = "SELECT id AS list_id, name AS list_name, \
      unauthorized AS list_unauthorized, sender_check AS list_check, \
      display_importance AS list_display_importance, policy_settings AS list_policy_settings, \
+     route_name AS list_route, \
      created_at AS list_created_at FROM list ORDER BY id";
 const SELECT_LIST: &str = "SELECT id AS list_id, name AS list_name, \
      unauthorized AS list_unauthorized, sender_check AS list_check, \
      display_importance AS list_display_importance, policy_settings AS list_policy_settings, \
+     route_name AS list_route, \
      created_at AS list_created_at FROM list WHERE id = $1";
 const SELECT_LIST_BY_NAME: &str = "SELECT id AS list_id, name AS list_name, \
      unauthorized AS list_unauthorized, sender_check AS list_check, \
      display_importance AS list_display_importance, policy_settings AS list_policy_settings, \
+     route_name AS list_route, \
      created_at AS list_created_at FROM list WHERE name_key = $1";
 const SELECT_USERS: &str = "SELECT * FROM account ORDER BY id";
 const SELECT_USERS_OF_LIST: &str = "SELECT * FROM account WHERE list_id = $1 ORDER BY id";
@@ -58,7 +61,7 @@ const SELECT_USER_BY_NAME: &str = "SELECT * FROM account WHERE username = $1";
 const SELECT_ACCOUNT: &str = "SELECT account.*, list.name AS list_name, \
      list.unauthorized AS list_unauthorized, list.sender_check AS list_check, \
      list.display_importance AS list_display_importance, \
-     list.policy_settings AS list_policy_settings, \
+     list.policy_settings AS list_policy_settings, list.route_name AS list_route, \
      list.created_at AS list_created_at \
      FROM account JOIN list ON list.id = account.list_id WHERE account.username = $1";
 
@@ -154,6 +157,7 @@ async fn update_list(connection: &mut SqliteConnection, list: &List) -> Result<i
         .bind(list.display_importance)
         .bind(&list.check)
         .bind(list.policy_settings.document())
+        .bind(&list.route)
         .bind(list.id);
     change(connection, statement, || list_named(name)).await
 }

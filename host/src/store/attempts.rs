@@ -15,9 +15,9 @@ use crate::queue::{AttemptRecord, RecordedAttempt};
 /// Recorded twice it is still one attempt: a caller that was told `Unavailable` asks again.
 static INSERT_ATTEMPTS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
-        "INSERT INTO attempt (message_id, recipient, ended_at, next_hop, outcome, reply_code, \
+        "INSERT INTO attempt (message_id, recipient, ended_at, next_hop, tls, outcome, reply_code, \
          reply_text) VALUES ",
-        7,
+        8,
         " ON CONFLICT DO NOTHING",
     )
 });
@@ -118,6 +118,7 @@ fn bind_attempt(statement: Statement, (id, recorded): &Settled<'_>) -> Statement
         .bind(i64::from(attempt.recipient))
         .bind(attempt.at.as_millis())
         .bind(attempt.next_hop.as_str())
+        .bind(attempt.tls.as_str())
         .bind(rows::outcome_code(&attempt.outcome))
         .bind(i64::from(reply.code))
         .bind(reply.text.as_str())

@@ -12,7 +12,10 @@ use super::orders::OrderWork;
 use super::reloads::ReloadWork;
 use super::stops::StopWork;
 use super::suspensions::{self, NewSuspension};
-use super::{StoreError, alerts, attempts, content, counts, decisions, messages, sent, upkeep};
+use super::{
+    StoreError, StsPolicy, alerts, attempts, content, counts, decisions, messages, sent, sts,
+    upkeep,
+};
 use crate::alert::NewAlert;
 use crate::clock::Timestamp;
 use crate::decision::Retention;
@@ -55,6 +58,10 @@ pub(super) enum Work {
     Stop(StopWork),
     /// What policies have counted.
     Count(Vec<PolicyCount>),
+    /// What a domain promises of its mail exchangers.
+    KeepStsPolicy(StsPolicy),
+    /// Deletes such promises that do not hold at this time.
+    PurgeStsPolicies(Timestamp),
     /// Deletes what policies counted that is over at this time.
     PurgePolicyCounts(Timestamp),
     /// Deletes chunks that belong to no message.
@@ -117,11 +124,13 @@ impl Work {
             Self::Order(_) => "change queued messages",
             Self::Stop(_) => "stop or start mail",
             Self::Count(_) => "store what policies count",
+            Self::KeepStsPolicy(_) => "keep an MTA-STS policy",
             Self::PurgeMessages(_)
             | Self::PurgeAlerts(_)
             | Self::PurgeDecisions(_)
             | Self::PurgeRecordings(_)
             | Self::PurgeCounts(_)
+            | Self::PurgeStsPolicies(_)
             | Self::PurgePolicyCounts(_) => "purge what is old",
             #[cfg(test)]
             Self::Command(_) => "obey a test",
@@ -204,6 +213,8 @@ async fn apply_single(connection: &mut SqliteConnection, work: &Work) -> Result<
         Work::Order(order) => order.apply(connection).await,
         Work::Stop(stop) => stop.apply(connection).await,
         Work::Count(added) => counts::add(connection, added).await.map(|()| 0),
+        Work::KeepStsPolicy(policy) => sts::keep(connection, policy).await,
+        Work::PurgeStsPolicies(now) => sts::purge(connection, *now).await,
         Work::PurgePolicyCounts(now) => counts::purge(connection, *now).await,
         Work::Suspend(new) => suspensions::suspend(connection, new).await,
         #[cfg(test)]

@@ -29,6 +29,7 @@ mod schema;
 mod sent;
 mod sqlite;
 mod stops;
+mod sts;
 mod suspensions;
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,7 @@ pub use self::config::Config;
 pub use self::error::StoreError;
 pub use self::lock::QueueLock;
 pub use self::reloads::{ReloadCause, ReloadFailure, ReloadOutcome};
+pub use self::sts::StsPolicy;
 
 use self::accounts::Edit;
 use self::decisions::Kept;
@@ -659,6 +661,7 @@ impl Store {
         let now = Timestamp::now();
         self.in_steps(|| Work::PurgeCounts(now)).await?;
         self.in_steps(|| Work::PurgePolicyCounts(now)).await?;
+        self.in_steps(|| Work::PurgeStsPolicies(now)).await?;
         let alerts_before = now - self.shared.keep_alerts;
         self.in_steps(|| Work::PurgeAlerts(alerts_before)).await?;
         self.in_steps(|| Work::PurgeMessages(before)).await

@@ -23,7 +23,7 @@ const SELECT_SUMMARIES: &str = "SELECT message.id, message.list_id, username, re
      FROM message LEFT JOIN list ON list.id = message.list_id WHERE ";
 const SELECT_RECIPIENTS: &str = "SELECT position, mailbox, status, attempts, due_at, notify, \
      orcpt FROM recipient WHERE message_id = $1 ORDER BY position";
-const SELECT_ATTEMPTS: &str = "SELECT recipient, ended_at, next_hop, outcome, reply_code, \
+const SELECT_ATTEMPTS: &str = "SELECT recipient, ended_at, next_hop, tls, outcome, reply_code, \
      reply_text FROM attempt WHERE message_id = $1 ORDER BY ended_at, recipient";
 
 /// The columns of the counts, in the order of the status codes.

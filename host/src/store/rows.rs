@@ -37,6 +37,7 @@ pub(super) fn list(row: &SqliteRow) -> Result<List, StoreError> {
         unauthorized: get::<Option<i64>>(row, "list_unauthorized")?.map(unauthorized),
         check: get(row, "list_check")?,
         display_importance: get(row, "list_display_importance")?,
+        route: get(row, "list_route")?,
         policy_settings: policy_settings(row, "list_policy_settings")?,
         created_at: timestamp(row, "list_created_at")?,
     })
@@ -143,6 +144,7 @@ pub(super) fn attempt(row: &SqliteRow) -> Result<Attempt, StoreError> {
         recipient: count(row, "recipient")?,
         at: timestamp(row, "ended_at")?,
         next_hop: get(row, "next_hop")?,
+        tls: get(row, "tls")?,
         outcome: match get::<i64>(row, "outcome")? {
             0 => Outcome::Delivered(reply),
             1 => Outcome::Deferred(reply),

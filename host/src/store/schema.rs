@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010_decision_effects.sql"),
     include_str!("migrations/0011_queue_administration.sql"),
     include_str!("migrations/0012_urgent_budget.sql"),
+    include_str!("migrations/0013_outbound.sql"),
 ];
 
 const COUNT_TABLES: &str = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'";

@@ -294,6 +294,7 @@ async fn record(store: &Store, id: QueueId) -> anyhow::Result<()> {
         recipient: 0,
         at: now,
         next_hop: "mx1.mail.example.net:25".to_owned(),
+        tls: "1.3, not verified".to_owned(),
         outcome: Outcome::Delivered(reply),
     };
     let record = AttemptRecord {

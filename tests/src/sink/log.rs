@@ -1,6 +1,7 @@
 //! What the sink remembers: each delivery in order, and how often each id came.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::time::Instant;
 
 /// A message the sink has answered `250`.
@@ -18,6 +19,10 @@ pub struct Delivery {
     pub content: Vec<u8>,
     /// Octets of its content without the final dot.
     pub size: usize,
+    /// It came over TLS.
+    pub is_encrypted: bool,
+    /// Where the connection came from.
+    pub peer: Option<IpAddr>,
 }
 
 impl Delivery {

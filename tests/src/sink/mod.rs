@@ -5,7 +5,9 @@
 
 mod log;
 mod session;
+mod wire;
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +16,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 pub use self::log::{Delivery, Log};
 use crate::wait;
@@ -53,6 +57,28 @@ pub struct Script {
     pub offers: Vec<&'static str>,
     /// Keywords that it would offer by itself and does not, for example `"8BITMIME"`.
     pub withholds: Vec<&'static str>,
+    /// More keywords once the session is encrypted, for example `"REQUIRETLS"`.
+    pub offers_encrypted: Vec<&'static str>,
+    /// What happens to whoever wants TLS; without it STARTTLS is not offered.
+    pub starttls: Option<StartTls>,
+}
+
+/// What the sink makes of STARTTLS.
+#[derive(Clone)]
+pub enum StartTls {
+    /// TLS with this certificate.
+    With(TlsAcceptor),
+    /// It says yes, and then no sensible word.
+    Broken,
+}
+
+impl fmt::Debug for StartTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::With(_) => "With(..)",
+            Self::Broken => "Broken",
+        })
+    }
 }
 
 impl Script {
@@ -62,6 +88,13 @@ impl Script {
             keep: 64 * 1024,
             ..Self::default()
         }
+    }
+
+    /// The same, over TLS for whoever wants it.
+    #[must_use]
+    pub fn encrypted(mut self, server: Arc<ServerConfig>) -> Self {
+        self.starttls = Some(StartTls::With(TlsAcceptor::from(server)));
+        self
     }
 
     /// The same, offering more extensions.

@@ -4,10 +4,10 @@ use std::io;
 use std::time::Instant;
 
 use memchr::{memchr, memmem};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Delivery, Point, Script, Shared};
+use super::wire::Wire;
+use super::{Delivery, Point, Script, Shared, StartTls};
 use crate::message::ID_FIELD;
 
 const GREETING: &[u8] = b"220 sink.example.net ESMTP\r\n";
@@ -29,7 +29,7 @@ const READ_SIZE: usize = 64 * 1024;
 pub(super) async fn run(stream: TcpStream, shared: &Shared, number: usize) -> io::Result<()> {
     let mut session = Session {
         number,
-        stream,
+        wire: Wire::Plain(stream),
         shared,
         input: Vec::with_capacity(READ_SIZE),
         output: Vec::with_capacity(512),
@@ -39,7 +39,7 @@ pub(super) async fn run(stream: TcpStream, shared: &Shared, number: usize) -> io
     if session.hangs_up(Point::Greeting) {
         return Ok(());
     }
-    session.stream.write_all(GREETING).await?;
+    session.wire.write(GREETING).await?;
     while let Some(line) = session.line().await? {
         if !session.command(&line).await? {
             break;
@@ -50,7 +50,7 @@ pub(super) async fn run(stream: TcpStream, shared: &Shared, number: usize) -> io
 
 struct Session<'a> {
     number: usize,
-    stream: TcpStream,
+    wire: Wire,
     shared: &'a Shared,
     input: Vec<u8>,
     output: Vec<u8>,
@@ -77,6 +77,7 @@ impl Session<'_> {
             "MAIL" => self.mail(line),
             "RCPT" => self.recipient(line),
             "DATA" => return self.data().await,
+            "STAR" => return self.starttls().await,
             "RSET" | "NOOP" => self.reset(),
             "QUIT" => {
                 self.reply(b"221 2.0.0 Bye\r\n");
@@ -98,7 +99,40 @@ impl Session<'_> {
                 self.reply(format!("250-{keyword}\r\n").as_bytes());
             }
         }
+        let script = self.shared.script.borrow().clone();
+        if script.starttls.is_some() && !self.wire.is_encrypted() {
+            self.reply(b"250-STARTTLS\r\n");
+        }
+        if self.wire.is_encrypted() {
+            for keyword in script.offers_encrypted {
+                self.reply(format!("250-{keyword}\r\n").as_bytes());
+            }
+        }
         self.reply(LAST_KEYWORD);
+    }
+
+    /// Answers STARTTLS and does what the script says; false ends the session.
+    async fn starttls(&mut self) -> io::Result<bool> {
+        let script = self.shared.script.borrow().clone();
+        match script.starttls {
+            Some(StartTls::With(acceptor)) => {
+                self.reply(b"220 2.0.0 go ahead\r\n");
+                self.flush().await?;
+                self.wire.encrypt(&acceptor).await?;
+                Ok(true)
+            }
+            Some(StartTls::Broken) => {
+                self.reply(b"220 2.0.0 go ahead\r\n");
+                self.flush().await?;
+                // No TLS record begins like this.
+                self.wire.write(b"what?\r\n").await?;
+                Ok(false)
+            }
+            None => {
+                self.reply(b"502 5.5.1 no TLS here\r\n");
+                Ok(true)
+            }
+        }
     }
 
     fn reset(&mut self) {
@@ -179,6 +213,8 @@ impl Session<'_> {
                 to: std::mem::take(&mut self.to),
                 content: head,
                 size,
+                is_encrypted: self.wire.is_encrypted(),
+                peer: self.wire.peer(),
             });
         }
         if script.hang_up == Some(Point::Content) {
@@ -254,7 +290,7 @@ impl Session<'_> {
     /// Reads once; false at the end of the stream.
     async fn fill(&mut self) -> io::Result<bool> {
         self.input.reserve(READ_SIZE);
-        Ok(self.stream.read_buf(&mut self.input).await? > 0)
+        Ok(self.wire.read(&mut self.input).await? > 0)
     }
 
     fn reply(&mut self, reply: &[u8]) {
@@ -263,7 +299,7 @@ impl Session<'_> {
 
     async fn flush(&mut self) -> io::Result<()> {
         if !self.output.is_empty() {
-            self.stream.write_all(&self.output).await?;
+            self.wire.write(&self.output).await?;
             self.output.clear();
         }
         Ok(())

@@ -7,6 +7,7 @@ use super::settings;
 use crate::accounts::{List, PolicySetting, PolicySettings, Unauthorized};
 use crate::cli::output::table;
 use crate::cli::{Failure, Output};
+use crate::delivery::Route;
 use crate::store::Store;
 
 /// `gatepost list …`
@@ -53,6 +54,12 @@ pub struct Settings {
     /// Mark messages of effective priority 1 so that their readers see it
     #[arg(long, value_name = "true|false")]
     display_importance: Option<bool>,
+    /// Send its mail over this [[delivery.route]] of the configuration, where no policy chooses another
+    #[arg(long, value_name = "ROUTE")]
+    route: Option<String>,
+    /// Send its mail where all mail goes
+    #[arg(long, conflicts_with = "route")]
+    no_route: bool,
     /// Tell the policies NAME, the fact `list.setting.NAME`; `NAME=` removes it, and it may be repeated
     #[arg(long = "policy-setting", value_name = "NAME=VALUE")]
     policy_settings: Vec<PolicySetting>,
@@ -75,22 +82,34 @@ struct Row {
     unauthorized: Option<Unauthorized>,
     check: Option<String>,
     display_importance: bool,
+    route: Option<String>,
     policy_settings: PolicySettings,
     users: usize,
     created_at: String,
 }
 
 /// Runs the command.
-pub async fn run(command: ListCommand, store: &Store, output: Output) -> Result<(), Failure> {
+pub async fn run(
+    command: ListCommand,
+    routes: &[Route],
+    store: &Store,
+    output: Output,
+) -> Result<(), Failure> {
     let list = match command {
         ListCommand::Show { name: None } => return show_all(store, output).await,
         ListCommand::Show { name: Some(name) } => find_list(store, &name).await?,
-        ListCommand::Add { name, settings } => add(store, &name, &settings).await?,
+        ListCommand::Add { name, settings } => {
+            check_settings(&settings, routes)?;
+            add(store, &name, &settings).await?
+        }
         ListCommand::Edit {
             name,
             rename,
             settings,
-        } => edit(store, &name, rename, &settings).await?,
+        } => {
+            check_settings(&settings, routes)?;
+            edit(store, &name, rename, &settings).await?
+        }
         ListCommand::Delete { name } => {
             let list = find_list(store, &name).await?;
             store.delete_list(list.id).await?;
@@ -127,7 +146,6 @@ pub async fn find_list(store: &Store, name: &str) -> Result<List, Failure> {
 
 async fn add(store: &Store, name: &str, settings: &Settings) -> Result<List, Failure> {
     check_name(name)?;
-    check_settings(settings)?;
     let mut list = store.create_list(name).await?;
     if settings.apply(&mut list)? {
         store.update_list(&list).await?;
@@ -141,7 +159,6 @@ async fn edit(
     rename: Option<String>,
     settings: &Settings,
 ) -> Result<List, Failure> {
-    check_settings(settings)?;
     let mut list = find_list(store, name).await?;
     let mut changed = settings.apply(&mut list)?;
     if let Some(rename) = rename {
@@ -171,12 +188,17 @@ impl Settings {
         if let Some(display) = self.display_importance {
             list.display_importance = display;
         }
+        if self.no_route || self.route.is_some() {
+            list.route.clone_from(&self.route);
+        }
         list.policy_settings
             .apply(&self.policy_settings)
             .map_err(settings::refused)?;
         let is_changed = self.unauthorized.is_some()
             || self.check.is_some()
             || self.display_importance.is_some()
+            || self.route.is_some()
+            || self.no_route
             || !self.policy_settings.is_empty();
         Ok(is_changed)
     }
@@ -198,7 +220,8 @@ fn check_name(name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn check_settings(settings: &Settings) -> Result<(), Failure> {
+fn check_settings(settings: &Settings, routes: &[Route]) -> Result<(), Failure> {
+    check_route(settings, routes)?;
     let Some(check) = settings
         .check
         .as_deref()
@@ -217,6 +240,21 @@ fn check_settings(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A route that there is not would keep all mail of the list waiting.
+fn check_route(settings: &Settings, routes: &[Route]) -> Result<(), Failure> {
+    let is_known = |name: &String| routes.iter().any(|route| route.name == *name);
+    let Some(name) = settings.route.as_ref().filter(|name| !is_known(name)) else {
+        return Ok(());
+    };
+    let names: Vec<&str> = routes.iter().map(|route| route.name.as_str()).collect();
+    let hint = if names.is_empty() {
+        "add a [[delivery.route]] with that name to the configuration".to_owned()
+    } else {
+        format!("the routes of the configuration are: {}", names.join(", "))
+    };
+    Err(Failure::message(format!("there is no route `{name}`")).hint(hint))
+}
+
 async fn row(store: &Store, list: List) -> Result<Row, Failure> {
     Ok(Row {
         users: store.users(Some(list.id)).await?.len(),
@@ -225,6 +263,7 @@ async fn row(store: &Store, list: List) -> Result<Row, Failure> {
         unauthorized: list.unauthorized,
         check: list.check,
         display_importance: list.display_importance,
+        route: list.route,
         policy_settings: list.policy_settings,
         created_at: list.created_at.to_string(),
     })
@@ -254,6 +293,7 @@ fn text(rows: &[Row]) -> String {
             row.name.clone(),
             unauthorized.into(),
             check,
+            row.route.clone().unwrap_or_else(|| "-".to_owned()),
             row.users.to_string(),
             settings::shown(&row.policy_settings),
         ]
@@ -264,6 +304,7 @@ fn text(rows: &[Row]) -> String {
             "name",
             "unauthorized",
             "check",
+            "route",
             "users",
             "policy settings",
         ],

@@ -209,6 +209,7 @@ fn details(message: &MessageDetails, decisions: &[Decision], lists: &ListNames) 
                 json!({
                     "at": attempt.at.to_string(),
                     "next_hop": attempt.next_hop,
+                    "tls": attempt.tls,
                     "outcome": outcome_name(&attempt.outcome),
                     "reply": attempt.outcome.reply().to_string(),
                 })
@@ -337,6 +338,9 @@ fn timeline(message: &MessageDetails, decisions: &[Decision]) -> String {
         let (at, next_hop, reply) = (attempt.at, &attempt.next_hop, attempt.outcome.reply());
         let outcome = outcome_name(&attempt.outcome);
         lines.push(format!("{at}  {address}: {outcome} by {next_hop}: {reply}"));
+        if !attempt.tls.is_empty() {
+            lines.push(format!("{:26}tls: {}", "", attempt.tls));
+        }
     }
     let is_held = meta.way.is_held();
     for recipient in message

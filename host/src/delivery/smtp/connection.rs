@@ -17,24 +17,13 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::extensions::Extensions;
+use super::protection::Protection;
+pub(crate) use super::protection::{Proof, Security};
 use super::reply::Reply;
 use super::wire::Wire;
 use crate::delivery::bandwidth::Bandwidth;
 use crate::delivery::config::Timeouts;
 use crate::queue::RemoteReply;
-
-/// When and how a connection is encrypted.
-#[derive(Debug, Clone)]
-pub(crate) enum Security {
-    /// Not at all.
-    None,
-    /// By STARTTLS when it is offered.
-    Opportunistic(Arc<ClientConfig>),
-    /// By STARTTLS, or there is no connection.
-    Required(Arc<ClientConfig>),
-    /// From the first octet.
-    Implicit(Arc<ClientConfig>),
-}
 
 /// One address of a host to connect to.
 #[derive(Debug, Clone)]
@@ -65,15 +54,59 @@ pub(crate) struct Terms {
     pub timeouts: Timeouts,
     /// Where content waits for its turn.
     pub bandwidth: Bandwidth,
+    /// The peer must promise to protect mail from there on (RFC 8689).
+    pub requires_tls: bool,
+}
+
+/// What stands in the way of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It cannot be reached, or does not want us.
+    Unreachable,
+    /// TLS was tried and failed.
+    Tls,
+    /// It refused the login.
+    Login,
+    /// We cannot come from where we should.
+    Source,
+    /// It cannot protect mail as its sender requires (RFC 8689).
+    Unprotected,
+    /// It is this relay itself.
+    Ourselves,
 }
 
 /// Why there is no connection.
-#[derive(Debug)]
-pub(crate) struct ConnectError {
+#[derive(Debug, Clone)]
+pub(crate) struct Setback {
     /// The peer's words, or ours with code 0.
     pub reply: RemoteReply,
-    /// The TLS handshake was what failed.
-    pub is_tls: bool,
+    /// What stands in the way.
+    pub fault: Fault,
+}
+
+impl Setback {
+    /// In our own words.
+    pub fn ours(text: String) -> Self {
+        Self {
+            reply: RemoteReply { code: 0, text },
+            fault: Fault::Unreachable,
+        }
+    }
+
+    /// A refusal in words is one of the login; a connection that broke is not.
+    fn at_login(self) -> Self {
+        let is_refusal = self.reply.code >= 500 || self.fault == Fault::Login;
+        if is_refusal {
+            self.with(Fault::Login)
+        } else {
+            self
+        }
+    }
+
+    /// The same words for another fault.
+    pub fn with(self, fault: Fault) -> Self {
+        Self { fault, ..self }
+    }
 }
 
 /// The connection broke, or the peer was silent for too long or not to be understood.
@@ -86,8 +119,8 @@ pub(crate) struct Connection {
     smtp: AsyncSmtpConnection,
     pub(super) wire: Wire,
     pub(super) extensions: Extensions,
-    /// Encrypted, with a certificate that is valid for the host's name.
-    pub(super) verified: bool,
+    /// How it is encrypted.
+    pub(super) protection: Protection,
     pub(super) timeouts: Timeouts,
     pub(super) bandwidth: Bandwidth,
     /// A 421 was received; nothing can follow.
@@ -104,43 +137,68 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects and gets everything out of the way that comes ahead of MAIL.
+    /// Gets everything out of the way that comes ahead of MAIL.
     ///
     /// # Errors
-    /// With what to tell about it, when the peer cannot be reached, does not want us, cannot
-    /// encrypt as it must, or refuses the login.
-    pub async fn open(target: &Target, terms: &Terms) -> Result<Self, ConnectError> {
-        let wire = dial(target, terms).await?;
-        if let Security::Implicit(config) = &terms.security {
-            encrypt(&wire, config, target, terms).await?;
+    /// With what to tell about it, when the peer does not want us, cannot encrypt as it must, or
+    /// refuses the login.
+    pub async fn open(stream: TcpStream, target: &Target, terms: &Terms) -> Result<Self, Setback> {
+        let lost =
+            |error| Setback::ours(format!("connection to {} failed: {error}", target.name()));
+        let wire = Wire::new(stream).map_err(lost)?;
+        let mut protection = Protection::NONE;
+        if let Security::Implicit(config, _) = &terms.security {
+            protection = encrypt(&wire, config, target, terms).await?;
         }
         let mut connection = Self::greet(wire, target, terms).await?;
+        connection.protection = protection;
         connection.starttls(target, terms).await?;
-        // These two alone ask for a valid certificate.
-        let is_strict = matches!(
-            terms.security,
-            Security::Required(_) | Security::Implicit(_)
-        );
-        connection.verified = is_strict && connection.wire.is_encrypted();
+        connection.may_require_tls(terms)?;
         if let Some(credentials) = &terms.credentials {
             connection.may_log_in(terms)?;
-            connection.log_in(credentials).await?;
+            let login = connection.log_in(credentials).await;
+            login.map_err(|setback| setback.at_login())?;
         }
         Ok(connection)
     }
 
+    /// RFC 8689 §4.2.1: whoever does not promise it gets nothing that requires it.
+    fn may_require_tls(&self, terms: &Terms) -> Result<(), Setback> {
+        if !terms.requires_tls || self.requires_tls() {
+            return Ok(());
+        }
+        let name = &self.name;
+        let text = format!("5.7.30 {name} does not promise to require TLS (REQUIRETLS)");
+        Err(Setback::ours(text).with(Fault::Unprotected))
+    }
+
+    /// Whether mail can be sent here that requires TLS (RFC 8689).
+    pub fn requires_tls(&self) -> bool {
+        self.protection.is_verified() && self.extensions.require_tls
+    }
+
+    /// How it is encrypted.
+    pub const fn protection(&self) -> &Protection {
+        &self.protection
+    }
+
+    /// Notes why it is not encrypted.
+    pub fn unprotected_because(&mut self, reason: String) {
+        self.protection.missed = Some(reason);
+    }
+
     /// RFC 4954 §14: a password is not shown to whoever listens, unless the configuration says so.
-    fn may_log_in(&self, terms: &Terms) -> Result<(), ConnectError> {
+    fn may_log_in(&self, terms: &Terms) -> Result<(), Setback> {
         if self.wire.is_encrypted() || matches!(terms.security, Security::None) {
             return Ok(());
         }
         let name = &self.name;
-        Err(ours(format!(
-            "{name} does not offer STARTTLS, without which no password is sent"
-        )))
+        let text =
+            format!("4.7.4 {name} does not offer STARTTLS, without which no password is sent");
+        Err(Setback::ours(text).with(Fault::Login))
     }
 
-    async fn greet(wire: Wire, target: &Target, terms: &Terms) -> Result<Self, ConnectError> {
+    async fn greet(wire: Wire, target: &Target, terms: &Terms) -> Result<Self, Setback> {
         let hello = ClientId::Domain(terms.hello.clone());
         let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(wire.clone()), &hello);
         let smtp = match timeout(terms.timeouts.command.saturating_mul(2), greeting).await {
@@ -154,7 +212,7 @@ impl Connection {
             smtp,
             wire,
             extensions: Extensions::parse(lines.filter_map(|line| line.get(1..))),
-            verified: false,
+            protection: Protection::NONE,
             timeouts: terms.timeouts,
             bandwidth: terms.bandwidth.clone(),
             closing: None,
@@ -166,26 +224,20 @@ impl Connection {
         })
     }
 
-    async fn starttls(&mut self, target: &Target, terms: &Terms) -> Result<(), ConnectError> {
+    async fn starttls(&mut self, target: &Target, terms: &Terms) -> Result<(), Setback> {
         let config = match &terms.security {
-            Security::None | Security::Implicit(_) => return Ok(()),
+            Security::None | Security::Implicit(..) => return Ok(()),
             Security::Opportunistic(_) if !self.extensions.starttls => return Ok(()),
-            Security::Required(_) if !self.extensions.starttls => {
-                let name = &self.name;
-                return Err(ours(format!(
-                    "{name} does not offer STARTTLS, which is required"
-                )));
+            Security::Required(..) if !self.extensions.starttls => {
+                return Err(self.no_starttls(terms));
             }
-            Security::Opportunistic(config) | Security::Required(config) => config,
+            Security::Opportunistic(config) | Security::Required(config, _) => config,
         };
         // A peer that offers STARTTLS and then refuses it, or fails right after it, cannot do TLS.
-        let as_tls = |error| ConnectError {
-            is_tls: true,
-            ..error
-        };
+        let as_tls = |setback: Setback| setback.with(Fault::Tls);
         let started = self.greeting_command("STARTTLS\r\n", "STARTTLS").await;
         started.map_err(as_tls)?;
-        encrypt(&self.wire, config, target, terms).await?;
+        self.protection = encrypt(&self.wire, config, target, terms).await?;
         // RFC 3207 §4.2: what was said ahead of the handshake is forgotten.
         let hello = format!("EHLO {}\r\n", terms.hello);
         let response = self.greeting_command(&hello, "EHLO").await;
@@ -194,18 +246,29 @@ impl Connection {
         Ok(())
     }
 
-    async fn log_in(&mut self, credentials: &Credentials) -> Result<(), ConnectError> {
+    fn no_starttls(&self, terms: &Terms) -> Setback {
+        let (name, demand) = (&self.name, terms.security.demand());
+        if terms.requires_tls {
+            let text = format!("5.7.30 {name} does not offer STARTTLS (REQUIRETLS)");
+            return Setback::ours(text).with(Fault::Unprotected);
+        }
+        let text = format!("4.7.4 {name} does not offer STARTTLS, {demand}");
+        Setback::ours(text).with(Fault::Tls)
+    }
+
+    async fn log_in(&mut self, credentials: &Credentials) -> Result<(), Setback> {
         let mechanism = if self.extensions.auth_plain {
             Mechanism::Plain
         } else if self.extensions.auth_login {
             Mechanism::Login
         } else {
             let name = &self.name;
-            return Err(ours(format!(
+            return Err(Setback::ours(format!(
                 "{name} offers neither AUTH PLAIN nor AUTH LOGIN"
             )));
         };
-        let unusable = |_| ours("the next hop's AUTH challenge is not to be understood".to_owned());
+        let unusable =
+            |_| Setback::ours("the next hop's AUTH challenge is not to be understood".to_owned());
         let first = Auth::new(mechanism, credentials.clone(), None).map_err(unusable)?;
         let mut response = self.greeting_command(&first.to_string(), "AUTH").await?;
         // LOGIN asks twice: for the name and for the password.
@@ -218,12 +281,15 @@ impl Connection {
             response = self.greeting_command(&line, "AUTH").await?;
         }
         if response.has_code(334) {
-            return Err(ours(format!("{} asks for more than a password", self.name)));
+            return Err(Setback::ours(format!(
+                "{} asks for more than a password",
+                self.name
+            )));
         }
         Ok(())
     }
 
-    async fn greeting_command(&mut self, line: &str, what: &str) -> Result<Response, ConnectError> {
+    async fn greeting_command(&mut self, line: &str, what: &str) -> Result<Response, Setback> {
         let name = self.name.clone();
         match timeout(self.timeouts.command, self.smtp.command(line)).await {
             Ok(Ok(response)) => Ok(response),
@@ -317,64 +383,42 @@ impl Connection {
     }
 }
 
-async fn dial(target: &Target, terms: &Terms) -> Result<Wire, ConnectError> {
-    let connected = timeout(terms.timeouts.connect, TcpStream::connect(target.address)).await;
-    let name = target.name();
-    match connected {
-        Ok(Ok(stream)) => Wire::new(stream)
-            .map_err(|error| ours(format!("connection to {name} {}", describe(&error)))),
-        Ok(Err(error)) => Err(ours(format!("connection to {name} {}", describe(&error)))),
-        Err(_) => Err(ours(format!("connection to {name} timed out"))),
-    }
-}
-
 async fn encrypt(
     wire: &Wire,
     config: &Arc<ClientConfig>,
     target: &Target,
     terms: &Terms,
-) -> Result<(), ConnectError> {
+) -> Result<Protection, Setback> {
     let handshake = wire.upgrade(config.clone(), &target.host);
     let reason = match timeout(terms.timeouts.connect, handshake).await {
-        Ok(Ok(())) => return Ok(()),
+        Ok(Ok(version)) => {
+            return Ok(Protection {
+                version: Some(version),
+                proof: terms.security.proof(),
+                missed: None,
+            });
+        }
         Ok(Err(error)) => error.to_string(),
         Err(_) => "timed out".to_owned(),
     };
-    Err(ConnectError {
-        is_tls: true,
-        ..ours(format!(
-            "TLS handshake with {} failed: {reason}",
-            target.name()
-        ))
-    })
+    let text = format!(
+        "4.7.5 TLS handshake with {} failed: {reason}",
+        target.name()
+    );
+    Err(Setback::ours(text).with(Fault::Tls))
 }
 
-fn describe(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "refused".to_owned(),
-        io::ErrorKind::TimedOut => "timed out".to_owned(),
-        _ => format!("failed: {error}"),
-    }
+fn silence(name: &str, what: &str) -> Setback {
+    Setback::ours(format!("{name} was silent for too long ({what})"))
 }
 
-fn ours(text: String) -> ConnectError {
-    ConnectError {
-        reply: RemoteReply { code: 0, text },
-        is_tls: false,
-    }
-}
-
-fn silence(name: &str, what: &str) -> ConnectError {
-    ours(format!("{name} was silent for too long ({what})"))
-}
-
-fn refusal(error: &lettre::transport::smtp::Error, name: &str, what: &str) -> ConnectError {
+fn refusal(error: &lettre::transport::smtp::Error, name: &str, what: &str) -> Setback {
     match negative(error) {
-        Some(Reply { code, text }) => ConnectError {
+        Some(Reply { code, text }) => Setback {
             reply: RemoteReply { code, text },
-            is_tls: false,
+            fault: Fault::Unreachable,
         },
-        None => ours(format!(
+        None => Setback::ours(format!(
             "connection to {name} lost at {what}: {}",
             cause(error)
         )),

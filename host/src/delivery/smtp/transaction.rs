@@ -92,7 +92,7 @@ impl Connection {
         Peer {
             name: self.name(),
             extensions: &self.extensions,
-            is_verified: self.verified,
+            is_verified: self.protection.is_verified(),
         }
     }
 

@@ -15,8 +15,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use lettre::transport::smtp::client::AsyncTokioStream;
 use parking_lot::Mutex;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ProtocolVersion};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -71,20 +71,24 @@ impl Wire {
         }))))
     }
 
-    /// Goes on encrypted: for every handle.
+    /// Goes on encrypted, for every handle; returns the version of TLS.
     ///
     /// # Errors
     /// When the peer sent something ahead of the handshake, or the handshake fails; the wire is dead then.
     ///
     /// # Cancel safety
     /// A cancelled handshake leaves a dead wire.
-    pub async fn upgrade(&self, config: Arc<ClientConfig>, name: &str) -> io::Result<()> {
+    pub async fn upgrade(&self, config: Arc<ClientConfig>, name: &str) -> io::Result<&'static str> {
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not a name for TLS"))?;
         let plain = self.take_plain()?;
         let encrypted = TlsConnector::from(config).connect(name, plain).await?;
+        let version = match encrypted.get_ref().1.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => "1.2",
+            _ => "1.3",
+        };
         self.0.lock().transport = Transport::Tls(Box::new(encrypted));
-        Ok(())
+        Ok(version)
     }
 
     fn take_plain(&self) -> io::Result<TcpStream> {

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::clock::Timestamp;
-use crate::delivery::{Config, Courier, Delivery, Mode, Report, Smarthost, Tls};
+use crate::delivery::{Config, Courier, Delivery, Mode, Report, Smarthost, Smarthosts, Tls};
 use crate::id::{QueueId, session_id};
 use crate::queue::{
     Destination, Job, MessageMeta, MessageParameters, OpenMessage, OpenRecipient, Outcome, Priority,
@@ -102,12 +102,13 @@ pub async fn empty_store() -> Store {
 pub fn config(port: u16) -> Config {
     Config {
         mode: Mode::Smarthost,
-        smarthost: Some(Smarthost {
+        smarthost: Smarthosts::from(Smarthost {
             host: "127.0.0.1".to_owned(),
             port,
             tls: Tls::None,
             username: None,
             password: None,
+            preference: None,
         }),
         command_timeout_s: 5,
         data_end_timeout_s: 5,

@@ -47,7 +47,7 @@ async fn tls_peer(dir: &Path, mode: Tls, script: Vec<Step>) -> (u16, JoinHandle<
 fn encrypted(port: u16, mode: Tls, ca_file: Option<&Path>) -> Config {
     let mut config = config(port);
     config.ca_file = ca_file.map(Path::to_owned);
-    let smarthost = config.smarthost.as_mut().expect("it is set");
+    let smarthost = &mut config.smarthost.0[0];
     smarthost.tls = mode;
     smarthost.username = Some("anna".to_owned());
     smarthost.password = Some(Secret::new("sesame".to_owned()));
@@ -127,7 +127,7 @@ async fn a_certificate_nobody_vouches_for_is_refused_where_tls_is_required() {
             .await;
         let told = told(&report);
         assert!(
-            told[0].starts_with("deferred TLS handshake with 127.0.0.1:"),
+            told[0].starts_with("deferred 4.7.5 TLS handshake with 127.0.0.1:"),
             "{told:?}"
         );
     }

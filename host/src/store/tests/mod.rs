@@ -8,6 +8,7 @@ mod limits;
 mod orders;
 mod parameters;
 mod queue;
+mod sts;
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -164,6 +165,7 @@ fn record(id: QueueId, recipient: u32, status: RecipientStatus, minutes: u64) ->
         id,
         attempts: vec![RecordedAttempt {
             attempt: Attempt {
+                tls: "1.3, not verified".to_owned(),
                 recipient,
                 at,
                 next_hop: "mx.example.net:25".to_owned(),

@@ -328,6 +328,7 @@ pub fn principal(user: &UserForm, list: &ListForm) -> Principal {
             }),
             check: list.check.clone(),
             display_importance: true,
+            route: None,
             policy_settings: PolicySettings::default(),
             created_at: never,
         },

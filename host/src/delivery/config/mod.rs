@@ -1,14 +1,21 @@
 //! What an administrator may set about delivery, each limit with its unit, default and reason.
 
+mod dns;
+mod route;
+mod smarthost;
+
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use self::dns::{Dns, Dnssec, Server};
+pub use self::route::{DomainPattern, Route};
+pub use self::smarthost::{Smarthost, Smarthosts, Tls};
 use super::named::NamedDestination;
 use crate::accounts::Limit;
 use crate::queue::Priority;
-use crate::secret::Secret;
 
 /// How mail leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -23,65 +30,22 @@ pub enum Mode {
     Maildir,
 }
 
-/// How the connection to the smarthost is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Tls {
-    /// STARTTLS with a valid certificate, or no delivery.
-    #[default]
-    Required,
-    /// STARTTLS when it is offered, with any certificate.
-    Opportunistic,
-    /// TLS from the first octet, usually on port 465 (RFC 8314).
-    Implicit,
-    /// Never; for a relay on the same machine.
-    None,
-}
-
-/// The one relay that everything goes to.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Smarthost {
-    /// Its name or IP address.
-    pub host: String,
-    /// Default 587, submission (RFC 6409).
-    #[serde(default = "submission_port")]
-    pub port: u16,
-    /// Default `required`.
-    #[serde(default)]
-    pub tls: Tls,
-    /// With it comes a password; without it no AUTH is tried.
-    #[serde(default)]
-    pub username: Option<String>,
-    /// The password of `username`.
-    #[serde(default)]
-    pub password: Option<Secret<String>>,
-}
-
-const fn submission_port() -> u16 {
-    587
-}
-
-/// A next hop that policies can choose instead of where all mail goes: `[[delivery.route]]`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Route {
-    /// What policies call it: 1 to 64 of `A-Z a-z 0-9 . _ -`, each once.
-    pub name: String,
-    /// The relay it is.
-    pub smarthost: Smarthost,
-}
-
 /// The section `[delivery]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Config {
     /// Default `maildir`.
     pub mode: Mode,
-    /// Needed by the mode `smarthost`.
-    pub smarthost: Option<Smarthost>,
-    /// Next hops that policies can choose. Default: none.
+    /// Needed by the mode `smarthost`: one, or several of which the first that works is taken.
+    pub smarthost: Smarthosts,
+    /// Seconds until a smarthost that failed is tried again before others. Default 60.
+    pub smarthost_retry_s: u64,
+    /// Ways out that lists, recipient domains and policies can choose. Default: none.
     pub route: Vec<Route>,
+    /// Addresses of this machine that connections come from, in turn. Default: the system's choice.
+    pub source_addresses: Vec<IpAddr>,
+    /// How names are looked up.
+    pub dns: Dns,
     /// Where the mode `maildir` writes: `<maildir>/<domain>/<local-part>/new/`. Default `maildir`.
     pub maildir: PathBuf,
     /// Transactions at a time over all destinations. Default 100: plenty for a relay, few for a kernel.
@@ -116,6 +80,14 @@ pub struct Config {
     pub ca_file: Option<PathBuf>,
     /// The port of mail exchangers. Default 25.
     pub mx_port: u16,
+    /// The port that MTA-STS policies of other domains are fetched from. Default 443.
+    pub mta_sts_port: u16,
+    /// Mail exchangers tried in one attempt. Default 5; RFC 5321 §5.1 asks for two at least.
+    pub max_mx_hosts: usize,
+    /// Addresses tried of one host in one attempt. Default 4, two of each family.
+    pub max_host_addresses: usize,
+    /// Milliseconds until the next address of a host is tried beside one that is silent. Default 250 (RFC 8305 §5).
+    pub next_address_ms: u64,
     /// The name in EHLO. Default the relay's `hostname`.
     pub hello_name: Option<String>,
 }
@@ -124,8 +96,11 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             mode: Mode::default(),
-            smarthost: None,
+            smarthost: Smarthosts::default(),
+            smarthost_retry_s: 60,
             route: Vec::new(),
+            source_addresses: Vec::new(),
+            dns: Dns::default(),
             maildir: PathBuf::from("maildir"),
             max_concurrency: 100,
             per_destination: 20,
@@ -142,6 +117,10 @@ impl Default for Config {
             ageing: Ageing::default(),
             ca_file: None,
             mx_port: 25,
+            mta_sts_port: 443,
+            max_mx_hosts: 5,
+            max_host_addresses: 4,
+            next_address_ms: 250,
             hello_name: None,
         }
     }
@@ -177,6 +156,11 @@ pub(super) struct Timeouts {
 }
 
 impl Config {
+    /// How long a smarthost that failed comes after the others.
+    pub(super) const fn smarthost_retry(&self) -> Duration {
+        Duration::from_secs(self.smarthost_retry_s)
+    }
+
     /// How long an idle connection is kept.
     pub const fn idle_keep(&self) -> Duration {
         Duration::from_secs(self.idle_keep_s)
@@ -200,14 +184,6 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_smarthost_needs_its_host_alone() {
-        let config: Config =
-            toml::from_str("smarthost = { host = \"smtp.example.net\" }").expect("valid");
-        let smarthost = config.smarthost.expect("it was set");
-        assert_eq!((smarthost.port, smarthost.tls), (587, Tls::Required));
-    }
 
     #[test]
     fn an_unknown_key_is_refused() {
