@@ -115,7 +115,11 @@ fn what_is_signed_is_returned_with_the_reason_where_it_would_have_to_change() {
         &[],
     );
     assert!(notice.from.starts_with("<>"), "{}", notice.from);
-    for part in ["Status: 5.6.3\r\n", "signed or encrypted", "what to do: "] {
+    for part in [
+        "Status: 5.6.3\r\n",
+        "signed or encrypted",
+        "What you can do: ",
+    ] {
         assert!(notice.text().contains(part), "{part}: {}", notice.text());
     }
     let delivery = sent(" BODY=8BITMIME", &with(fields, &signed("plain")), &[]);

@@ -33,13 +33,15 @@ impl Report {
         self.folded(text, &" ".repeat(indent));
     }
 
-    /// Begins the next part of the multipart.
-    pub fn open_part(&mut self, boundary: &str, content_type: &str) {
+    /// The next part of the multipart. RFC 3464 §2.1: what is ASCII is 7bit.
+    pub fn part(&mut self, boundary: &str, content_type: &str, body: &[u8]) {
         self.line("");
         self.line(&format!("--{boundary}"));
         self.field("Content-Type", content_type);
-        self.field("Content-Transfer-Encoding", "8bit");
+        let encoding = if body.is_ascii() { "7bit" } else { "8bit" };
+        self.field("Content-Transfer-Encoding", encoding);
         self.line("");
+        self.verbatim(body);
     }
 
     /// Lines that have their ends already.

@@ -102,21 +102,20 @@ impl Notice<'_> {
         let mut report = Report::default();
         self.write_header(&mut report, sender, message_id, &boundary);
         let has_ascii_header = report.is_ascii();
-        report.open_part(&boundary, "text/plain; charset=utf-8");
-        self.write_explanation(&mut report, &returned);
-        // RFC 6533 §4: addresses beyond ASCII stand in a report of their own type.
-        let is_global = self.told.iter().any(Told::is_international);
-        report.open_part(
-            &boundary,
-            if is_global {
-                "message/global-delivery-status"
-            } else {
-                "message/delivery-status"
-            },
-        );
-        self.write_status(&mut report);
-        report.open_part(&boundary, returned.content_type);
-        report.verbatim(&returned.octets);
+        let mut explanation = Report::default();
+        self.write_explanation(&mut explanation, &returned);
+        let text_type = "text/plain; charset=utf-8";
+        report.part(&boundary, text_type, &explanation.into_octets());
+        let is_global = self.is_global();
+        let status_type = if is_global {
+            "message/global-delivery-status"
+        } else {
+            "message/delivery-status"
+        };
+        let mut status = Report::default();
+        self.write_status(&mut status);
+        report.part(&boundary, status_type, &status.into_octets());
+        report.part(&boundary, returned.content_type, &returned.octets);
         if returned.is_whole {
             // RFC 2046 §5.1.1: the line end ahead of a boundary is not part of what it ends.
             report.line("");
@@ -128,6 +127,14 @@ impl Notice<'_> {
             (true, false) => None,
         };
         (report.into_octets().into(), is_utf8)
+    }
+
+    /// RFC 6533 §4: addresses beyond ASCII stand in a report of their own type, for senders who know them.
+    fn is_global(&self) -> bool {
+        let knows_utf8 = self.original.parameters.smtputf8.is_some();
+        let told = self.told.iter();
+        told.clone().any(|told| !told.mailbox.as_str().is_ascii())
+            || (knows_utf8 && told.clone().any(Told::is_international))
     }
 
     /// Depends on all that is returned, so that nothing returned can contain it.
@@ -167,43 +174,42 @@ impl Notice<'_> {
     }
 
     fn write_explanation(&self, report: &mut Report, returned: &Returned<'_>) {
-        report.text(&format!(
-            "This is the mail relay {}. {}",
-            self.hostname,
-            self.introduction()
-        ));
-        if returned.is_cut {
-            report.text(
-                "The message is too large, or of a kind, to be returned whole; its header follows.",
-            );
-        }
+        report.text(&format!("This is the mail relay {}.", self.hostname));
         report.line("");
-        report.text(&format!("Subject: {}", self.original.subject));
-        report.text(&format!("Message-ID: {}", self.original.message_id));
-        report.text(&format!("Queue id: {}", self.original_id));
+        report.text(&self.introduction());
+        report.line("");
+        report.text(&format!("  Subject: {}", self.original.subject));
+        report.text(&format!("  Sent: {}", date(self.original.received_at)));
         for told in self.told {
             report.line("");
             report.text(&told.mailbox.to_string());
-            report.text(&format!("  what happened: {}", told.story(self)));
+            report.text(&format!("  What happened: {}", told.story(self)));
             if self.kind == Kind::Failure {
-                report.text(&format!("  what to do: {}", advice::for_failure(told)));
+                let advice = advice::for_failure(told);
+                report.text(&format!("  What you can do: {advice}"));
             }
         }
+        report.line("");
+        report.text(returned.description());
+        report.text(&format!(
+            "Whoever looks after this relay finds the message by its queue id, {}, or by its Message-ID, {}.",
+            self.original_id, self.original.message_id
+        ));
     }
 
     fn introduction(&self) -> String {
         match self.kind {
-            Kind::Failure => "A message of yours could not be delivered to the recipients below. \
-                 It will not be tried again; the other recipients, if there were any, are not \
-                 concerned."
+            Kind::Failure => "I am sorry: your message could not be delivered to the recipients \
+                 below, and I have given it up for them. Other recipients, if there were any, are \
+                 not concerned."
                 .to_owned(),
             Kind::Delay => format!(
-                "A message of yours could not be delivered to the recipients below yet. It is \
-                 tried again until {}; you need not send it again.",
+                "Your message has not been delivered to the recipients below yet. You need not \
+                 send it again: I keep trying until {}.",
                 date(self.original.expires_at)
             ),
-            Kind::Success => "You asked to be told about the message below. It was delivered, or \
-                 passed on to a system that may tell you nothing more about it."
+            Kind::Success => "You asked to be told what becomes of your message. Here it is for \
+                 the recipients below."
                 .to_owned(),
         }
     }

@@ -1,7 +1,5 @@
 //! What became of one recipient: in words for people, and in the fields of RFC 3464 §2.3.
 
-use std::fmt::Write as _;
-
 use super::Notice;
 use super::lines::{Report, date};
 use crate::queue::RemoteReply;
@@ -40,28 +38,51 @@ pub struct Told {
 impl Told {
     /// What happened, for people.
     pub(super) fn story(&self, notice: &Notice<'_>) -> String {
-        let mut story = String::new();
-        if self.action == Action::Expired && notice.original.expires_by_deadline() {
-            story.push_str("the time that its sender gave it is over. ");
-        } else if self.action == Action::Expired {
-            let began = notice.original.first_due_at();
-            let hours = notice.now.since(began).as_secs() / 3600;
-            let _ = write!(story, "it was tried for {hours} hours without success. ");
-        }
-        match self.reply.code {
-            0 => story.push_str(&self.reply.text),
-            _ => {
-                let _ = write!(story, "{} said: {}", self.next_hop, self.reply);
+        match self.action {
+            Action::Failed => self.words("refused it"),
+            Action::Delayed => self.words("put it off"),
+            Action::Expired if notice.original.expires_by_deadline() => format!(
+                "the time that you gave it is over. The last time: {}",
+                self.words("put it off")
+            ),
+            Action::Expired => {
+                let began = notice.original.first_due_at();
+                let tried = span(notice.now.since(began).as_secs());
+                let last = self.words("put it off");
+                format!("it was tried for {tried} without success. The last time: {last}")
             }
+            Action::Relayed => format!(
+                "it was passed on to {}, which may tell you nothing more about it.",
+                self.remote_host().unwrap_or("the next system")
+            ),
+            Action::Delivered => "it lies in the mailbox.".to_owned(),
         }
-        story
+    }
+
+    /// The last words: the peer's as it said them, ours without the code that is for programs.
+    fn words(&self, deed: &str) -> String {
+        if self.reply.code > 0 {
+            let host = self.remote_host().unwrap_or(&self.next_hop);
+            return format!("{host} {deed} and said: {}", self.reply);
+        }
+        let text = self.reply.text.as_str();
+        let is_status = |word: &str| word.split('.').count() == 3 && word.split('.').all(is_number);
+        match text.split_once(' ') {
+            Some((word, rest)) if is_status(word) => rest.to_owned(),
+            _ => text.to_owned(),
+        }
     }
 
     /// The fields of RFC 3464 §2.3.
     pub(super) fn write_status(&self, report: &mut Report, notice: &Notice<'_>) {
         if let Some(orcpt) = &self.orcpt {
-            // RFC 6533 §3: with its characters, which this type of report can hold.
-            let address = format!("{}; {}", orcpt.address_type(), orcpt.decoded());
+            // RFC 6533 §3: with its characters, where the type of report can hold them.
+            let decoded = orcpt.decoded();
+            let is_held = decoded.is_ascii() || notice.is_global();
+            let address = match orcpt.in_ascii() {
+                Some(ascii) if !is_held => ascii.replacen(';', "; ", 1),
+                _ => format!("{}; {decoded}", orcpt.address_type()),
+            };
             report.field("Original-Recipient", &address);
         }
         let address = self.mailbox.as_str();
@@ -82,8 +103,12 @@ impl Told {
         } else {
             "x-gatepost"
         };
-        report.field("Diagnostic-Code", &format!("{kind}; {}", self.reply));
+        // Where a mailbox lies on the disk is nobody's business.
+        if self.action != Action::Delivered {
+            report.field("Diagnostic-Code", &format!("{kind}; {}", self.reply));
+        }
         report.field("Last-Attempt-Date", &date(notice.now));
+        report.field("Final-Log-ID", &notice.original_id.to_string());
         if self.action == Action::Delayed {
             report.field("Will-Retry-Until", &date(notice.original.expires_at));
         }
@@ -123,11 +148,7 @@ impl Told {
         };
         let mut parts = word.split('.');
         let class = parts.next().is_some_and(|class| classes.contains(&class));
-        let number = |part: Option<&str>| {
-            part.is_some_and(|digits| {
-                (1..=3).contains(&digits.len()) && digits.bytes().all(|d| d.is_ascii_digit())
-            })
-        };
+        let number = |part: Option<&str>| part.is_some_and(is_number);
         if class && number(parts.next()) && number(parts.next()) && parts.next().is_none() {
             return word.to_owned();
         }
@@ -140,4 +161,20 @@ impl Told {
         let is_host = !host.contains('/') && port.parse::<u16>().is_ok();
         is_host.then_some(host)
     }
+}
+
+/// One to three digits, as in an enhanced status code (RFC 3463 §2).
+fn is_number(digits: &str) -> bool {
+    (1..=3).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+/// A time as people say it.
+fn span(seconds: u64) -> String {
+    let (count, unit) = match seconds {
+        172_800.. => (seconds / 86_400, "days"),
+        7200.. => (seconds / 3600, "hours"),
+        120.. => (seconds / 60, "minutes"),
+        _ => return "a short while".to_owned(),
+    };
+    format!("{count} {unit}")
 }

@@ -20,6 +20,19 @@ pub(super) struct Returned<'a> {
     pub is_cut: bool,
 }
 
+impl Returned<'_> {
+    /// For people.
+    pub const fn description(&self) -> &'static str {
+        match (self.is_whole, self.is_cut) {
+            (true, _) => "Your message is attached.",
+            (false, false) => "The header of your message is attached.",
+            (false, true) => {
+                "The header of your message is attached; as a whole it is too large to be returned, or of a kind that cannot be."
+            }
+        }
+    }
+}
+
 /// What this notification returns.
 pub(super) fn returned<'a>(notice: &Notice<'a>) -> Returned<'a> {
     let is_utf8 = notice.original.parameters.smtputf8 == Some(SmtpUtf8::Utf8Header);

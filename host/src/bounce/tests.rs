@@ -76,12 +76,13 @@ fn a_notification_is_a_report_from_the_null_reverse_path() {
         "To: <anna@a.example>\r\n",
         "Auto-Submitted: auto-replied\r\n",
         "report-type=delivery-status;",
-        "mx.b.example:25 said: 550 5.1.1 no such user",
+        "mx.b.example refused it and said: 550 5.1.1 no such user",
         "Reporting-MTA: dns; relay.example\r\n",
         "Final-Recipient: rfc822; bob@b.example\r\nAction: failed\r\nStatus: 5.1.1\r\n",
         "Remote-MTA: dns; mx.b.example\r\n",
         "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n",
         "text/rfc822-headers",
+        "Final-Log-ID: ",
         "\r\nSubject: Hello\r\n--=_",
     ] {
         assert!(text.contains(part), "{part:?} is missing in\n{text}");
@@ -178,7 +179,7 @@ fn every_kind_has_its_action_and_words() {
         let text = text(&notice(&meta(Some("a@a.example")), &[one]).expect("a sender"));
         assert!(text.contains(&format!("\r\nAction: {name}\r\n")), "{text}");
         assert!(text.contains(&format!("Subject: {subject}")), "{text}");
-        assert!(!text.contains("what to do"), "{text}");
+        assert!(!text.contains("What you can do"), "{text}");
         assert_eq!(
             text.contains("Will-Retry-Until:"),
             action == Action::Delayed
@@ -240,7 +241,7 @@ fn a_message_that_is_not_at_hand_whole_returns_its_header_and_says_so() {
     };
     let text = text(&large.message().expect("there is a sender"));
     assert!(!text.contains("secret body"));
-    assert!(text.contains("to be returned whole"), "{text}");
+    assert!(text.contains("as a whole it is too"), "{text}");
 }
 
 #[test]
@@ -264,6 +265,62 @@ fn addresses_beyond_ascii_stand_in_a_report_of_their_own_type() {
     let failed = told(0, "5.6.7 x", Action::Failed);
     let message = notice(&meta(Some("jürgen@a.example")), &[failed]).expect("a sender");
     assert_eq!(message.meta.parameters.smtputf8, Some(SmtpUtf8::Utf8Header));
+}
+
+#[test]
+fn who_does_not_know_addresses_beyond_ascii_is_told_of_them_in_ascii() {
+    let mut failed = told(550, "5.1.1 x", Action::Failed);
+    failed.orcpt = Some("utf-8;us\\x{FC}r@b.example".parse().expect("a recipient"));
+    let ascii = text(&notice(&meta(Some("anna@a.example")), &[failed.clone()]).expect("a sender"));
+    for part in [
+        "Content-Type: message/delivery-status\r\nContent-Transfer-Encoding: 7bit\r\n",
+        "Original-Recipient: utf-8; us\\x{FC}r@b.example\r\n",
+    ] {
+        assert!(ascii.contains(part), "{part:?} is missing in\n{ascii}");
+    }
+    let knowing = asking(MessageParameters {
+        smtputf8: Some(SmtpUtf8::AsciiHeader),
+        ..MessageParameters::default()
+    });
+    let global = text(&notice(&knowing, &[failed]).expect("a sender"));
+    assert!(
+        global.contains("Original-Recipient: utf-8; us\u{fc}r@b.example\r\n"),
+        "{global}"
+    );
+}
+
+#[test]
+fn what_happened_is_told_in_words_for_people() {
+    let cases = [
+        (
+            told(0, "5.6.7 mx takes no header", Action::Failed),
+            "What happened: mx takes no header\r\n",
+        ),
+        (
+            told(0, "connection refused", Action::Expired),
+            "tried for 2 hours without success. The last time:\r\n  connection refused\r\n",
+        ),
+        (
+            told(450, "4.2.0 later", Action::Delayed),
+            "mx.b.example put it off and said: 450 4.2.0 later\r\n",
+        ),
+        (
+            told(250, "ok", Action::Relayed),
+            "it was passed on to mx.b.example, which may tell",
+        ),
+        (
+            told(0, "written to /var/mail/b", Action::Delivered),
+            "What happened: it lies in the mailbox.\r\n",
+        ),
+    ];
+    for (one, expected) in cases {
+        let text = text(&notice(&meta(Some("a@a.example")), &[one]).expect("a sender"));
+        assert!(
+            text.contains(expected),
+            "{expected:?} is missing in\n{text}"
+        );
+        assert!(!text.contains("/var/mail"), "{text}");
+    }
 }
 
 #[test]

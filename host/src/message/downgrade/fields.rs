@@ -7,11 +7,12 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
+use super::part::encoding_word;
 use super::{Channel, Obstacle};
 use crate::message::address::domain_to_ascii;
 use crate::message::compose::encoded_words;
 use crate::message::decode::decode_unstructured;
-use crate::message::field::Field;
+use crate::message::field::{Field, field_name};
 use crate::message::header::HeaderSection;
 
 /// Octets of a line that is folded where it can be (RFC 5322 §2.1.1).
@@ -69,6 +70,19 @@ pub(super) struct Change {
     pub mime_version: bool,
 }
 
+/// The lines of a header that are fields, or go on with one: readers differ on what else is.
+pub(super) fn without_stray_lines(raw: &[u8]) -> Vec<u8> {
+    let (mut kept, mut is_field) = (Vec::with_capacity(raw.len()), false);
+    for line in raw.split_inclusive(|&octet| octet == b'\n') {
+        let goes_on = is_field && matches!(line.first(), Some(b' ' | b'\t'));
+        is_field = goes_on || field_name(line).is_some();
+        if is_field {
+            kept.extend_from_slice(line);
+        }
+    }
+    kept
+}
+
 /// The section as it leaves, without the blank line; none when it can stay as it is.
 ///
 /// # Errors
@@ -96,11 +110,6 @@ pub(super) fn rewritten(
             written.extend_from_slice(&change.cleaned(field)?);
         }
     }
-    push_rest(
-        &mut written,
-        raw.get(section.body_offset()..),
-        change.channel,
-    );
     let mut add = |name: &str, value: &str| {
         written.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     };
@@ -127,9 +136,7 @@ impl Change {
         {
             return None;
         }
-        let value = String::from_utf8_lossy(field.raw_value())
-            .trim()
-            .to_ascii_lowercase();
+        let value = encoding_word(field.raw_value());
         let label = match (self.encoding, value.as_str(), self.channel.eight_bit) {
             (Some(label), ..) => label,
             (None, "8bit" | "binary", false) => "7bit",
@@ -184,28 +191,8 @@ fn is_clean_field(raw: &[u8], channel: Channel) -> bool {
     is_clean(raw, channel)
 }
 
-/// What stands in a header and is no field, in lines without anything foreign.
-fn push_rest(written: &mut Vec<u8>, rest: Option<&[u8]>, channel: Channel) {
-    for line in rest
-        .unwrap_or_default()
-        .split_inclusive(|&octet| octet == b'\n')
-    {
-        let shown = |octet: &u8| match octet {
-            0 | b'\r' => b' ',
-            0x80.. if !channel.utf8_header => b'?',
-            _ => *octet,
-        };
-        // An empty line would end the header.
-        let text = line.trim_ascii_end();
-        if !text.is_empty() {
-            written.extend(text.iter().map(shown));
-            written.extend_from_slice(b"\r\n");
-        }
-    }
-}
-
 /// The value unfolded, as text, without control characters.
-fn one_line(value: &[u8]) -> String {
+pub(super) fn one_line(value: &[u8]) -> String {
     let text = String::from_utf8_lossy(value);
     let shown = text
         .replace("\r\n", "")

@@ -3,7 +3,8 @@
 use mail_parser::HeaderValue;
 use mail_parser::parsers::MessageStream;
 
-use super::super::header::HeaderSection;
+use super::fields::one_line;
+use crate::message::header::HeaderSection;
 
 /// What the body of a part is.
 #[derive(Debug, PartialEq, Eq)]
@@ -106,15 +107,24 @@ impl Kind {
 impl Encoding {
     fn of(section: &HeaderSection<'_>) -> Self {
         let value = value(section, "Content-Transfer-Encoding").unwrap_or_default();
-        let word = String::from_utf8_lossy(&value).trim().to_ascii_lowercase();
-        let word = word.split(['(', ';', ' ']).next().unwrap_or_default();
-        match word {
+        match encoding_word(&value).as_str() {
             "" | "7bit" | "8bit" | "binary" => Self::None,
             "quoted-printable" => Self::Quoted,
             "base64" => Self::Base64,
             _ => Self::Other,
         }
     }
+}
+
+/// The name of an encoding, in lower case, from the value of its field.
+pub(super) fn encoding_word(value: &[u8]) -> String {
+    let text = one_line(value).to_ascii_lowercase();
+    let words = text.split(['(', ';', ' ', '\t']);
+    words
+        .map(str::trim)
+        .find(|word| !word.is_empty())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The value of the first field of that name, with a line end, as the parser wants it.

@@ -7,7 +7,7 @@ use super::fields::{self, Change};
 use super::lines::{Lines, Segment};
 use super::part::{Encoding, Kind, Leaf};
 use super::{Channel, LeafPlan, MAX_DEPTH, MAX_HEADER_OCTETS, MAX_PARTS, Obstacle, Plan};
-use crate::message::header::{HeaderSection, Limits};
+use crate::message::header::HeaderSection;
 
 /// Text in which less than one octet of so many is beyond ASCII stays readable as quoted-printable.
 const QUOTED_ONE_IN: u64 = 4;
@@ -163,9 +163,10 @@ impl Walker {
     fn delimited(&self, line: &[u8]) -> Option<(usize, bool)> {
         let rest = line.strip_prefix(b"--")?;
         let of = |level: &Level| {
-            let rest = rest
-                .strip_prefix(level.boundary.as_slice())?
-                .trim_ascii_end();
+            let mut rest = rest.strip_prefix(level.boundary.as_slice())?;
+            while let [before @ .., b' ' | b'\t'] = rest {
+                rest = before;
+            }
             match rest {
                 b"" => Some(false),
                 b"--" => Some(true),
@@ -222,9 +223,8 @@ impl Walker {
             self.place = place;
             return Ok(());
         };
-        let limits = Limits::default();
-        let section =
-            HeaderSection::parse_within(&raw, &limits).map_err(|_| Obstacle::TooComplex)?;
+        let lines = fields::without_stray_lines(&raw);
+        let section = HeaderSection::parse(&lines).map_err(|_| Obstacle::TooComplex)?;
         let is_own = !std::mem::replace(&mut self.is_inside, true);
         let kind = if has_blank {
             Kind::of(&section, is_in_digest)
