@@ -32,6 +32,7 @@ mod powers;
 mod preempt;
 mod priority;
 mod proxy;
+mod queue;
 mod reload;
 mod schedule;
 mod scram;

@@ -17,7 +17,9 @@ pub use self::recipient::{Action, Told};
 use self::returned::{Returned, returned};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
-use crate::queue::{Content, MessageMeta, MessageParameters, NewMessage, Priority, SmtpUtf8, Way};
+use crate::queue::{
+    Content, MessageMeta, MessageParameters, NewMessage, Origin, Priority, SmtpUtf8, Way,
+};
 use crate::smtp::{BodyType, Mailbox, Notify, RcptParameters, Recipient};
 
 /// What a notification is about.
@@ -85,6 +87,10 @@ impl Notice<'_> {
                 received_at: self.now,
                 expires_at: self.now + self.expire_after,
                 way: Way::default(),
+                origin: Origin {
+                    notice_of: Some(self.original_id),
+                    ..Origin::default()
+                },
             },
             recipients: vec![answered(sender)],
             content: Content {

@@ -19,6 +19,7 @@ fn meta(reverse_path: Option<&str>) -> MessageMeta {
         received_at: Timestamp::from_millis(0),
         expires_at: Timestamp::from_millis(1000),
         way: crate::queue::Way::default(),
+        origin: crate::queue::Origin::default(),
     }
 }
 

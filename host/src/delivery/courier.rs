@@ -28,6 +28,8 @@ pub struct Report {
     pub handovers: Vec<Handover>,
     /// Whether the destination could be reached at all.
     pub reach: Reach,
+    /// When the attempt began.
+    pub began_at: Timestamp,
 }
 
 /// Who has a message now, and what is told to its sender by whom.
@@ -106,6 +108,7 @@ impl Courier {
             attempts: Vec::with_capacity(job.message.recipients.len()),
             handovers: Vec::with_capacity(job.message.recipients.len()),
             reach: Reach::Reached,
+            began_at: Timestamp::now(),
         };
         for recipients in job.message.recipients.chunks(MAX_RECIPIENTS) {
             if self.destination == Destination::Maildir {
@@ -137,6 +140,7 @@ impl Courier {
             let filed = maildir::file(root, reverse_path, &recipient.mailbox, content).await;
             report.attempts.push(Attempt {
                 recipient: recipient.index,
+                began_at: Some(report.began_at),
                 at: Timestamp::now(),
                 next_hop: filed.path,
                 tls: String::new(),
@@ -299,7 +303,7 @@ fn problem(tried: &Tried) -> Option<NewAlert> {
 
 impl Report {
     fn add(&mut self, recipients: &[OpenRecipient], next_hop: &str, sent: Sent) {
-        let at = Timestamp::now();
+        let (began_at, at) = (Some(self.began_at), Timestamp::now());
         let (outcomes, tls) = (sent.transacted.outcomes, sent.tls);
         self.handovers
             .extend(outcomes.iter().map(|_| sent.handover));
@@ -308,6 +312,7 @@ impl Report {
             .zip(outcomes)
             .map(|(recipient, outcome)| Attempt {
                 recipient: recipient.index,
+                began_at,
                 at,
                 next_hop: next_hop.to_owned(),
                 tls: tls.clone(),

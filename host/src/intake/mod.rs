@@ -42,7 +42,9 @@ use crate::id::{QueueId, QueueIds};
 use crate::message::{HeaderEnd, HeaderSection, Stamp, stamp};
 use crate::policy::document::{self, Request};
 use crate::policy::{Policies, Ruling, ShadowQueue, types};
-use crate::queue::{Content, MessageMeta, NewMessage, OpenMessage, Priority, Way};
+use crate::queue::{
+    Content, MessageMeta, MessageParameters, NewMessage, OpenMessage, Origin, Priority, Way,
+};
 use crate::smtp::{MailParameters, Mailbox, MtPriority, Recipient, Reply, Transaction};
 use crate::store::Store;
 
@@ -273,6 +275,7 @@ impl Intake {
             &passed,
         );
         let effects = passed.effects;
+        let origin = origin(peer, &header, &kept);
         let message = NewMessage {
             id,
             meta: MessageMeta {
@@ -297,6 +300,7 @@ impl Intake {
                     hold: effects.hold,
                     released_at: None,
                 },
+                origin,
             },
             recipients: transaction.recipients,
             content,
@@ -405,6 +409,16 @@ fn header(received: &Content) -> Result<HeaderSection<'_>, Rejection> {
         return Err(Rejection::header_too_large());
     }
     Ok(header)
+}
+
+/// Where a message comes from, as the queue tells it.
+fn origin(peer: &Peer, header: &HeaderSection<'_>, asked: &MessageParameters) -> Origin {
+    let requested = request::requested(header, asked);
+    Origin {
+        client: format!("{} ({})", peer.client, peer.helo),
+        requested_priority: requested.and_then(|number| Priority::from_number(number.into())),
+        notice_of: None,
+    }
 }
 
 /// The "with" protocol of the Received field (RFC 3848, RFC 6531 §4.3).

@@ -150,9 +150,14 @@ fn requested_priority(
     header: &HeaderSection<'_>,
     asked: &MessageParameters,
 ) -> Option<types::Priority> {
+    requested(header, asked).and_then(wit_priority)
+}
+
+/// The same as a number, 1 to 5.
+pub fn requested(header: &HeaderSection<'_>, asked: &MessageParameters) -> Option<u8> {
     let by_parameter = asked.mt_priority.map(|one| priority(one).number());
     let requested = header.requested_priority().into_iter().chain(by_parameter);
-    requested.min().and_then(wit_priority)
+    requested.min()
 }
 
 /// The priority `number` of the X-Priority scale.

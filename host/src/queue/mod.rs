@@ -10,6 +10,7 @@ mod priority;
 mod report;
 mod status;
 mod stop;
+mod suppression;
 mod way;
 
 use std::fmt;
@@ -26,7 +27,8 @@ pub use self::report::{
 };
 pub use self::status::{Outcome, RecipientStatus, RemoteReply};
 pub use self::stop::{Stop, StopScope, Stops, canonical_domain};
-pub use self::way::{PolicyCount, Way};
+pub use self::suppression::{Suppression, address_key};
+pub use self::way::{Origin, PolicyCount, Way};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::smtp::{BodyType, Mailbox, RcptParameters, Recipient};
@@ -73,6 +75,8 @@ pub struct MessageMeta {
     pub expires_at: Timestamp,
     /// What policies decided about its way.
     pub way: Way,
+    /// Where it came from.
+    pub origin: Origin,
 }
 
 /// The octets of a message as they leave: CRLF line ends, no bare CR or LF, not dot-stuffed.
@@ -197,6 +201,8 @@ impl fmt::Display for Destination {
 pub struct Attempt {
     /// The recipient's place among the message's recipients.
     pub recipient: u32,
+    /// When it began; none when nothing was tried.
+    pub began_at: Option<Timestamp>,
     /// When the attempt ended.
     pub at: Timestamp,
     /// The next hop that was asked, for example `mx.example.net:25`; a maildir path for local delivery.

@@ -197,6 +197,8 @@ pub struct MessageDetails {
     pub attempts: Vec<Attempt>,
     /// What administrators did to it, oldest first.
     pub orders: Vec<Order>,
+    /// Notifications that were made of it, oldest first.
+    pub notices: Vec<MessageSummary>,
 }
 
 /// One recipient of a message.

@@ -1,5 +1,7 @@
 //! What an administrator has stopped: its mail waits until it is started again.
 
+use std::fmt;
+
 use super::Destination;
 use crate::clock::Timestamp;
 use crate::smtp::Mailbox;
@@ -90,6 +92,22 @@ impl Stops {
     /// True when nothing is stopped.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// For logs: `list number 7, example.net`, or `nothing`.
+impl fmt::Display for Stops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |scope: &StopScope| match scope {
+            StopScope::All => "all mail".to_owned(),
+            StopScope::List(id) => format!("list number {id}"),
+            StopScope::Destination(name) => name.clone(),
+        };
+        let names: Vec<String> = self.0.iter().map(name).collect();
+        if names.is_empty() {
+            return f.write_str("nothing");
+        }
+        f.write_str(&names.join(", "))
     }
 }
 
@@ -205,6 +223,12 @@ mod tests {
                 false,
             ),
         ];
+        let over_route = Destination::RouteDomain {
+            route: "archive".into(),
+            domain: "b.example".into(),
+        };
+        let stops: Stops = [named("route:archive")].into_iter().collect();
+        assert!(stops.covers_destination(&over_route));
         for (scope, list, to, over, expected) in cases {
             let stops: Stops = [scope.clone()].into_iter().collect();
             let found = stops.covers(list, &mailbox(to), &over);

@@ -1,6 +1,9 @@
-//! What policies decide about a message beyond letting it pass: over which hop it goes, and whether it waits.
+//! Where a message came from, and what policies decide about it beyond letting it pass: over which hop it goes, and
+//! whether it waits.
 
+use super::Priority;
 use crate::clock::Timestamp;
+use crate::id::QueueId;
 
 /// The way of a message, apart from where its recipients are.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -18,6 +21,17 @@ impl Way {
     pub const fn is_held(&self) -> bool {
         self.hold.is_some() && self.released_at.is_none()
     }
+}
+
+/// Where a message came from, for whoever asks what happened to it.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// The client's address and the name that it gave, for people; empty when it is not known.
+    pub client: String,
+    /// The priority that the message asked for by its header or MT-PRIORITY.
+    pub requested_priority: Option<Priority>,
+    /// The message that this notification tells of.
+    pub notice_of: Option<QueueId>,
 }
 
 /// What a policy counted in one slot of a sliding window.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
@@ -32,8 +32,11 @@ async fn load(shared: &Arc<Shared>, newest: QueueId) {
         tracing::error!(error = %with_causes(&error), "cannot read what is stopped; trying again");
         sleep(STORE_WAIT).await;
     }
+    let began = Instant::now();
     let urgent = load_all(shared, newest, Part::Urgent, &HashSet::new()).await;
     load_all(shared, newest, Part::All, &urgent).await;
+    let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(duration_ms, "the queue is read");
 }
 
 /// What is read of the queue: first what may not wait for the rest to be read.

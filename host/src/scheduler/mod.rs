@@ -12,10 +12,12 @@ mod limits;
 mod notices;
 mod orders;
 pub mod plan;
+mod reading;
 mod recorder;
 pub mod retry;
 mod shell;
 mod steering;
+mod suppression;
 mod worker;
 
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::recorder::Finished;
 use super::shell::Shared;
+use super::suppression;
 use crate::causes::with_causes;
 use crate::clock::Timestamp;
 use crate::id::QueueId;
@@ -40,6 +41,9 @@ pub(super) async fn follow(shared: &Arc<Shared>, mut last: i64) {
         if let Err(error) = look_for_stops(shared).await {
             tracing::warn!(error = %with_causes(&error), "cannot read what is stopped; trying again");
         }
+        if let Err(error) = suppression::look_for_lists(shared).await {
+            tracing::warn!(error = %with_causes(&error), "cannot read suppression lists; trying again");
+        }
         if overdue_at <= Instant::now() {
             overdue_at = Instant::now() + OVERDUE_LOOK;
             if let Err(error) = give_up_overdue(shared).await {
@@ -64,7 +68,6 @@ async fn obey(shared: &Arc<Shared>, last: &mut i64) -> Result<bool, StoreError> 
             OrderKind::Retry => shared.retry(id),
             // What is left of a message may be for other recipients, or have another priority.
             OrderKind::Delete | OrderKind::Release | OrderKind::Reprioritize => {
-                shared.withdraw(id);
                 changed.insert(id);
             }
         }
@@ -108,7 +111,7 @@ pub(super) async fn look_for_stops(shared: &Arc<Shared>) -> Result<(), StoreErro
     let Some(started) = shared.set_stops(stops.clone()) else {
         return Ok(());
     };
-    tracing::info!(?stops, "an administrator has stopped or started mail");
+    tracing::info!(stopped = %stops, "an administrator has stopped or started mail");
     if started.is_empty() {
         return Ok(());
     }

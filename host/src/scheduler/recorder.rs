@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use super::notices;
 use super::retry::Tried;
 use super::shell::Shared;
+use super::suppression;
 use crate::causes::with_causes;
 use crate::clock::Timestamp;
 use crate::delivery::{Handover, Reach, Report};
@@ -60,6 +61,24 @@ impl Finished {
         }
     }
 
+    /// For recipients that are known not to exist, with what is told of each.
+    pub fn suppressed(
+        message: OpenMessage,
+        destination: Destination,
+        replies: Vec<RemoteReply>,
+    ) -> Self {
+        let reason = RemoteReply {
+            code: 0,
+            text: String::new(),
+        };
+        let mut finished = Self::never_tried(message, destination, &reason);
+        for (attempt, reply) in finished.attempts.iter_mut().zip(replies) {
+            attempt.outcome = Outcome::Failed(reply);
+        }
+        finished.reach = Reach::Reached;
+        finished
+    }
+
     /// Whether its destination could be reached.
     pub const fn reach(&self) -> &Reach {
         &self.reach
@@ -73,6 +92,7 @@ impl Finished {
     ) -> Self {
         let attempts = message.recipients.iter().map(|recipient| Attempt {
             recipient: recipient.index,
+            began_at: None,
             at: Timestamp::now(),
             next_hop: String::new(),
             tls: String::new(),
@@ -113,6 +133,7 @@ async fn record(shared: &Arc<Shared>, finished: Finished) {
     let recorded = judge(shared, &finished);
     // A notification is queued before what it tells is final: it may be sent twice, never lost.
     let notices = notices::tell(shared, &finished, &recorded).await;
+    suppression::remember(shared, &finished.message, &recorded).await;
     settle(shared, finished, recorded).await;
     for notice in notices {
         shared.submit(notice);

@@ -18,7 +18,7 @@ use crate::clock::Timestamp;
 use crate::delivery::{Delivery, Reach};
 use crate::id::{QueueId, QueueIds};
 use crate::queue::{Destination, OpenMessage, OpenRecipient, Priority, RemoteReply, Stops, Way};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// The longest sleep of the time keeper; expiry is looked at as often.
 const TICK: Duration = Duration::from_secs(30);
@@ -46,9 +46,13 @@ pub(super) struct State {
     pub in_flight: InFlight,
     /// What administrators have stopped.
     pub stops: Stops,
+    /// The lists that remember recipients which do not exist, by number and name.
+    pub suppressing: HashMap<i64, String>,
     /// When the time keeper wakes by itself.
     alarm: Timestamp,
     is_loading: bool,
+    /// What is stopped is known; nothing is sent before.
+    pub knows_stops: bool,
     pub is_stopping: bool,
 }
 
@@ -104,8 +108,10 @@ impl Shared {
                 tasks: None,
                 in_flight: InFlight::default(),
                 stops: Stops::default(),
+                suppressing: HashMap::new(),
                 alarm: Timestamp::default(),
                 is_loading: true,
+                knows_stops: false,
                 is_stopping: false,
             }),
             wake: Notify::new(),
@@ -224,6 +230,9 @@ impl Shared {
     ) -> Option<Claim> {
         let now = Timestamp::now();
         let mut kept = None;
+        if !state.knows_stops {
+            return None;
+        }
         while let Some(claim) = state.plan.next(now) {
             state.in_flight.begin(claim.id);
             if kept.is_none() && mine == Some(&claim.destination) {
@@ -277,24 +286,12 @@ impl Shared {
         }
     }
 
-    /// The message of a claim with its recipients for that destination; none when all are served.
-    pub async fn message(&self, claim: &mut Claim) -> Result<Option<OpenMessage>, StoreError> {
-        if let Some(message) = claim.message.take() {
-            return Ok(Some(message));
-        }
-        let found = self.store.open_message(claim.id).await?;
-        let found = found.filter(|message| !message.meta.way.is_held());
-        Ok(found.and_then(|mut message| {
-            let way = message.meta.way.clone();
-            let here = |one: &_| self.goes_to(&way, one, &claim.destination);
-            message.recipients.retain(here);
-            let state = self.state.lock();
-            let is_kept = state.keeps(&mut message, &claim.destination);
-            is_kept.then_some(message)
-        }))
-    }
-
-    fn goes_to(&self, way: &Way, recipient: &OpenRecipient, destination: &Destination) -> bool {
+    pub(super) fn goes_to(
+        &self,
+        way: &Way,
+        recipient: &OpenRecipient,
+        destination: &Destination,
+    ) -> bool {
         self.delivery.destination(way, &recipient.mailbox) == *destination
     }
 
@@ -339,9 +336,12 @@ impl Shared {
     /// Takes over a page of what the store holds.
     pub fn load(self: &Arc<Self>, page: Vec<OpenMessage>, is_last: bool) {
         let mut state = self.state.lock();
+        // Most of a long queue waits for long; what comes next is read again in time.
+        state.plan.keep_messages(false);
         for message in page {
             self.insert_loaded(&mut state, message);
         }
+        state.plan.keep_messages(true);
         state.is_loading = !is_last;
         self.dispatch(&mut state, None);
     }
@@ -367,10 +367,8 @@ impl Shared {
             state.alarm = Timestamp::default();
             self.dispatch(&mut state, None);
             let now = Timestamp::now();
-            let next = state
-                .plan
-                .next_due(now)
-                .map_or(TICK, |due_at| due_at.since(now));
+            let next = state.plan.next_due(now).filter(|_| state.knows_stops);
+            let next = next.map_or(TICK, |due_at| due_at.since(now));
             let wait = next.clamp(Duration::from_millis(1), TICK);
             state.alarm = now + wait;
             wait
@@ -423,7 +421,7 @@ impl Shared {
 
 impl State {
     /// Leaves out of a message what is stopped; false when nothing is left.
-    fn keeps(&self, message: &mut OpenMessage, destination: &Destination) -> bool {
+    pub(super) fn keeps(&self, message: &mut OpenMessage, destination: &Destination) -> bool {
         if !self.stops.is_empty() {
             let list = message.meta.list_id;
             let is_stopped =

@@ -26,6 +26,7 @@ impl Shared {
         let mut state = self.lock();
         for id in ids {
             state.plan.remove(*id);
+            state.in_flight.outdate(*id);
         }
         for message in messages {
             self.insert(&mut state, message);
@@ -54,6 +55,11 @@ impl Shared {
         true
     }
 
+    /// Notes that a part of a message is to be recorded apart from its claim.
+    pub fn begin_part(&self, id: QueueId) {
+        self.lock().in_flight.begin(id);
+    }
+
     /// Notes that a part of a message is recorded.
     pub fn recorded(&self, id: QueueId) {
         self.lock().in_flight.end(id);
@@ -63,8 +69,12 @@ impl Shared {
     pub fn set_stops(self: &Arc<Self>, stops: Stops) -> Option<Stops> {
         let mut state = self.lock();
         if state.stops == stops {
+            if !std::mem::replace(&mut state.knows_stops, true) {
+                self.dispatch(&mut state, None);
+            }
             return None;
         }
+        state.knows_stops = true;
         let stopped = stops.beyond(&state.stops);
         let started = state.stops.beyond(&stops);
         state.stops = stops;

@@ -233,6 +233,7 @@ impl Bench {
                     _ => now + Duration::from_secs(3600),
                 },
                 way: crate::queue::Way::default(),
+                origin: crate::queue::Origin::default(),
             },
             recipients: vec![recipient],
             content: Content {

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::plan::Claim;
 use super::recorder::Finished;
 use super::shell::Shared;
+use super::suppression;
 use crate::clock::Timestamp;
 use crate::delivery::Courier;
 use crate::queue::{Destination, Job, OpenMessage, RemoteReply};
@@ -47,7 +48,7 @@ async fn carry(
     if shared.store.wait_until_accepting().await.is_err() {
         return shared.abandoned(&claim, Some(Timestamp::now() + UNREADABLE_WAIT));
     }
-    let message = match shared.message(&mut claim).await {
+    let mut message = match shared.message(&mut claim).await {
         Ok(Some(message)) => message,
         Ok(None) => return shared.abandoned(&claim, None),
         Err(error) => {
@@ -56,10 +57,19 @@ async fn carry(
         }
     };
     if is_too_late(&message) {
+        shared.begin_part(claim.id);
         let next = shared.abandoned(&claim, None);
         let finished = Finished::never_tried(message, claim.destination, &too_late());
         let _only_fails_at_shutdown = outcomes.send(finished).await;
         return next;
+    }
+    let known = suppression::take_known(shared, &mut message, &claim.destination).await;
+    if let Some(finished) = known {
+        shared.begin_part(claim.id);
+        let _only_fails_at_shutdown = outcomes.send(finished).await;
+        if message.recipients.is_empty() {
+            return shared.abandoned(&claim, None);
+        }
     }
     let destination: Destination = claim.destination;
     let job = Job {

@@ -17,6 +17,7 @@ const INSERT_LIST: &str = "INSERT INTO list (name, name_key, unauthorized, displ
 const UPDATE_LIST: &str = "UPDATE list SET name = $1, name_key = $2, unauthorized = $3, \
      display_importance = $4, sender_check = $5, policy_settings = $6, route_name = $7 WHERE id = $8";
 const DELETE_LIST: &str = "DELETE FROM list WHERE id = $1";
+const DELETE_SUPPRESSIONS: &str = "DELETE FROM suppression WHERE list_id = $1";
 const COUNT_USERS: &str = "SELECT COUNT(*) FROM account WHERE list_id = $1";
 const COUNT_OPEN_MESSAGES: &str = "SELECT COUNT(*) FROM message WHERE open = 1 AND list_id = $1";
 const NEXT_USER: &str =
@@ -175,6 +176,11 @@ async fn delete_list(connection: &mut SqliteConnection, id: i64) -> Result<i64, 
             });
         }
     }
+    sqlx::query(DELETE_SUPPRESSIONS)
+        .bind(id)
+        .execute(&mut *connection)
+        .await
+        .map_err(|error| StoreError::writing("forget a suppression list", error))?;
     let statement = sqlx::query(DELETE_LIST).bind(id);
     change(connection, statement, || list_number(id)).await
 }

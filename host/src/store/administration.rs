@@ -1,12 +1,16 @@
-//! What administrators do to queued messages and what they stop, as the store offers it.
+//! What administrators do to queued messages, what they stop and what is not tried, as the store offers it.
 
 use super::jobs::Work;
 use super::orders::{self, OrderWork};
 use super::stops::{self, StopWork};
+use super::suppressions::{self, SuppressionWork};
 use super::{Store, StoreError, messages};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
-use crate::queue::{Command, Concerned, MessageFilter, OpenMessage, Order, Stop, StopScope};
+use crate::queue::{
+    Command, Concerned, MessageFilter, OpenMessage, Order, Stop, StopScope, Suppression,
+};
+use crate::smtp::Mailbox;
 
 /// Messages changed in one transaction. 250: some milliseconds, for which a client's message waits at most.
 const STEP: u32 = 250;
@@ -132,5 +136,65 @@ impl Store {
     /// The store cannot be read.
     pub async fn stops(&self) -> Result<Vec<Stop>, StoreError> {
         stops::all(&self.shared.readers).await
+    }
+
+    /// Whether a list remembers recipients that do not exist.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn set_suppressing(&self, list_id: i64, is_on: bool) -> Result<(), StoreError> {
+        let work = SuppressionWork::Set(list_id, is_on);
+        self.write(Work::Suppress(work)).await.map(drop)
+    }
+
+    /// Numbers and names of the lists that remember recipients which do not exist.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn suppressing_lists(&self) -> Result<Vec<(i64, String)>, StoreError> {
+        suppressions::lists(&self.shared.readers).await
+    }
+
+    /// Remembers a recipient that does not exist.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn suppress(&self, suppression: Suppression) -> Result<(), StoreError> {
+        let work = SuppressionWork::Add(suppression);
+        self.write(Work::Suppress(work)).await.map(drop)
+    }
+
+    /// Forgets that a recipient does not exist. False when it was not remembered.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn unsuppress(&self, list_id: i64, address: Mailbox) -> Result<bool, StoreError> {
+        let work = SuppressionWork::Remove(list_id, address);
+        self.write(Work::Suppress(work)).await.map(|done| done > 0)
+    }
+
+    /// Those of these recipients that a list remembers not to exist.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn suppressions_of(
+        &self,
+        list_id: i64,
+        recipients: &[&Mailbox],
+    ) -> Result<Vec<Suppression>, StoreError> {
+        suppressions::of_recipients(&self.shared.readers, list_id, recipients).await
+    }
+
+    /// A page of the recipients that a list remembers not to exist, by address.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn suppressions(
+        &self,
+        list_id: i64,
+        after: Option<&Mailbox>,
+        limit: u32,
+    ) -> Result<Vec<Suppression>, StoreError> {
+        suppressions::of_list(&self.shared.readers, list_id, after, limit).await
     }
 }

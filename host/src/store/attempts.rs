@@ -15,9 +15,9 @@ use crate::queue::{AttemptRecord, RecordedAttempt};
 /// Recorded twice it is still one attempt: a caller that was told `Unavailable` asks again.
 static INSERT_ATTEMPTS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
-        "INSERT INTO attempt (message_id, recipient, ended_at, next_hop, tls, outcome, reply_code, \
-         reply_text) VALUES ",
-        8,
+        "INSERT INTO attempt (message_id, recipient, began_at, ended_at, next_hop, tls, outcome, \
+         reply_code, reply_text) VALUES ",
+        9,
         " ON CONFLICT DO NOTHING",
     )
 });
@@ -116,6 +116,7 @@ fn bind_attempt(statement: Statement, (id, recorded): &Settled<'_>) -> Statement
     statement
         .bind(id.as_i64())
         .bind(i64::from(attempt.recipient))
+        .bind(attempt.began_at.map(Timestamp::as_millis))
         .bind(attempt.at.as_millis())
         .bind(attempt.next_hop.as_str())
         .bind(attempt.tls.as_str())

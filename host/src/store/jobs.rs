@@ -11,6 +11,7 @@ use super::decisions::Kept;
 use super::orders::OrderWork;
 use super::reloads::ReloadWork;
 use super::stops::StopWork;
+use super::suppressions::SuppressionWork;
 use super::suspensions::{self, NewSuspension};
 use super::{
     StoreError, StsPolicy, alerts, attempts, content, counts, decisions, messages, sent, sts,
@@ -56,6 +57,8 @@ pub(super) enum Work {
     Order(OrderWork),
     /// What an administrator stops or starts.
     Stop(StopWork),
+    /// A recipient that does not exist, or may again.
+    Suppress(SuppressionWork),
     /// What policies have counted.
     Count(Vec<PolicyCount>),
     /// What a domain promises of its mail exchangers.
@@ -123,6 +126,7 @@ impl Work {
             Self::Suspend(_) => "suspend a user",
             Self::Order(_) => "change queued messages",
             Self::Stop(_) => "stop or start mail",
+            Self::Suppress(_) => "change a suppression list",
             Self::Count(_) => "store what policies count",
             Self::KeepStsPolicy(_) => "keep an MTA-STS policy",
             Self::PurgeMessages(_)
@@ -212,6 +216,7 @@ async fn apply_single(connection: &mut SqliteConnection, work: &Work) -> Result<
         Work::PurgeCounts(now) => sent::purge(connection, *now).await,
         Work::Order(order) => order.apply(connection).await,
         Work::Stop(stop) => stop.apply(connection).await,
+        Work::Suppress(work) => work.apply(connection).await,
         Work::Count(added) => counts::add(connection, added).await.map(|()| 0),
         Work::KeepStsPolicy(policy) => sts::keep(connection, policy).await,
         Work::PurgeStsPolicies(now) => sts::purge(connection, *now).await,

@@ -17,7 +17,7 @@ use crate::smtp::{EnvelopeId, Mailbox, OriginalRecipient, Recipient};
 const OPEN_COLUMNS: &str = "SELECT id, list_id, username, reverse_path, priority, body, \
      subject, message_id, session_id, rule, received_at, expires_at, size, staged_chunks, \
      smtputf8, require_tls, ret, envid, deliver_by_at, deliver_by_mode, mt_priority, held_until, \
-     route, hold, released_at FROM message";
+     route, hold, released_at, client, requested_priority, notice_of FROM message";
 /// Statuses up to 1 are the open ones.
 const OPEN_RECIPIENT_COLUMNS: &str = "SELECT message_id, position, mailbox, attempts, due_at, \
      notify, orcpt, delay_told_at FROM recipient WHERE status <= 1 AND message_id IN ";
@@ -54,8 +54,8 @@ static INSERT_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
         "INSERT INTO message (id, list_id, username, reverse_path, priority, body, subject, \
          message_id, session_id, rule, received_at, expires_at, size, staged_chunks, open, \
          smtputf8, require_tls, ret, envid, deliver_by_at, deliver_by_mode, mt_priority, \
-         held_until, route, hold) VALUES ",
-        25,
+         held_until, route, hold, client, requested_priority, notice_of) VALUES ",
+        28,
         "",
     )
 });
@@ -135,6 +135,13 @@ fn bind_message(statement: Statement, message: &&NewMessage) -> Statement {
     bind_parameters(statement, &meta.parameters)
         .bind(meta.way.route.as_deref())
         .bind(meta.way.hold.as_deref())
+        .bind(Some(meta.origin.client.as_str()).filter(|client| !client.is_empty()))
+        .bind(
+            meta.origin
+                .requested_priority
+                .map(|priority| i64::from(priority.number())),
+        )
+        .bind(meta.origin.notice_of.map(QueueId::as_i64))
 }
 
 fn bind_parameters(statement: Statement, parameters: &MessageParameters) -> Statement {

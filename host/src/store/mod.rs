@@ -30,6 +30,7 @@ mod sent;
 mod sqlite;
 mod stops;
 mod sts;
+mod suppressions;
 mod suspensions;
 #[cfg(test)]
 mod tests;

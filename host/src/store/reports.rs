@@ -13,7 +13,7 @@ use crate::queue::{
 const SELECT_SUMMARIES: &str = "SELECT message.id, message.list_id, username, reverse_path, \
      priority, body, subject, message_id, session_id, rule, received_at, expires_at, size, \
      finished_at, smtputf8, require_tls, ret, envid, deliver_by_at, deliver_by_mode, mt_priority, \
-     held_until, route, hold, released_at, list.name AS list_name, \
+     held_until, route, hold, released_at, client, requested_priority, notice_of, list.name AS list_name, \
      (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 0) AS queued, \
      (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 1) AS deferred, \
      (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 2) AS delivered, \
@@ -23,7 +23,7 @@ const SELECT_SUMMARIES: &str = "SELECT message.id, message.list_id, username, re
      FROM message LEFT JOIN list ON list.id = message.list_id WHERE ";
 const SELECT_RECIPIENTS: &str = "SELECT position, mailbox, status, attempts, due_at, notify, \
      orcpt FROM recipient WHERE message_id = $1 ORDER BY position";
-const SELECT_ATTEMPTS: &str = "SELECT recipient, ended_at, next_hop, tls, outcome, reply_code, \
+const SELECT_ATTEMPTS: &str = "SELECT recipient, began_at, ended_at, next_hop, tls, outcome, reply_code, \
      reply_text FROM attempt WHERE message_id = $1 ORDER BY ended_at, recipient";
 
 /// The columns of the counts, in the order of the status codes.
@@ -91,6 +91,14 @@ pub(super) async fn message(
         .fetch_all(&mut *transaction)
         .await
         .map_err(failed)?;
+    let mut query = QueryBuilder::<Sqlite>::new(SELECT_SUMMARIES);
+    query.push("notice_of = ").push_bind(id.as_i64());
+    let notices = query
+        .push(" ORDER BY message.id")
+        .build()
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(failed)?;
     transaction.rollback().await.map_err(failed)?;
     let Some(found) = found else {
         return Ok(None);
@@ -105,6 +113,7 @@ pub(super) async fn message(
             .iter()
             .map(rows::attempt)
             .collect::<Result<_, _>>()?,
+        notices: notices.iter().map(summary).collect::<Result<_, _>>()?,
         orders: orders.iter().map(orders::order).collect::<Result<_, _>>()?,
     }))
 }

@@ -14,8 +14,8 @@ use crate::alert::{Alert, Severity};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::queue::{
-    Attempt, MessageMeta, OpenRecipient, Outcome, Priority, RecipientDetails, RecipientStatus,
-    RemoteReply, Way,
+    Attempt, MessageMeta, OpenRecipient, Origin, Outcome, Priority, RecipientDetails,
+    RecipientStatus, RemoteReply, Way,
 };
 use crate::secret::Secret;
 use crate::smtp::{BodyType, Mailbox};
@@ -105,6 +105,12 @@ pub(super) fn message_meta(row: &SqliteRow) -> Result<MessageMeta, StoreError> {
             hold: get(row, "hold")?,
             released_at: get::<Option<i64>>(row, "released_at")?.map(Timestamp::from_millis),
         },
+        origin: Origin {
+            client: get::<Option<String>>(row, "client")?.unwrap_or_default(),
+            requested_priority: get::<Option<i64>>(row, "requested_priority")?
+                .and_then(Priority::from_number),
+            notice_of: get::<Option<i64>>(row, "notice_of")?.map(QueueId::from_i64),
+        },
     })
 }
 
@@ -142,6 +148,7 @@ pub(super) fn attempt(row: &SqliteRow) -> Result<Attempt, StoreError> {
     };
     Ok(Attempt {
         recipient: count(row, "recipient")?,
+        began_at: get::<Option<i64>>(row, "began_at")?.map(Timestamp::from_millis),
         at: timestamp(row, "ended_at")?,
         next_hop: get(row, "next_hop")?,
         tls: get(row, "tls")?,

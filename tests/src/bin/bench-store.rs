@@ -218,6 +218,7 @@ async fn accept(
             received_at: now,
             expires_at: now + Duration::from_secs(4 * 86_400),
             way: gatepost::queue::Way::default(),
+            origin: gatepost::queue::Origin::default(),
         },
         recipients: vec![mailbox("somebody@mail.example.net").into()],
         content: Content {
@@ -291,6 +292,7 @@ async fn record(store: &Store, id: QueueId) -> anyhow::Result<()> {
         text: "2.0.0 Ok: queued as 4XyZ0a1b2c3d".to_owned(),
     };
     let attempt = Attempt {
+        began_at: None,
         recipient: 0,
         at: now,
         next_hop: "mx1.mail.example.net:25".to_owned(),

@@ -3,7 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 
-use super::settings;
+use super::{settings, suppressions};
 use crate::accounts::{List, PolicySetting, PolicySettings, Unauthorized};
 use crate::cli::output::table;
 use crate::cli::{Failure, Output};
@@ -35,6 +35,8 @@ pub enum ListCommand {
         #[command(flatten)]
         settings: Settings,
     },
+    /// List recipients that are not tried because they do not exist, or have them tried again
+    Suppressions(suppressions::Suppressions),
     /// Delete a list that has no users
     Delete {
         /// Its name
@@ -60,9 +62,18 @@ pub struct Settings {
     /// Send its mail where all mail goes
     #[arg(long, conflicts_with = "route")]
     no_route: bool,
+    /// Remember recipients that do not exist (5.1.1 and the like), and fail later mail to them at once
+    #[arg(long, value_enum, value_name = "on|off")]
+    suppress_bounces: Option<Switch>,
     /// Tell the policies NAME, the fact `list.setting.NAME`; `NAME=` removes it, and it may be repeated
     #[arg(long = "policy-setting", value_name = "NAME=VALUE")]
     policy_settings: Vec<PolicySetting>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -83,6 +94,7 @@ struct Row {
     check: Option<String>,
     display_importance: bool,
     route: Option<String>,
+    suppress_bounces: bool,
     policy_settings: PolicySettings,
     users: usize,
     created_at: String,
@@ -97,6 +109,9 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let list = match command {
         ListCommand::Show { name: None } => return show_all(store, output).await,
+        ListCommand::Suppressions(command) => {
+            return suppressions::run(command, store, output).await;
+        }
         ListCommand::Show { name: Some(name) } => find_list(store, &name).await?,
         ListCommand::Add { name, settings } => {
             check_settings(&settings, routes)?;
@@ -150,6 +165,7 @@ async fn add(store: &Store, name: &str, settings: &Settings) -> Result<List, Fai
     if settings.apply(&mut list)? {
         store.update_list(&list).await?;
     }
+    settings.apply_switch(store, &list).await?;
     Ok(list)
 }
 
@@ -169,10 +185,19 @@ async fn edit(
     if changed {
         store.update_list(&list).await?;
     }
+    settings.apply_switch(store, &list).await?;
     Ok(list)
 }
 
 impl Settings {
+    /// Sets what is no property of the list itself.
+    async fn apply_switch(&self, store: &Store, list: &List) -> Result<(), Failure> {
+        if let Some(switch) = self.suppress_bounces {
+            store.set_suppressing(list.id, switch == Switch::On).await?;
+        }
+        Ok(())
+    }
+
     /// Puts what was given into the list; true when anything was.
     fn apply(&self, list: &mut List) -> Result<bool, Failure> {
         if let Some(setting) = self.unauthorized {
@@ -256,7 +281,9 @@ fn check_route(settings: &Settings, routes: &[Route]) -> Result<(), Failure> {
 }
 
 async fn row(store: &Store, list: List) -> Result<Row, Failure> {
+    let suppressing = store.suppressing_lists().await?;
     Ok(Row {
+        suppress_bounces: suppressing.iter().any(|(id, _)| *id == list.id),
         users: store.users(Some(list.id)).await?.len(),
         id: list.id,
         name: list.name,

@@ -2,6 +2,7 @@
 
 mod lists;
 mod settings;
+mod suppressions;
 mod users;
 
 pub use self::lists::{ListCommand, find_list, run as run_list};

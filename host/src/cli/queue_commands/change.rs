@@ -6,7 +6,7 @@ use super::known;
 use super::selection::Selection;
 use crate::cli::{Failure, Output, actor};
 use crate::id::QueueId;
-use crate::queue::{Command, Concerned, MessageStatus, MessageSummary, OrderKind};
+use crate::queue::{Command, Concerned, MessageStatus, MessageSummary};
 use crate::store::Store;
 
 /// Carries a command out on what is selected, or counts.
@@ -29,6 +29,10 @@ pub async fn run(
     } else {
         store.order(&filter, command, &actor::name()).await?
     };
+    if concerned.messages == 0 && !selection.ids.is_empty() && !selection.dry_run {
+        let hint = "it stands elsewhere by now; `gatepost queue show ID` tells where";
+        return Err(Failure::message("nothing was changed").hint(hint));
+    }
     let value = json!({
         "action": command.kind(),
         "dry_run": selection.dry_run,
@@ -75,22 +79,22 @@ fn text(command: &Command, selection: &Selection, concerned: Concerned) -> Strin
         [id] => id.to_string(),
         _ => plural(concerned.messages, "message"),
     };
-    let recipients = plural(concerned.recipients, "recipient");
     let done = match command {
         Command::Release => format!("released {messages}"),
-        Command::Delete => format!("deleted {messages}: withdrawn from {recipients}"),
+        Command::Delete => format!("deleted {messages}: withdrawn"),
         Command::Hold(_) => format!("held {messages}"),
         Command::Retry => format!("made {messages} due now"),
         Command::Reprioritize(priority) => format!("gave {messages} priority {priority}"),
     };
+    let recipients = plural(concerned.recipients, "recipient");
+    let done = match command {
+        Command::Delete => format!("{done} from {recipients}"),
+        _ => format!("{done}, to {recipients}"),
+    };
     if selection.dry_run {
-        let messages = plural(concerned.messages, "message");
-        return format!("would have {done} ({messages} to {recipients}); nothing was changed");
+        return format!("would have {done}; nothing was changed");
     }
-    match command.kind() {
-        OrderKind::Delete => done,
-        _ => format!("{done} (to {recipients})"),
-    }
+    done
 }
 
 /// `1 message`, `2 messages`.

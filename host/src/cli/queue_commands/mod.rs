@@ -4,16 +4,17 @@ mod change;
 mod parameters;
 mod selection;
 mod stops;
+mod timeline;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use self::selection::{Properties, Selection};
 use self::stops::What;
-use super::decision_output::{self, ListNames};
+use self::timeline::Story;
+use super::decision_output::ListNames;
 use super::output::table;
 use super::{Failure, Output};
-use crate::decision::Decision;
 use crate::id::QueueId;
 use crate::queue::{
     Command, MessageDetails, MessageFilter, MessageStatus, MessageSummary, Outcome, Priority, Stop,
@@ -141,19 +142,31 @@ async fn list(store: &Store, filter: MessageFilter, output: Output) -> Result<()
 }
 
 async fn show(store: &Store, id: QueueId, output: Output) -> Result<(), Failure> {
-    let message = known(store, id).await?;
-    let decisions = store.decisions_about(id).await?;
     let lists = ListNames::read(store).await?;
-    output.print(&details(&message, &decisions, &lists), || {
-        timeline(&message, &decisions)
-    })
+    let decisions = store.decisions_about(id).await?;
+    let Some(message) = store.message(id).await? else {
+        if decisions.is_empty() {
+            return Err(unknown(id));
+        }
+        let value = timeline::refused_value(&decisions, &lists);
+        return output.print(&value, || timeline::refused_text(&decisions, &lists));
+    };
+    let story = Story {
+        message: &message,
+        decisions: &decisions,
+        stops: &store.stops().await?,
+        lists: &lists,
+    };
+    output.print(&story.value(), || story.text())
 }
 
 async fn known(store: &Store, id: QueueId) -> Result<MessageDetails, Failure> {
-    store.message(id).await?.ok_or_else(|| {
-        let hint = "finished messages are removed after store.keep-finished-days";
-        Failure::message(format!("there is no message {id}")).hint(hint)
-    })
+    store.message(id).await?.ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: QueueId) -> Failure {
+    let hint = "finished messages are removed after store.keep-finished-days";
+    Failure::message(format!("there is no message {id}")).hint(hint)
 }
 
 fn outcome_name(outcome: &Outcome) -> &'static str {
@@ -193,44 +206,12 @@ fn summary(message: &MessageSummary) -> Value {
         "route": meta.way.route,
         "hold": meta.way.hold,
         "released_at": meta.way.released_at.map(|at| at.to_string()),
+        "client": Some(meta.origin.client.as_str()).filter(|client| !client.is_empty()),
+        "requested_priority": meta.origin.requested_priority,
+        "notice_of": meta.origin.notice_of.map(|id| id.to_string()),
+        "finished_at": message.finished_at.map(|at| at.to_string()),
         "held_until": meta.parameters.held_until.map(|at| at.to_string()),
     })
-}
-
-fn details(message: &MessageDetails, decisions: &[Decision], lists: &ListNames) -> Value {
-    let mut value = summary(&message.summary);
-    let attempts = |index: u32| {
-        let attempts = message
-            .attempts
-            .iter()
-            .filter(move |attempt| attempt.recipient == index);
-        attempts
-            .map(|attempt| {
-                json!({
-                    "at": attempt.at.to_string(),
-                    "next_hop": attempt.next_hop,
-                    "tls": attempt.tls,
-                    "outcome": outcome_name(&attempt.outcome),
-                    "reply": attempt.outcome.reply().to_string(),
-                })
-            })
-            .collect::<Vec<_>>()
-    };
-    let recipients = message.recipients.iter().map(|recipient| {
-        json!({
-            "address": recipient.mailbox.to_string(),
-            "status": recipient.status,
-            "due_at": recipient.status.is_open().then(|| recipient.due_at.to_string()),
-            "parameters": parameters::of_recipient(&recipient.parameters),
-            "attempts": attempts(recipient.index),
-        })
-    });
-    value["recipients"] = recipients.collect();
-    let decisions = decisions.iter();
-    value["decisions"] = decisions
-        .map(|decision| decision_output::value(decision, lists))
-        .collect();
-    value
 }
 
 fn listing(messages: &[MessageSummary], limit: usize, stops: &[Stop], lists: &ListNames) -> String {
@@ -288,73 +269,5 @@ fn rows(messages: &[MessageSummary]) -> String {
             "subject",
         ],
         &rows,
-    )
-}
-
-fn timeline(message: &MessageDetails, decisions: &[Decision]) -> String {
-    let (summary, meta) = (&message.summary, &message.summary.meta);
-    let mut lines = vec![
-        format!("message     {}", summary.id),
-        format!("status      {}", summary.status()),
-        format!("priority    {}", meta.priority),
-        format!(
-            "from        {} (user {}, list {})",
-            sender(summary),
-            meta.username,
-            summary.list.as_deref().unwrap_or("-")
-        ),
-        format!("subject     {}", meta.subject),
-        format!("message-id  {}", meta.message_id),
-        format!("size        {} octets", summary.size),
-    ];
-    lines.extend(
-        meta.way
-            .route
-            .iter()
-            .map(|name| format!("route       {name}")),
-    );
-    lines.extend(
-        meta.way
-            .hold
-            .iter()
-            .map(|reason| format!("held        {reason}")),
-    );
-    lines.extend(parameters::lines(message));
-    lines.push(String::new());
-    lines.push(format!(
-        "{}  accepted in session {}: {}",
-        meta.received_at, meta.session_id, meta.rule
-    ));
-    let said = decisions.iter().flat_map(decision_output::step_lines);
-    // Below the text of the line before.
-    lines.extend(said.map(|line| format!("{:26}{line}", "")));
-    lines.extend(meta.way.released_at.map(|at| format!("{at}  released")));
-    for attempt in &message.attempts {
-        let recipient = message
-            .recipients
-            .iter()
-            .find(|recipient| recipient.index == attempt.recipient);
-        let address = recipient.map_or_else(String::new, |recipient| recipient.mailbox.to_string());
-        let (at, next_hop, reply) = (attempt.at, &attempt.next_hop, attempt.outcome.reply());
-        let outcome = outcome_name(&attempt.outcome);
-        lines.push(format!("{at}  {address}: {outcome} by {next_hop}: {reply}"));
-        if !attempt.tls.is_empty() {
-            lines.push(format!("{:26}tls: {}", "", attempt.tls));
-        }
-    }
-    let is_held = meta.way.is_held();
-    for recipient in message
-        .recipients
-        .iter()
-        .filter(|recipient| recipient.status.is_open() && !is_held)
-    {
-        lines.push(format!(
-            "{}  {}: next attempt",
-            recipient.due_at, recipient.mailbox
-        ));
-    }
-    lines.join("\n").replace(
-        |character: char| character.is_control() && character != '\n',
-        " ",
     )
 }

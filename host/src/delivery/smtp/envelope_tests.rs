@@ -23,6 +23,7 @@ fn meta(parameters: MessageParameters) -> MessageMeta {
         received_at: NOW,
         expires_at: NOW + Duration::from_secs(3600),
         way: crate::queue::Way::default(),
+        origin: crate::queue::Origin::default(),
     }
 }
 

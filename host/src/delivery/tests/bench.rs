@@ -153,6 +153,7 @@ pub fn job(recipients: &[&str], content: &'static str) -> Job {
                 received_at: Timestamp::default(),
                 expires_at: Timestamp::default(),
                 way: crate::queue::Way::default(),
+                origin: crate::queue::Origin::default(),
             }),
             recipients: recipients.collect(),
             size: content.len() as u64,

@@ -22,6 +22,7 @@ fn meta(parameters: MessageParameters) -> MessageMeta {
         received_at: Timestamp::from_millis(0),
         expires_at: Timestamp::from_millis(1_000_000 * SECOND),
         way: crate::queue::Way::default(),
+        origin: crate::queue::Origin::default(),
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Lane {
     pub ready: BTreeSet<Order>,
     /// Ready and waiting ones.
     pub entries: usize,
+    /// Somebody reads the messages of the next ones.
+    pub is_read_ahead: bool,
     /// Those being tried, by priority.
     pub running: [usize; 5],
     pub held_until: Option<Timestamp>,
@@ -54,6 +56,7 @@ impl Lane {
             destination,
             ready: BTreeSet::new(),
             entries: 0,
+            is_read_ahead: false,
             running: [0; 5],
             held_until: None,
             paced_until: None,

@@ -58,6 +58,7 @@ pub(super) fn message(id: i64, priority: i64, due_ms: i64, domains: &[&str]) -> 
             received_at: Timestamp::default(),
             expires_at: NOW + Duration::from_secs(3600),
             way: crate::queue::Way::default(),
+            origin: crate::queue::Origin::default(),
         }),
         recipients: recipients.collect(),
         size: 100,
@@ -474,4 +475,34 @@ fn a_retry_tries_a_destination_that_is_left_alone() {
     assert!(plan.next(NOW).is_none(), "the destination is left alone");
     assert!(plan.retry(QueueId::from_i64(2), NOW));
     assert_eq!(ids(&mut plan, NOW), [2]);
+}
+
+#[test]
+fn messages_that_come_next_are_read_together_and_by_one_at_a_time() {
+    let mut plan = plan();
+    plan.keep_messages(false);
+    for id in 1..=5 {
+        plan.insert(message(id, 3, 0, &["a"]), route);
+    }
+    plan.keep_messages(true);
+    let claim = plan.next(NOW).expect("it is due");
+    assert!(claim.message.is_none());
+    let ahead = plan.begin_reading_ahead(&domain("a"), 3);
+    let ids: Vec<i64> = ahead.iter().map(|id| id.as_i64()).collect();
+    assert_eq!(ids, [2, 3, 4]);
+    assert_eq!(
+        plan.begin_reading_ahead(&domain("a"), 3),
+        [],
+        "somebody does"
+    );
+    // 2 has another priority by now, 3 is as it was, and 9 is not planned.
+    let read = [(2, 1), (3, 3), (9, 3)];
+    let read = read.map(|(id, priority)| message(id, priority, 0, &["a"]));
+    plan.end_reading_ahead(&domain("a"), read.into());
+    let has = |plan: &mut Plan| plan.next(NOW).map(|claim| claim.message.is_some());
+    assert_eq!(has(&mut plan), Some(false));
+    plan.finished(&domain("a"), Priority::Normal, NOW);
+    assert_eq!(has(&mut plan), Some(true));
+    let ahead = plan.begin_reading_ahead(&domain("a"), 3);
+    assert_eq!(ahead.len(), 2, "the next ones");
 }

@@ -141,6 +141,7 @@ fn message(id: QueueId, recipients: &[&str]) -> NewMessage {
             received_at: RECEIVED,
             expires_at: RECEIVED + Duration::from_secs(86_400),
             way: crate::queue::Way::default(),
+            origin: crate::queue::Origin::default(),
         },
         recipients: recipients
             .iter()
@@ -167,6 +168,7 @@ fn record(id: QueueId, recipient: u32, status: RecipientStatus, minutes: u64) ->
             attempt: Attempt {
                 tls: "1.3, not verified".to_owned(),
                 recipient,
+                began_at: Some(at - Duration::from_millis(40)),
                 at,
                 next_hop: "mx.example.net:25".to_owned(),
                 outcome: match status {

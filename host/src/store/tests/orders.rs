@@ -7,8 +7,9 @@ use super::{Bench, RECEIVED, contract};
 use crate::id::QueueId;
 use crate::queue::{
     Command, Concerned, MessageFilter, MessageStatus, OrderKind, PolicyCount, Priority, Stop,
-    StopScope, Way,
+    StopScope, Suppression, Way,
 };
+use crate::smtp::Mailbox;
 use crate::store::StoreError;
 
 contract!(
@@ -22,6 +23,7 @@ contract!(
     more_than_a_step_is_changed_and_what_comes_later_is_not,
     what_is_stopped_stays_so_until_it_is_started,
     urgent_messages_are_read_alone,
+    bounced_recipients_are_remembered_for_their_list_alone,
     a_route_is_kept,
     counts_are_added_up_and_end,
 );
@@ -386,6 +388,61 @@ async fn urgent_messages_are_read_alone(bench: Bench) {
     );
     let named = bench.open_messages_of(&[id, low]).await.expect("readable");
     assert_eq!(ids(named), [low, id]);
+}
+
+async fn bounced_recipients_are_remembered_for_their_list_alone(bench: Bench) {
+    let (shop, blog) = (bench.list("shop").await, bench.list("blog").await);
+    let mailbox = |text: &str| text.parse::<Mailbox>().expect("a mailbox");
+    let bounced = |list_id, reply: &str| Suppression {
+        list_id,
+        address: mailbox("Ann@Example.net"),
+        message: QueueId::from_i64(7),
+        reply: reply.to_owned(),
+        at: RECEIVED,
+    };
+    bench.set_suppressing(shop, true).await.expect("written");
+    let lists = bench.suppressing_lists().await.expect("readable");
+    assert_eq!(lists, [(shop, "shop".to_owned())]);
+    for reply in ["550 first", "550 second"] {
+        bench.suppress(bounced(shop, reply)).await.expect("written");
+    }
+    let (ann, bob) = (mailbox("ann@EXAMPLE.NET"), mailbox("bob@example.net"));
+    let found = bench.suppressions_of(shop, &[&bob, &ann]).await;
+    assert_eq!(found.expect("readable"), [bounced(shop, "550 second")]);
+    assert_eq!(
+        bench
+            .suppressions_of(blog, &[&ann])
+            .await
+            .expect("readable"),
+        []
+    );
+    assert_eq!(
+        bench
+            .suppressions(shop, None, 10)
+            .await
+            .expect("readable")
+            .len(),
+        1
+    );
+    assert_eq!(
+        bench
+            .suppressions(shop, Some(&ann), 10)
+            .await
+            .expect("readable"),
+        []
+    );
+    assert!(bench.unsuppress(shop, ann.clone()).await.expect("written"));
+    assert!(!bench.unsuppress(shop, ann).await.expect("written"));
+    bench
+        .suppress(bounced(shop, "550 again"))
+        .await
+        .expect("written");
+    bench.delete_list(shop).await.expect("it has no users");
+    assert_eq!(
+        bench.suppressions(shop, None, 10).await.expect("readable"),
+        [],
+        "they go with it"
+    );
 }
 
 async fn a_route_is_kept(bench: Bench) {
