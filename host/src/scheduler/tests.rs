@@ -47,6 +47,14 @@ impl Sink {
         }
     }
 
+    /// One that listens on a port of its own.
+    async fn start() -> (Self, u16) {
+        let (listener, port) = listener().await;
+        let sink = Self::new();
+        sink.listen(listener);
+        (sink, port)
+    }
+
     fn listen(&self, listener: TcpListener) -> JoinHandle<()> {
         let sink = self.clone();
         tokio::spawn(async move {
@@ -280,9 +288,7 @@ async fn listener() -> (TcpListener, u16) {
 
 #[tokio::test]
 async fn what_is_submitted_and_what_the_store_holds_is_delivered_once() {
-    let (listener, port) = listener().await;
-    let sink = Sink::new();
-    sink.listen(listener);
+    let (sink, port) = Sink::start().await;
     let bench = Bench::new(port).await;
     for number in 0..50 {
         bench
@@ -310,10 +316,8 @@ async fn what_is_submitted_and_what_the_store_holds_is_delivered_once() {
 
 #[tokio::test]
 async fn urgent_mail_overtakes_at_the_next_message() {
-    let (listener, port) = listener().await;
-    let sink = Sink::new();
+    let (sink, port) = Sink::start().await;
     sink.permits.forget_permits(10_000);
-    sink.listen(listener);
     let mut bench = Bench::new(port).await;
     bench.per_destination = 1;
     let scheduler = bench.start();
@@ -375,9 +379,7 @@ async fn a_next_hop_that_comes_back_is_served_soon_and_urgent_mail_first() {
 
 #[tokio::test]
 async fn a_refused_recipient_is_reported_to_the_sender_and_raises_an_alert() {
-    let (listener, port) = listener().await;
-    let sink = Sink::new();
-    sink.listen(listener);
+    let (sink, port) = Sink::start().await;
     let bench = Bench::new(port).await;
     let scheduler = bench.start();
     scheduler.submit(
@@ -400,9 +402,7 @@ async fn a_refused_recipient_is_reported_to_the_sender_and_raises_an_alert() {
 
 #[tokio::test]
 async fn a_paused_scheduler_sends_nothing_until_it_is_resumed() {
-    let (listener, port) = listener().await;
-    let sink = Sink::new();
-    sink.listen(listener);
+    let (sink, port) = Sink::start().await;
     let bench = Bench::new(port).await;
     let scheduler = bench.start();
     scheduler.pause();
@@ -421,9 +421,7 @@ async fn a_paused_scheduler_sends_nothing_until_it_is_resumed() {
 
 #[tokio::test]
 async fn a_held_message_waits_for_its_release_and_is_given_up_at_its_expiry() {
-    let (listener, port) = listener().await;
-    let sink = Sink::new();
-    sink.listen(listener);
+    let (sink, port) = Sink::start().await;
     let bench = Bench::new(port).await;
     let before = bench.accept_held("before the start", None).await;
     // Before the start, for what is overdue is looked for at once, and then every ten seconds.

@@ -113,9 +113,7 @@ async fn what_is_late_is_given_up_in_mode_r_without_another_attempt() {
 
 #[tokio::test]
 async fn who_is_late_in_mode_n_is_told_of_once_and_tried_again() {
-    let (listener, port) = listener().await;
-    let sink = Sink::new();
-    sink.listen(listener);
+    let (sink, port) = Sink::start().await;
     let bench = Bench::new(port).await;
     let scheduler = bench.start();
     let late = deadline(0, DeliverByMode::Notify, false);
@@ -173,9 +171,7 @@ async fn who_is_late_behind_a_dead_next_hop_is_told_of_when_it_is_back() {
 
 #[tokio::test]
 async fn a_held_message_is_not_tried_before_its_time() {
-    let (listener, port) = listener().await;
-    let sink = Sink::new();
-    sink.listen(listener);
+    let (sink, port) = Sink::start().await;
     let bench = Bench::new(port).await;
     let scheduler = bench.start();
     let release = Timestamp::now() + Duration::from_millis(700);

@@ -32,9 +32,7 @@ async fn is_bare(scheduler: &Scheduler) {
 
 #[tokio::test]
 async fn mail_to_a_stopped_domain_waits_over_a_restart_while_other_mail_goes_on() {
-    let (listener, port) = listener().await;
-    let sink = Sink::new();
-    sink.listen(listener);
+    let (sink, port) = Sink::start().await;
     let bench = Bench::new(port).await;
     let domain = StopScope::Destination("stopped.example".to_owned());
     stop(&bench, domain.clone()).await;
@@ -63,10 +61,8 @@ async fn mail_to_a_stopped_domain_waits_over_a_restart_while_other_mail_goes_on(
 
 #[tokio::test]
 async fn a_stop_ends_nothing_that_runs_and_a_start_sends_nothing_twice() {
-    let (listener, port) = listener().await;
-    let sink = Sink::new();
+    let (sink, port) = Sink::start().await;
     sink.permits.forget_permits(10_000);
-    sink.listen(listener);
     let mut bench = Bench::new(port).await;
     bench.per_destination = 1;
     let scheduler = bench.start();
@@ -93,9 +89,7 @@ async fn a_stop_ends_nothing_that_runs_and_a_start_sends_nothing_twice() {
 
 #[tokio::test]
 async fn everything_stopped_waits_until_it_is_started() {
-    let (listener, port) = listener().await;
-    let sink = Sink::new();
-    sink.listen(listener);
+    let (sink, port) = Sink::start().await;
     let bench = Bench::new(port).await;
     stop(&bench, StopScope::All).await;
     bench.accept("old", Priority::Highest, "b@b.example").await;
@@ -110,10 +104,8 @@ async fn everything_stopped_waits_until_it_is_started() {
 
 #[tokio::test]
 async fn what_is_held_while_it_is_tried_is_not_tried_again() {
-    let (listener, port) = listener().await;
-    let sink = Sink::new();
+    let (sink, port) = Sink::start().await;
     sink.permits.forget_permits(10_000);
-    sink.listen(listener);
     let bench = Bench::new(port).await;
     let scheduler = bench.start();
     // One recipient is served, slowly, and the other is to be tried again.
@@ -140,10 +132,8 @@ async fn what_is_held_while_it_is_tried_is_not_tried_again() {
 
 #[tokio::test]
 async fn a_new_priority_counts_for_what_waits() {
-    let (listener, port) = listener().await;
-    let sink = Sink::new();
+    let (sink, port) = Sink::start().await;
     sink.permits.forget_permits(10_000);
-    sink.listen(listener);
     let mut bench = Bench::new(port).await;
     bench.per_destination = 1;
     let scheduler = bench.start();
@@ -176,9 +166,7 @@ async fn a_new_priority_counts_for_what_waits() {
 
 #[tokio::test]
 async fn a_next_hop_that_limits_the_rate_is_not_asked_for_every_message() {
-    let (listener, port) = listener().await;
-    let sink = Sink::new();
-    sink.listen(listener);
+    let (sink, port) = Sink::start().await;
     let bench = Bench::new(port).await;
     for number in 0..200 {
         bench
