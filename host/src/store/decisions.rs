@@ -209,14 +209,15 @@ pub(super) async fn of(readers: &SqlitePool, id: QueueId) -> Result<Vec<Decision
     all(readers, query).await
 }
 
-/// A page of decisions about what was decided in shadow too, the oldest first.
-pub(super) async fn beside_shadows(
-    readers: &SqlitePool,
+/// A page of what `selection` finds behind `after`, as far as the filter lets it through.
+fn page(
+    selection: &'static str,
     filter: &DecisionFilter,
     after: Option<QueueId>,
-) -> Result<Vec<Decision>, StoreError> {
+    order: &'static str,
+) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new("SELECT ");
-    query.push(COLUMNS).push(BESIDE_SHADOW_AFTER);
+    query.push(COLUMNS).push(selection);
     query.push_bind(after.map_or(-1, QueueId::as_i64));
     if let Some(since) = filter.since {
         query
@@ -224,9 +225,18 @@ pub(super) async fn beside_shadows(
             .push_bind(QueueId::first_at(since).as_i64());
     }
     narrow(&mut query, filter);
+    query.push(" ORDER BY ").push(order).push(" LIMIT ");
+    query.push_bind(i64::from(filter.limit));
     query
-        .push(" ORDER BY id, seq LIMIT ")
-        .push_bind(i64::from(filter.limit));
+}
+
+/// A page of decisions about what was decided in shadow too, the oldest first.
+pub(super) async fn beside_shadows(
+    readers: &SqlitePool,
+    filter: &DecisionFilter,
+    after: Option<QueueId>,
+) -> Result<Vec<Decision>, StoreError> {
+    let query = page(BESIDE_SHADOW_AFTER, filter, after, "id, seq");
     all(readers, query).await
 }
 
@@ -236,18 +246,7 @@ pub(super) async fn recorded(
     filter: &DecisionFilter,
     after: Option<QueueId>,
 ) -> Result<Vec<Recorded>, StoreError> {
-    let mut query = QueryBuilder::new("SELECT ");
-    query.push(COLUMNS).push(RECORDED_AFTER);
-    query.push_bind(after.map_or(-1, QueueId::as_i64));
-    if let Some(since) = filter.since {
-        query
-            .push(" AND id >= ")
-            .push_bind(QueueId::first_at(since).as_i64());
-    }
-    narrow(&mut query, filter);
-    query
-        .push(" ORDER BY id LIMIT ")
-        .push_bind(i64::from(filter.limit));
+    let mut query = page(RECORDED_AFTER, filter, after, "id");
     let found = query
         .build()
         .fetch_all(readers)
