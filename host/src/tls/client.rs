@@ -68,7 +68,7 @@ pub fn root_store(roots: &Roots) -> Result<RootCertStore, TlsError> {
 
 /// Accepts every certificate, but only from a peer that holds its key.
 #[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
+pub(super) struct AnyCertificate(pub(super) Arc<CryptoProvider>);
 
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
@@ -13,6 +12,7 @@ use rustls::{
 use sha2::{Digest, Sha256, Sha512};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::client::AnyCertificate;
 use super::{TlsError, provider};
 
 /// What a certificate is to do with an association (RFC 7671 §4). PKIX-TA and PKIX-EE are of no use to SMTP
@@ -70,7 +70,7 @@ pub fn dane_config(
     let verifier = Verifier {
         associations,
         names,
-        provider: provider(),
+        holder: AnyCertificate(provider()),
     };
     let config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -90,7 +90,8 @@ struct Mismatch;
 struct Verifier {
     associations: Vec<Association>,
     names: Vec<String>,
-    provider: Arc<CryptoProvider>,
+    /// Says whether the peer holds the key of the certificate it shows.
+    holder: AnyCertificate,
 }
 
 impl Association {
@@ -156,7 +157,7 @@ impl Verifier {
         }
         let verifier = WebPkiServerVerifier::builder_with_provider(
             Arc::new(authorities),
-            Arc::clone(&self.provider),
+            Arc::clone(&self.holder.0),
         );
         let verifier = verifier
             .build()
@@ -200,8 +201,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+        self.holder.verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -210,14 +210,11 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+        self.holder.verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.holder.supported_verify_schemes()
     }
 }
 

@@ -53,7 +53,7 @@ fn is_accepted(association: Association, own: &Chain, shown: &[CertificateDer<'_
     let verifier = Verifier {
         associations: vec![association],
         names: vec![HOST.to_owned()],
-        provider: provider(),
+        holder: AnyCertificate(provider()),
     };
     let name = ServerName::try_from(HOST).expect("a name");
     let verified = verifier.verify_server_cert(&own.own, shown, &name, &[], UnixTime::now());
