@@ -87,6 +87,20 @@ impl Out {
         told(&self.attempts(&queue_id)[0])
     }
 
+    /// The first attempt of a message to this domain begins so: `outcome reply`.
+    #[track_caller]
+    fn comes_to(&self, domain: &str, words: &str) {
+        let outcome = self.outcome(&format!("a@{domain}"));
+        assert!(outcome.starts_with(words), "{domain}: {outcome}");
+    }
+
+    /// A message to this domain is delivered over a connection that is protected so.
+    #[track_caller]
+    fn delivers_protected(&self, domain: &str, tls: &str) {
+        let (_, queue_id) = self.submit(&format!("a@{domain}"));
+        assert_eq!(self.tls(&queue_id), tls, "{domain}");
+    }
+
     /// How the connection of the attempt that delivered was protected.
     fn tls(&self, queue_id: &str) -> String {
         wait::until_some("it is delivered", wait::PATIENCE, || {
@@ -188,8 +202,7 @@ fn what_cannot_be_delivered_bounces_and_what_nobody_knows_waits() {
         ("broken.test", "deferred 4.4.3 cannot look up broken.test"),
         ("bogus.test", "deferred 4.4.3 cannot look up bogus.test"),
     ] {
-        let outcome = out.outcome(&format!("a@{domain}"));
-        assert!(outcome.starts_with(words), "{domain}: {outcome}");
+        out.comes_to(domain, words);
     }
     let bogus = out.outcome("b@bogus.test");
     assert!(bogus.contains("DNSSEC"), "{bogus}");
@@ -269,16 +282,11 @@ fn what_dns_promises_of_a_certificate_is_held_against_it() {
         ("insecure.test", "1.3, not verified"),
         ("mixed.test", "1.3, not verified"),
     ] {
-        let (_, queue_id) = out.submit(&format!("a@{domain}"));
-        assert_eq!(out.tls(&queue_id), tls, "{domain}");
+        out.delivers_protected(domain, tls);
     }
     let before = sink.count();
     for domain in ["wrong.test", "misnamed.test"] {
-        let outcome = out.outcome(&format!("a@{domain}"));
-        assert!(
-            outcome.starts_with("deferred 4.7.5 TLS handshake"),
-            "{domain}: {outcome}"
-        );
+        out.comes_to(domain, "deferred 4.7.5 TLS handshake");
     }
     assert_eq!(sink.count(), before, "nothing is sent in plain text");
     // Neither is it when there is no TLS at all.
@@ -381,8 +389,7 @@ fn the_policy_of_a_domain_is_held_against_its_exchangers() {
         // Its policy cannot be fetched, and never could.
         ("none.test", "1.3, not verified"),
     ] {
-        let (_, queue_id) = out.submit(&format!("a@{domain}"));
-        assert_eq!(out.tls(&queue_id), tls, "{domain}");
+        out.delivers_protected(domain, tls);
     }
     let before = sink.count();
     for (domain, words) in [
@@ -392,8 +399,7 @@ fn the_policy_of_a_domain_is_held_against_its_exchangers() {
         ),
         ("misnamed.test", "deferred 4.7.5 TLS handshake"),
     ] {
-        let outcome = out.outcome(&format!("a@{domain}"));
-        assert!(outcome.starts_with(words), "{domain}: {outcome}");
+        out.comes_to(domain, words);
     }
     assert_eq!(sink.count(), before, "nothing is sent in plain text");
 }

@@ -7,10 +7,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use gatepost_tests::crafted::{Crafted, when_urgent};
 use gatepost_tests::guests;
-use gatepost_tests::load::{Load, Report, Rowdies};
+use gatepost_tests::load::{Load, Rowdies, median};
 use gatepost_tests::relay::{Relay, Setup, new_folder};
 use gatepost_tests::sink::{Script, Sink};
 use gatepost_tests::wait;
@@ -55,16 +55,16 @@ fn main() -> anyhow::Result<ExitCode> {
         connections: plan.sessions,
         ..load.clone()
     };
-    run("warm-up", &load)?;
+    load.run_as("warm-up")?;
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for round in 1..=plan.rounds {
-        without.push(run(&format!("{round}: alone"), &load)?.p99);
+        without.push(load.run_as(&format!("{round}: alone"))?.p99);
         let rowdies = Rowdies::start(&hostile, contents())?;
         wait::until("the hostile sessions are at it", GATHERING, || {
             rowdies.answered() >= plan.sessions as u64
         });
         let before = rowdies.answered();
-        with.push(run(&format!("{round}: beside"), &load)?.p99);
+        with.push(load.run_as(&format!("{round}: beside"))?.p99);
         println!(
             "   {} hostile messages answered",
             rowdies.answered() - before
@@ -135,23 +135,4 @@ fn contents() -> Vec<String> {
     };
     let by_subject = SUBJECTS.iter().map(|subject| message(subject, 3));
     by_subject.chain([message("pass", 1)]).collect()
-}
-
-fn run(name: &str, load: &Load) -> anyhow::Result<Report> {
-    let load = Load {
-        run: name.chars().take(8).collect(),
-        ..load.clone()
-    };
-    let report = load.run()?;
-    println!("{name}: {report}");
-    ensure!(
-        report.failures == 0 && report.accepted > 0,
-        "messages were lost"
-    );
-    Ok(report)
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
 }

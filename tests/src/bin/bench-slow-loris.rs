@@ -7,8 +7,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use gatepost_tests::load::{Load, Lorises, Report};
+use anyhow::Context as _;
+use gatepost_tests::load::{Load, Lorises, median};
 use gatepost_tests::relay::{Relay, Setup};
 use gatepost_tests::sink::{Script, Sink};
 use gatepost_tests::wait;
@@ -38,15 +38,18 @@ fn main() -> anyhow::Result<ExitCode> {
         count: plan.messages,
         ..Load::on(relay.port(), &user)
     };
-    run("warm-up", &load)?;
+    load.run_as("warm-up")?;
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for round in 1..=plan.rounds {
-        without.push(run(&format!("{round}: alone"), &load)?.p99);
+        without.push(load.run_as(&format!("{round}: alone"))?.p99);
         let lorises = Lorises::start(&load, plan.clients)?;
         wait::until("the slow clients hang", GATHERING, || {
             lorises.hanging() >= plan.clients
         });
-        with.push(run(&format!("{round}: {} hanging", lorises.hanging()), &load)?.p99);
+        with.push(
+            load.run_as(&format!("{round}: {} hanging", lorises.hanging()))?
+                .p99,
+        );
         println!("   {} still hanging", lorises.hanging());
     }
     let (without, with) = (median(without), median(with));
@@ -79,23 +82,4 @@ fn plan() -> anyhow::Result<Plan> {
         rounds: number(5)?.max(1),
         messages: number(1000)? as u64,
     })
-}
-
-fn run(name: &str, load: &Load) -> anyhow::Result<Report> {
-    let load = Load {
-        run: name.chars().take(8).collect(),
-        ..load.clone()
-    };
-    let report = load.run()?;
-    println!("{name}: {report}");
-    ensure!(
-        report.failures == 0 && report.accepted > 0,
-        "messages were lost"
-    );
-    Ok(report)
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
 }

@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 
 pub use self::crowd::Crowd;
 pub use self::loris::Lorises;
-pub use self::report::Report;
+pub use self::report::{Report, median};
 pub use self::rowdy::Rowdies;
 use self::session::Session;
 use crate::client::trust::trusting_config;
@@ -127,6 +127,24 @@ impl Load {
             .enable_all()
             .build()?;
         Ok(tokio::task::LocalSet::new().block_on(&runtime, self.submit()))
+    }
+
+    /// Submits everything once under a name, which its ids begin with, and prints what it came to.
+    ///
+    /// # Errors
+    /// When no runtime can be made, or messages were lost.
+    pub fn run_as(&self, name: &str) -> anyhow::Result<Report> {
+        let load = Self {
+            run: name.chars().take(8).collect(),
+            ..self.clone()
+        };
+        let report = load.run()?;
+        println!("{name}: {report}");
+        anyhow::ensure!(
+            report.failures == 0 && report.accepted > 0,
+            "messages were lost"
+        );
+        Ok(report)
     }
 
     async fn submit(self) -> Report {

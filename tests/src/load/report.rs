@@ -22,6 +22,15 @@ pub struct Report {
     pub first_failure: Option<String>,
 }
 
+/// The median of some measurements, the upper one of an even number.
+///
+/// # Panics
+/// When there are none.
+pub fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
 impl Report {
     pub(super) fn new(
         mut latencies_us: Vec<u32>,
