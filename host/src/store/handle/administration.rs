@@ -1,16 +1,16 @@
 //! What administrators do to queued messages, what they stop and what is not tried, as the store offers it.
 
-use super::jobs::Work;
-use super::orders::{self, OrderWork};
-use super::stops::{self, StopWork};
-use super::suppressions::{self, SuppressionWork};
-use super::{Store, StoreError, messages};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::queue::{
     Command, Concerned, MessageFilter, OpenMessage, Order, Stop, StopScope, Suppression,
 };
 use crate::smtp::Mailbox;
+use crate::store::jobs::Work;
+use crate::store::orders::{self, OrderWork};
+use crate::store::stops::{self, StopWork};
+use crate::store::suppressions::{self, SuppressionWork};
+use crate::store::{Store, StoreError, messages};
 
 /// Messages changed in one transaction. 250: some milliseconds, for which a client's message waits at most.
 const STEP: u32 = 250;

@@ -1,0 +1,27 @@
+//! What policies count.
+
+use crate::clock::Timestamp;
+use crate::queue::PolicyCount;
+use crate::store::jobs::Work;
+use crate::store::{Store, StoreError, counts};
+
+impl Store {
+    /// Adds to what policies have counted.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn add_counts(&self, counts: Vec<PolicyCount>) -> Result<(), StoreError> {
+        if counts.is_empty() {
+            return Ok(());
+        }
+        self.write(Work::Count(counts)).await.map(drop)
+    }
+
+    /// What policies have counted that still counts at `now`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn policy_counts(&self, now: Timestamp) -> Result<Vec<PolicyCount>, StoreError> {
+        counts::live(&self.shared.readers, now).await
+    }
+}

@@ -1,0 +1,10 @@
+//! What the store offers its callers, by resource. Each is thin: the SQL is in the room's other files.
+
+mod accounts;
+mod administration;
+mod alerts;
+mod counts;
+mod decisions;
+mod queue;
+mod reloads;
+mod upkeep;

@@ -1,0 +1,133 @@
+//! The queue.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::decisions::new_chain;
+use crate::decision::Findings;
+use crate::id::QueueId;
+use crate::queue::{
+    AttemptRecord, MessageDetails, MessageFilter, MessageSummary, NewMessage, OpenMessage,
+};
+use crate::store::jobs::{Chunk, Work};
+use crate::store::{Store, StoreError, content, messages, reports};
+
+/// # Cancel safety
+/// A write whose future is dropped is either not made or made in full; others are not concerned.
+impl Store {
+    /// Stores a part of a message that is still being received.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], or [`StoreError::Refused`] when the part is there already.
+    pub async fn stage_chunk(
+        &self,
+        id: QueueId,
+        index: u32,
+        octets: Bytes,
+    ) -> Result<(), StoreError> {
+        let chunk = Chunk { id, index, octets };
+        self.write(Work::Stage(chunk)).await.map(drop)
+    }
+
+    /// Forgets the parts of a message that will not be accepted. Parts of an accepted one stay.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; the parts are forgotten at the next start then.
+    pub async fn discard_chunks(&self, id: QueueId) -> Result<(), StoreError> {
+        self.write(Work::Discard(id)).await.map(drop)
+    }
+
+    /// Accepts a message, with what its verdict leaves behind. When this returns `Ok` it is on the disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: it is not accepted; [`StoreError::Refused`]: the id is taken.
+    pub async fn accept(
+        &self,
+        message: Arc<NewMessage>,
+        findings: impl Into<Findings>,
+    ) -> Result<(), StoreError> {
+        let Findings { alerts, decision } = findings.into();
+        let kept = decision.map(|decision| self.kept(decision));
+        let chain = kept.as_ref().map(new_chain);
+        self.write(Work::Accept(message, alerts, kept)).await?;
+        self.chain_is_kept(chain.flatten());
+        Ok(())
+    }
+
+    /// Records what an attempt came to. When no recipient is open any more, the message is finished
+    /// and its content deleted.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: ask again when the store is accepting, or a recipient that was
+    /// served will be served twice. Recording the same attempt twice does no harm.
+    pub async fn record(&self, record: AttemptRecord) -> Result<(), StoreError> {
+        self.write(Work::Record(record)).await.map(drop)
+    }
+
+    /// A page of the messages still to be served, oldest first, without their heads.
+    ///
+    /// A page shorter than `limit` is the last.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn open_messages(
+        &self,
+        after: Option<QueueId>,
+        limit: u32,
+    ) -> Result<Vec<OpenMessage>, StoreError> {
+        messages::open(&self.shared.readers, after, limit, false).await
+    }
+
+    /// As [`Store::open_messages`], of priorities 1 and 2 alone.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn urgent_messages(
+        &self,
+        after: Option<QueueId>,
+        limit: u32,
+    ) -> Result<Vec<OpenMessage>, StoreError> {
+        messages::open(&self.shared.readers, after, limit, true).await
+    }
+
+    /// The head of an open message.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the message is finished or unknown.
+    pub async fn head(&self, id: QueueId) -> Result<Bytes, StoreError> {
+        content::head(&self.shared.readers, id).await
+    }
+
+    /// The id of the newest message, finished ones included; none in an empty store.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn newest_message(&self) -> Result<Option<QueueId>, StoreError> {
+        messages::newest(&self.shared.readers).await
+    }
+
+    /// A staged part of an open message.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the message is finished or has no such part.
+    pub async fn chunk(&self, id: QueueId, index: u32) -> Result<Bytes, StoreError> {
+        content::chunk(&self.shared.readers, id, index).await
+    }
+
+    /// A page of messages, newest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn messages(&self, filter: MessageFilter) -> Result<Vec<MessageSummary>, StoreError> {
+        reports::messages(&self.shared.readers, &filter).await
+    }
+
+    /// Everything about one message.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn message(&self, id: QueueId) -> Result<Option<MessageDetails>, StoreError> {
+        reports::message(&self.shared.readers, id).await
+    }
+}
