@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 use tracing::{debug, error, info, warn};
 
 use super::certificates::Named;
+use super::ports;
 use super::watch::Watch;
 use crate::accounts::Verifier;
 use crate::alert::{NewAlert, Severity};
@@ -164,7 +165,7 @@ impl Reloader {
         next.check().map_err(ReloadError::Partly)?;
         let named = self.named(&next).await?;
         let keys = self.keys(&next).await?;
-        let doors = super::doors(&next, self.certificates.as_ref())?;
+        let doors = ports::doors(&next, self.certificates.as_ref())?;
         let policies = self.policies.current();
         let policies = policies.successor(&next.policy, &next.folder).await?;
         let mut changes = Changes {
