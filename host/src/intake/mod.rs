@@ -3,6 +3,7 @@
 //! Parse, ask the policies, stamp, accept. Decides nothing about senders and priorities itself;
 //! the policies do. Knows no socket: `submission` brings the octets and carries the replies.
 
+mod arrival;
 mod config;
 mod content;
 mod decision;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use tracing::info;
 
+use self::arrival::{Arrival, Relay};
 pub use self::config::Config;
 use self::content::Submitted;
 pub use self::directory::{Asked, Directory, Principal};
@@ -39,13 +41,10 @@ pub use self::spool::{Spool, SpoolError};
 use crate::clock::Timestamp;
 use crate::decision::{Findings, NewDecision};
 use crate::id::{QueueId, QueueIds};
-use crate::message::{HeaderEnd, HeaderSection, Stamp, stamp};
 use crate::policy::document::{self, Request};
 use crate::policy::{Policies, Ruling, ShadowQueue, types};
-use crate::queue::{
-    Content, MessageMeta, MessageParameters, NewMessage, OpenMessage, Origin, Priority, Way,
-};
-use crate::smtp::{MailParameters, Mailbox, MtPriority, Recipient, Reply, Transaction};
+use crate::queue::{NewMessage, OpenMessage};
+use crate::smtp::{Mailbox, Recipient, Reply, Transaction};
 use crate::store::Store;
 
 /// What a connection is known by: who talks, over what, through which door.
@@ -87,6 +86,16 @@ struct Shared {
     ids: Arc<QueueIds>,
     memory: Memory,
     limits: Limits,
+}
+
+impl Shared {
+    fn relay(&self) -> Relay<'_> {
+        Relay {
+            hostname: &self.hostname,
+            lifetime: self.lifetime,
+            show_client_address: self.config.show_client_address,
+        }
+    }
 }
 
 /// A message that was taken in, and what the client is told.
@@ -241,71 +250,16 @@ impl Intake {
         received: &Received,
         id: QueueId,
     ) -> Result<Accepted, Rejection> {
-        let received_at = Timestamp::now();
-        let header = header(&received.content)?;
-        let hold = schedule::hold(&transaction.parameters, &header, peer.max_hold, received_at)?;
-        let kept = parameters::kept(&transaction.parameters, hold, &header, received_at);
-        let said = request::Said {
-            body: transaction.parameters.body,
-            parameters: &kept,
-            size: received.content.size,
-        };
-        let submitted = self.submitted(received, id);
-        let (ruling, decision) = self
-            .evaluate(
-                policies,
-                peer,
-                principal,
-                &transaction,
-                (&header, said),
-                submitted,
-            )
-            .await;
+        let arrival = Arrival::read((peer, principal), &transaction, (received, id))?;
+        let (ruling, decision) = self.evaluate(policies, &arrival, &transaction).await;
         let mut passed = self.enforce(peer, principal, ruling, decision).await?;
         let limits = &self.shared.limits;
-        let place = limits.take_place(peer, principal, received_at, passed.priority);
+        let place = limits.take_place(peer, principal, arrival.received_at, passed.priority);
         let mut place = place.await?;
         passed.keep_to(&mut place);
-        let content = self.stamped(
-            peer,
-            principal,
-            &transaction,
-            (&header, &received.content),
-            (id, received_at),
-            &passed,
-        );
-        let effects = passed.effects;
-        let origin = origin(peer, &header, &kept);
-        let message = NewMessage {
-            id,
-            meta: MessageMeta {
-                list_id: Some(principal.account.list.id),
-                username: principal.account.user.username.clone(),
-                reverse_path: effects.reverse_path.or(transaction.reverse_path),
-                priority: passed.priority,
-                body: parameters::body(transaction.parameters.body, received.is_ascii),
-                subject: effects.subject.unwrap_or_else(|| header.subject()),
-                message_id: request::message_id(&header)
-                    .unwrap_or_else(|| self.made_message_id(id)),
-                session_id: peer.session_id.clone(),
-                rule: passed.rule,
-                received_at,
-                expires_at: parameters::expiry(&kept, received_at, self.shared.lifetime),
-                parameters: kept,
-                way: Way {
-                    // What a policy chose for this message comes before what its list is set to.
-                    route: effects
-                        .route
-                        .or_else(|| principal.account.list.route.clone()),
-                    hold: effects.hold,
-                    released_at: None,
-                },
-                origin,
-            },
-            recipients: transaction.recipients,
-            content,
-        };
-        let accepted = self.accept(message, passed.findings).await;
+        let findings = std::mem::take(&mut passed.findings);
+        let message = arrival.queued(&self.shared.relay(), transaction, passed);
+        let accepted = self.accept(message, findings).await;
         if accepted.is_err() {
             place.give_back();
         }
@@ -348,88 +302,6 @@ impl Intake {
             parts: received.staged_octets.clone(),
         })
     }
-
-    /// The content as it leaves: trace and missing fields added, blind recipients removed, and what
-    /// the policies want changed.
-    fn stamped(
-        &self,
-        peer: &Peer,
-        principal: &Principal,
-        transaction: &Transaction,
-        (header, received): (&HeaderSection<'_>, &Content),
-        (id, received_at): (QueueId, Timestamp),
-        passed: &Passed,
-    ) -> Content {
-        let id_text = id.to_string();
-        let recipient = match transaction.recipients.as_slice() {
-            // A path beyond ASCII would make the header one that not every next hop can take.
-            [only] => Some(only.mailbox.as_str()).filter(|path| path.is_ascii()),
-            _ => None,
-        };
-        let head = stamp(
-            header,
-            &received.head,
-            &Stamp {
-                hostname: &self.shared.hostname,
-                helo: &peer.helo,
-                client: self
-                    .shared
-                    .config
-                    .show_client_address
-                    .then_some(peer.client.ip()),
-                protocol: protocol(peer, &transaction.parameters),
-                priority: transaction.parameters.mt_priority.map(MtPriority::value),
-                id: &id_text,
-                recipient,
-                received_at,
-                message_id_domain: &self.shared.hostname,
-                mark_important: passed.priority == Priority::Highest
-                    && principal.account.list.display_importance,
-                tls: peer.tls.as_ref().map(|(_, cipher)| cipher.as_str()),
-                edits: &passed.effects.edits,
-            },
-        );
-        let size = received.size - received.head.len() as u64 + head.len() as u64;
-        Content {
-            head: head.into(),
-            staged_chunks: received.staged_chunks,
-            size,
-        }
-    }
-
-    fn made_message_id(&self, id: QueueId) -> String {
-        format!("<{id}@{}>", self.shared.hostname)
-    }
-}
-
-/// The header section, all of which must be at hand.
-fn header(received: &Content) -> Result<HeaderSection<'_>, Rejection> {
-    let header = HeaderSection::parse(&received.head).map_err(|error| Rejection::header(&error))?;
-    if received.staged_chunks > 0 && header.end() == HeaderEnd::EndOfInput {
-        return Err(Rejection::header_too_large());
-    }
-    Ok(header)
-}
-
-/// Where a message comes from, as the queue tells it.
-fn origin(peer: &Peer, header: &HeaderSection<'_>, asked: &MessageParameters) -> Origin {
-    let requested = request::requested(header, asked);
-    Origin {
-        client: format!("{} ({})", peer.client, peer.helo),
-        requested_priority: requested.and_then(|number| Priority::from_number(number.into())),
-        notice_of: None,
-    }
-}
-
-/// The "with" protocol of the Received field (RFC 3848, RFC 6531 §4.3).
-fn protocol(peer: &Peer, asked: &MailParameters) -> &'static str {
-    match (peer.is_esmtp, peer.tls.is_some(), asked.smtputf8) {
-        (true, true, false) => "ESMTPSA",
-        (true, false, false) => "ESMTPA",
-        (true, true, true) => "UTF8SMTPSA",
-        (true, false, true) => "UTF8SMTPA",
-        (false, ..) => "SMTP",
-    }
 }
 
 impl Intake {
@@ -444,12 +316,15 @@ impl Intake {
     async fn evaluate(
         &self,
         policies: &Panel,
-        peer: &Peer,
-        principal: &Principal,
+        arrival: &Arrival<'_>,
         transaction: &Transaction,
-        (header, said): (&HeaderSection<'_>, request::Said<'_>),
-        submitted: Arc<Submitted>,
     ) -> (Ruling, Option<NewDecision>) {
+        let Arrival {
+            peer,
+            principal,
+            id,
+            ..
+        } = *arrival;
         let envelope =
             request::envelope(transaction.reverse_path.as_ref(), &transaction.recipients);
         let fields = if policies.needs_headers() {
@@ -458,11 +333,11 @@ impl Intake {
             request::Fields::LeftOut
         };
         let stage = document::Stage::Message {
-            message: request::message(header, said, fields).into(),
+            message: request::message(&arrival.header, arrival.said(transaction), fields).into(),
             effective_priority: types::Priority::Normal,
         };
         let asked = self.asked(peer, principal, envelope, stage).await;
-        let id = submitted.id;
+        let submitted = self.submitted(arrival.received, arrival.id);
         let ruling = policies.answer_with(&asked, Some(submitted)).await;
         let decision = decision::decision(id, (peer, principal), policies, &asked, &ruling);
         self.shadow(policies, (id, peer, principal), &asked, &ruling);

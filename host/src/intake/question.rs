@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::{Config, Peer, Principal, Rejection, header, parameters, request, schedule};
+use super::arrival::header;
+use super::{Config, Peer, Principal, Rejection, parameters, request, schedule};
 use crate::clock::Timestamp;
 use crate::policy::document::{Request, Stage};
 use crate::policy::types;
