@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The table of the design, from the top to the leaves. Rooms of one row do not use each other, so a
 /// row of the design stands here as several where one of its rooms builds on another.
-const LAYERS: [&[&str]; 15] = [
+const LAYERS: [&[&str]; 16] = [
     &["main", "lib", "cli", "app", "config", "demo"],
     // A listener hands its connections on.
     &["listener"],
@@ -22,6 +22,8 @@ const LAYERS: [&[&str]; 15] = [
     &["queue"],
     &["message"],
     &["smtp"],
+    // What serves connections, for whatever is served.
+    &["http"],
     &["tls", "metrics", "shutdown"],
     &["id", "secret"],
     &["clock", "causes"],

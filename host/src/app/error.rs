@@ -2,11 +2,11 @@
 
 use crate::delivery::SetupError;
 use crate::dkim::DkimError;
+use crate::http;
 use crate::listener::ListenError;
 use crate::policy::LoadError;
 use crate::store::StoreError;
 use crate::tls::TlsError;
-use crate::web;
 
 /// Why a relay does not start.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum StartError {
     Tls(#[from] TlsError),
     /// An address for HTTP cannot be had.
     #[error(transparent)]
-    Web(#[from] web::ListenError),
+    Http(#[from] http::ListenError),
     /// Delivery cannot work as configured.
     #[error(transparent)]
     Delivery(#[from] SetupError),
@@ -42,7 +42,7 @@ impl StartError {
             Self::Listen(error) => Some(error.hint()),
             Self::Store(error) => error.hint().map(str::to_owned),
             Self::Tls(error) => Some(error.hint().to_owned()),
-            Self::Web(error) => Some(error.hint()),
+            Self::Http(error) => Some(error.hint()),
             Self::Delivery(error) => Some(error.hint().to_owned()),
             Self::Dkim(error) => Some(error.hint().to_owned()),
         }

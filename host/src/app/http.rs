@@ -6,10 +6,11 @@ use tokio_rustls::TlsAcceptor;
 use super::describe;
 use crate::acme::{Challenges, Renewal};
 use crate::config::Config;
+use crate::http::Bound;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
 use crate::tls::Certificates;
-use crate::web::{Bound, Web};
+use crate::web;
 
 /// What HTTP shares with the rest of the relay.
 pub(super) struct Shared<'a> {
@@ -24,7 +25,7 @@ impl Shared<'_> {
     /// Serves the addresses, and renews the certificate when an authority is configured.
     pub(super) fn start(&self, bound: Vec<Bound>, tasks: &mut JoinSet<()>) {
         let challenges = Challenges::default();
-        let web = Web::new(
+        let server = web::server(
             &self.config.web,
             describe(self.config),
             challenges.clone(),
@@ -32,7 +33,7 @@ impl Shared<'_> {
             self.shutdown.clone(),
         );
         for address in bound {
-            tasks.spawn(web.clone().run(address));
+            tasks.spawn(server.clone().run(address));
         }
         if let Some(renewal) = self.renewal(challenges) {
             tasks.spawn(renewal.run(self.shutdown.clone()));

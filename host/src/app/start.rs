@@ -88,7 +88,7 @@ struct Parts {
     signer: dkim::Signer,
     delivery: Arc<Delivery>,
     ports: Vec<Vec<Bound>>,
-    web: Vec<web::Bound>,
+    web: Vec<crate::http::Bound>,
 }
 
 impl Parts {
@@ -106,7 +106,7 @@ impl Parts {
             delivery: Arc::new(delivery.signing(signer.clone())),
             signer,
             ports: ports::claim(&config.listener)?,
-            web: web::Bound::claim(&config.web)?,
+            web: web::claim(&config.web)?,
         })
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::http::Limits;
+
 /// The `[web]` section.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -49,19 +51,20 @@ impl Default for Config {
 }
 
 impl Config {
-    pub(super) const fn handshake_timeout(&self) -> Duration {
-        Duration::from_secs(self.handshake_timeout_s)
-    }
-
-    pub(super) const fn header_timeout(&self) -> Duration {
-        Duration::from_secs(self.header_timeout_s)
+    /// What connections may cost.
+    pub(super) const fn limits(&self) -> Limits {
+        Limits {
+            connections: self.max_connections,
+            connections_per_address: self.max_connections_per_address,
+            header_octets: self.max_header_octets,
+            handshake: Duration::from_secs(self.handshake_timeout_s),
+            header: Duration::from_secs(self.header_timeout_s),
+            connection: Duration::from_secs(self.connection_timeout_s),
+            keep_alive: false,
+        }
     }
 
     pub(super) const fn body_timeout(&self) -> Duration {
         Duration::from_secs(self.body_timeout_s)
-    }
-
-    pub(super) const fn connection_timeout(&self) -> Duration {
-        Duration::from_secs(self.connection_timeout_s)
     }
 }

@@ -1,35 +1,21 @@
 //! Serves HTTP: what clients configure themselves by, and what an ACME authority looks for.
 //!
 //! Knows no accounts and takes no credentials: everything here is public. `autoconfig` makes the
-//! documents, `acme` the answers to challenges.
+//! documents, `acme` the answers to challenges, `http` serves the connections.
 
 mod answer;
 mod config;
-mod places;
 mod routes;
-mod server;
 
 use std::sync::Arc;
 
-use axum::Router;
 use tokio_rustls::TlsAcceptor;
 
 pub use self::config::Config;
-use self::places::Places;
-pub use self::server::{Bound, ListenError};
 use crate::acme::Challenges;
 use crate::autoconfig::Relay;
+use crate::http::{Bound, ListenError, Server};
 use crate::shutdown::Shutdown;
-
-/// Serves HTTP connections. Cheap to clone.
-#[derive(Clone)]
-pub struct Web {
-    config: Arc<Config>,
-    router: Router,
-    tls: Option<TlsAcceptor>,
-    places: Places,
-    shutdown: Shutdown,
-}
 
 /// What the pages are made from.
 #[derive(Clone)]
@@ -39,27 +25,26 @@ struct Site {
     challenges: Challenges,
 }
 
-impl Web {
-    /// Connections end when `shutdown` is announced; `tls` is for the addresses of `web.https`.
-    pub fn new(
-        config: &Config,
-        relay: Relay,
-        challenges: Challenges,
-        tls: Option<TlsAcceptor>,
-        shutdown: Shutdown,
-    ) -> Self {
-        let config = Arc::new(config.clone());
-        let site = Site {
-            config: Arc::clone(&config),
-            relay: Arc::new(relay),
-            challenges,
-        };
-        Self {
-            router: routes::router(site),
-            tls,
-            places: Places::new(&config),
-            config,
-            shutdown,
-        }
-    }
+/// Claims every address of the section, or none.
+///
+/// # Errors
+/// The first address that cannot be had.
+pub fn claim(config: &Config) -> Result<Vec<Bound>, ListenError> {
+    Bound::claim("[web]", &config.http, &config.https)
+}
+
+/// Connections end when `shutdown` is announced; `tls` is for the addresses of `web.https`.
+pub fn server(
+    config: &Config,
+    relay: Relay,
+    challenges: Challenges,
+    tls: Option<TlsAcceptor>,
+    shutdown: Shutdown,
+) -> Server {
+    let site = Site {
+        config: Arc::new(config.clone()),
+        relay: Arc::new(relay),
+        challenges,
+    };
+    Server::new(config.limits(), routes::router(site), tls, shutdown)
 }

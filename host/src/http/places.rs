@@ -7,8 +7,6 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::Config;
-
 /// Places for connections. Cheap to clone; all clones share them.
 #[derive(Clone)]
 pub struct Places {
@@ -30,11 +28,11 @@ pub struct Place {
 }
 
 impl Places {
-    /// As many as the section says.
-    pub fn new(config: &Config) -> Self {
+    /// So many in all, and from one address.
+    pub fn new(max: usize, max_per_address: usize) -> Self {
         Self {
-            max: config.max_connections,
-            max_per_address: config.max_connections_per_address,
+            max,
+            max_per_address,
             taken: Arc::default(),
         }
     }
@@ -74,11 +72,7 @@ mod tests {
 
     #[test]
     fn places_are_limited_in_all_and_for_each_address_and_come_back() {
-        let places = Places::new(&Config {
-            max_connections: 3,
-            max_connections_per_address: 2,
-            ..Config::default()
-        });
+        let places = Places::new(3, 2);
         let [one, two, three] = [1, 2, 3].map(|last| IpAddr::from([192, 0, 2, last]));
         let first = places.take(one).expect("the first");
         let _second = places.take(one).expect("the second");
