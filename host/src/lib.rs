@@ -16,6 +16,7 @@ pub mod config;
 pub mod decision;
 pub mod delivery;
 pub mod dkim;
+pub mod guard;
 pub mod http;
 pub mod id;
 pub mod intake;

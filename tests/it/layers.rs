@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 16] = [
     &["smtp"],
     // What serves connections, for whatever is served.
     &["http"],
-    &["tls", "metrics", "shutdown"],
+    &["tls", "metrics", "shutdown", "guard"],
     &["id", "secret"],
     &["clock", "causes"],
 ];

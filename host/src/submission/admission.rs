@@ -3,9 +3,7 @@
 //! A place is taken by a guard and given back when the guard is dropped, whatever ended the session.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,37 +11,11 @@ use parking_lot::Mutex;
 use tracing::warn;
 
 use super::config::Config;
+use crate::guard::Origin;
 use crate::smtp::Reply;
 
-/// Bits of an IPv6 address that count: a host is given at least a /64 (RFC 6177 §2).
-const IPV6_PREFIX_BITS: u32 = 64;
 /// Between two log lines of one kind about clients that are turned away.
 const LOG_PAUSE: Duration = Duration::from_secs(10);
-
-/// What counts as one address: an IPv4 address, or the /64 of an IPv6 address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Origin(IpAddr);
-
-impl Origin {
-    pub(super) fn of(client: IpAddr) -> Self {
-        Self(match client.to_canonical() {
-            IpAddr::V6(address) => {
-                let kept = u128::MAX << (128 - IPV6_PREFIX_BITS);
-                Ipv6Addr::from_bits(address.to_bits() & kept).into()
-            }
-            address @ IpAddr::V4(_) => address,
-        })
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            IpAddr::V4(address) => address.fmt(f),
-            IpAddr::V6(prefix) => write!(f, "{prefix}/{IPV6_PREFIX_BITS}"),
-        }
-    }
-}
 
 /// How many are there of each key. Holds an entry for each key that is there, and no other.
 #[derive(Debug)]

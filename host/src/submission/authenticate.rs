@@ -6,8 +6,9 @@ use std::time::Instant;
 use tracing::{info, warn};
 
 use super::Shared;
-use super::admission::{Origin, Place};
+use super::admission::Place;
 use crate::accounts::VerifierError;
+use crate::guard::Origin;
 use crate::intake::{Asked, Peer, Principal};
 use crate::secret::Secret;
 use crate::smtp::{Credentials, Evidence, Reply};

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
-use super::admission::{Origin, Ticket};
+use super::admission::Ticket;
 use super::authenticate::Login;
 use super::config::Config;
 use super::logins;
@@ -21,6 +21,7 @@ use super::stream::Stream;
 use super::{Door, Shared};
 use crate::clock::Timestamp;
 use crate::id;
+use crate::guard::Origin;
 use crate::intake::{Asked, Panel, Peer, Principal, Rejection, Spool};
 use crate::smtp::{Mailbox, Reply, Session, Step, Transaction};
 

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
 use super::Shared;
-use super::admission::Origin;
-use super::guard::{Crossed, Guess, Hold};
 use crate::alert::{NewAlert, Severity};
 use crate::clock::Timestamp;
+use crate::guard::{Crossed, Guess, Hold, Origin};
 use crate::intake::{Peer, Principal};
 use crate::smtp::Reply;
 

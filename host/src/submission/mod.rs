@@ -8,12 +8,10 @@ mod authenticate;
 mod config;
 mod connection;
 mod entrance;
-mod guard;
 mod logins;
 mod network;
 mod pace;
 mod proxy;
-mod regulars;
 mod scram;
 mod stream;
 
@@ -27,11 +25,11 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use self::admission::Admission;
-pub use self::config::{Config, Logins};
+pub use self::config::Config;
 pub use self::entrance::Entrance;
-use self::guard::Guard;
 pub use self::network::{Network, ParseNetworkError};
 use crate::accounts::{Verifier, scram as verifiers};
+use crate::guard::Guard;
 use crate::intake::{Directory, Intake};
 use crate::scheduler::Scheduler;
 use crate::shutdown::Shutdown;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Instant;
 
-use super::admission::Origin;
+use super::origin::Origin;
 
 /// An address and the digest of a user name.
 pub(super) type Pair = (Origin, u64);

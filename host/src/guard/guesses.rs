@@ -2,7 +2,7 @@
 //!
 //! Whether a user of that name exists makes no difference to anything in here, so that nobody learns
 //! it from a delay; but who has logged in from an address does not suffer for its neighbours there
-//! (`regulars`). A value without clock or I/O: `logins` waits and tells.
+//! (`regulars`). A value without clock or I/O: who uses it waits and tells.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::admission::Origin;
-use super::config::Logins;
+use super::logins::Logins;
+use super::origin::Origin;
 use super::regulars::Regulars;
 
 /// Wrong credentials remembered of each address, so that the same again is not another guess: a
@@ -20,7 +20,7 @@ const KNOWN_GUESSES: usize = 8;
 
 /// What is to be done before a login is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hold {
+pub enum Hold {
     /// Wait that long; zero for most.
     Delay(Duration),
     /// Refuse it, whatever it is: its address is blocked for that long.
@@ -29,7 +29,7 @@ pub(super) enum Hold {
 
 /// What has just become so many failures that a person should know. Told once until it is forgotten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Crossed {
+pub struct Crossed {
     /// Failures of the user name, when they have just reached the threshold.
     pub user: Option<u32>,
     /// Failures of the address, when they have just reached the threshold.
@@ -40,7 +40,7 @@ pub(super) struct Crossed {
 
 /// A login that failed.
 #[derive(Clone, Copy)]
-pub(super) struct Guess<'a> {
+pub struct Guess<'a> {
     /// The user name, whether it is one's or not.
     pub username: &'a str,
     /// The wrong password, where the mechanism shows it.
@@ -49,7 +49,7 @@ pub(super) struct Guess<'a> {
 
 /// The failures of all addresses and user names.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub struct Guard {
     /// Neither user names nor passwords are kept, only digests under a key of this process.
     key: RandomState,
     failures: Mutex<Failures>,
@@ -128,8 +128,15 @@ impl Entry {
     }
 }
 
+impl Default for Guard {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Guard {
-    pub(super) fn new() -> Self {
+    /// With nothing remembered.
+    pub fn new() -> Self {
         Self {
             key: RandomState::new(),
             failures: Mutex::default(),
@@ -140,14 +147,14 @@ impl Guard {
     ///
     /// An address of regulars is let in: its failures may be those of one program among many behind it.
     /// Who is none of them is refused at AUTH.
-    pub(super) fn refuses(&self, origin: Origin, now: Instant) -> Option<Duration> {
+    pub fn refuses(&self, origin: Origin, now: Instant) -> Option<Duration> {
         let failures = self.failures.lock();
         let left = failures.origins.get(&origin)?.blocked(now)?;
         (!failures.regulars.has_any_at(origin, now)).then_some(left)
     }
 
     /// What a login from there as that user is due.
-    pub(super) fn hold(
+    pub fn hold(
         &self,
         rules: &Logins,
         origin: Origin,
@@ -175,7 +182,7 @@ impl Guard {
     }
 
     /// Counts a failed login.
-    pub(super) fn failed(
+    pub fn failed(
         &self,
         rules: &Logins,
         origin: Origin,
@@ -208,7 +215,7 @@ impl Guard {
     /// Notes that this user logged in from there. Forgets no failure: whoever has an account of their own
     /// could otherwise guess at those of others without end. A block makes no new regulars: whoever
     /// guesses beside a program that logs in again and again would get new attempts by each of its logins.
-    pub(super) fn succeeded(&self, rules: &Logins, origin: Origin, username: &str, now: Instant) {
+    pub fn succeeded(&self, rules: &Logins, origin: Origin, username: &str, now: Instant) {
         let pair = (origin, self.user_key(username));
         let mut failures = self.failures.lock();
         let blocked = failures.origins.get(&origin);
