@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod acme;
+pub mod admin;
 pub mod alert;
 pub mod app;
 pub mod autoconfig;
@@ -22,6 +23,7 @@ pub mod id;
 pub mod intake;
 pub mod listener;
 pub mod message;
+pub mod operators;
 pub mod policy;
 pub mod queue;
 pub mod scheduler;

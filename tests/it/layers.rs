@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 16] = [
     &["decision"],
     &["alert"],
     // A user has a default priority, which is the queue's.
-    &["accounts", "autoconfig", "dkim"],
+    &["accounts", "autoconfig", "dkim", "operators"],
     &["queue"],
     &["message"],
     &["smtp"],

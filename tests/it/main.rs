@@ -24,6 +24,7 @@ mod layers;
 mod limits;
 mod notices;
 mod outbound;
+mod panel;
 mod policies;
 mod policy;
 mod policy_new;

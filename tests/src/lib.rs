@@ -5,6 +5,7 @@
 //! - [`sink::Sink`] is the next hop: it accepts, remembers, and fails where a [`sink::Script`] says so.
 //! - [`gauntlet::Gauntlet`] is many next hops, each of which dies once at a point of its own.
 //! - [`http`] asks for what is served beside mail, and [`pebble::Pebble`] issues certificates for it.
+//! - [`panel::Browser`] uses the control panel without a screen.
 //! - [`knot::Knot`] is a DNS of its own, [`authority::Authority`] issues certificates, and
 //!   [`policy_host::PolicyHost`] serves MTA-STS policies.
 //! - [`load`] submits as fast as it can and measures the answers.
@@ -24,6 +25,7 @@ pub mod http;
 pub mod knot;
 pub mod load;
 pub mod message;
+pub mod panel;
 pub mod pebble;
 pub mod policy_host;
 pub mod postfix;

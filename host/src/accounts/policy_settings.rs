@@ -79,6 +79,28 @@ impl PolicySettings {
         (!self.0.is_empty()).then(document)
     }
 
+    /// From text with one `NAME=VALUE` on each line; lines without any are left out.
+    ///
+    /// # Errors
+    /// The first line that is no setting, or that there are too many.
+    pub fn from_lines(text: &str) -> Result<Self, PolicySettingError> {
+        let lines = text.lines().map(str::trim);
+        let lines = lines.filter(|line| !line.is_empty());
+        let changes = lines.map(str::parse).collect::<Result<Vec<_>, _>>()?;
+        let mut settings = Self::default();
+        settings.apply(&changes)?;
+        Ok(settings)
+    }
+
+    /// As such a text.
+    pub fn lines(&self) -> String {
+        let lines: Vec<String> = self
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        lines.join("\n")
+    }
+
     /// Sets what has a value and removes what has none.
     ///
     /// # Errors
@@ -147,6 +169,9 @@ mod tests {
         let changes = ["a=1", "b=2", "a=3", "b="].map(setting);
         settings.apply(&changes).expect("few");
         assert_eq!(settings.iter().collect::<Vec<_>>(), [("a", "3")]);
+        let lines = format!("\n {} \r\n", settings.lines());
+        assert_eq!(PolicySettings::from_lines(&lines), Ok(settings.clone()));
+        assert!(PolicySettings::from_lines("a=1\nb").is_err());
         let document = settings.document().expect("there is one");
         assert_eq!(PolicySettings::parse(&document), Some(settings.clone()));
         let many: Vec<_> = (0..32)

@@ -55,7 +55,8 @@ impl Named {
 /// encrypts.
 pub(super) fn at_start(config: &Config) -> Result<(Option<Certificates>, Vec<Facts>), StartError> {
     let listeners = &config.listener;
-    if listeners.iter().all(|one| one.tls == TlsMode::None) && config.web.https.is_empty() {
+    let is_http_encrypted = !config.web.https.is_empty() || config.panel.https;
+    if listeners.iter().all(|one| one.tls == TlsMode::None) && !is_http_encrypted {
         return Ok((None, Vec::new()));
     }
     let named = Named::read(&config.tls)?;

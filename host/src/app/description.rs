@@ -47,7 +47,7 @@ const fn rank(port: &Port) -> u8 {
     }
 }
 
-const fn encryption(mode: TlsMode) -> Encryption {
+pub(super) const fn encryption(mode: TlsMode) -> Encryption {
     match mode {
         TlsMode::StartTls => Encryption::StartTls,
         TlsMode::Implicit => Encryption::Implicit,

@@ -1,5 +1,6 @@
 //! Why a relay does not start, and what to do about it.
 
+use crate::admin::service::ServiceError;
 use crate::delivery::SetupError;
 use crate::dkim::DkimError;
 use crate::http;
@@ -26,6 +27,9 @@ pub enum StartError {
     /// An address for HTTP cannot be had.
     #[error(transparent)]
     Http(#[from] http::ListenError),
+    /// The panel cannot be prepared.
+    #[error("cannot prepare the control panel")]
+    Panel(#[from] ServiceError),
     /// Delivery cannot work as configured.
     #[error(transparent)]
     Delivery(#[from] SetupError),
@@ -43,6 +47,7 @@ impl StartError {
             Self::Store(error) => error.hint().map(str::to_owned),
             Self::Tls(error) => Some(error.hint().to_owned()),
             Self::Http(error) => Some(error.hint()),
+            Self::Panel(_) => None,
             Self::Delivery(error) => Some(error.hint().to_owned()),
             Self::Dkim(error) => Some(error.hint().to_owned()),
         }

@@ -5,6 +5,7 @@ mod counters;
 mod description;
 mod error;
 mod http;
+mod panel;
 mod ports;
 mod reload;
 mod start;
@@ -22,6 +23,7 @@ pub use self::certificates::Named;
 pub use self::counters::resources;
 pub use self::description::describe;
 pub use self::error::StartError;
+pub use self::panel::PanelPlace;
 use crate::config::Config;
 use crate::policy::Counters;
 use crate::scheduler::Scheduler;
@@ -38,6 +40,8 @@ pub struct App {
     pub scheduler: Scheduler,
     /// For looking at what is kept.
     pub store: Store,
+    /// Where the control panel is; none when it is not served.
+    pub panel: Option<PanelPlace>,
     /// What clients are shown, to be replaced at any time; none when no listener encrypts.
     pub certificates: Option<Certificates>,
     reload: Arc<Notify>,

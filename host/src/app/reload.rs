@@ -14,6 +14,7 @@ use super::certificates::Named;
 use super::ports;
 use super::watch::Watch;
 use crate::accounts::Verifier;
+use crate::admin;
 use crate::alert::{NewAlert, Severity};
 use crate::causes::with_causes;
 use crate::clock::Timestamp;
@@ -76,6 +77,8 @@ pub(super) struct Reloader {
     pub(super) intake: Intake,
     /// What decides about messages.
     pub(super) policies: Policies,
+    /// What people do with a browser; none when no panel is served.
+    pub(super) admin: Option<admin::Service>,
     /// Signs what leaves.
     pub(super) signer: dkim::Signer,
     /// The files, as they were before anything was read.
@@ -188,6 +191,9 @@ impl Reloader {
         }
         self.submission.limit(next.submission.clone());
         self.intake.limit(next.limits.clone());
+        if let Some(admin) = &self.admin {
+            admin.limit(next.limits.clone());
+        }
         self.signer.replace(keys);
         self.running = next;
         for (entrance, door) in self.entrances.iter().zip(doors) {
@@ -364,6 +370,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         policy,
         reload,
         web,
+        panel,
         autoconfig,
         file: _,
         folder: _,
@@ -384,6 +391,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         (POLICY, *policy != other.policy),
         ("reload", *reload != other.reload),
         ("web", *web != other.web),
+        ("panel", *panel != other.panel),
         ("autoconfig", *autoconfig != other.autoconfig),
     ];
     let differing = sections.into_iter().filter(|(_, differs)| *differs);

@@ -10,8 +10,9 @@ use tracing::{info, warn};
 
 use super::reload::{self, Reloader};
 use super::watch::Watch;
-use super::{App, StartError, certificates, counters, http, ports, upkeep};
+use super::{App, StartError, certificates, counters, http, panel, ports, upkeep};
 use crate::accounts::{Verifier, scram};
+use crate::admin;
 use crate::causes::with_causes;
 use crate::config::Config;
 use crate::delivery::Delivery;
@@ -46,12 +47,21 @@ pub(super) async fn relay(config: &Config) -> Result<App, StartError> {
     let (addresses, entrances) = tasks.serve(&submission, doors.into_iter().zip(opened));
     let http = http::Shared {
         config,
-        acceptor: web_acceptor,
+        acceptor: web_acceptor.clone(),
         certificates: certificates.as_ref(),
         store: &store,
         shutdown: &shutdown,
     };
     http.start(parts.web, &mut tasks.running);
+    let service = panel::service(config, &store, (&intake, &parts.policies, &scheduler));
+    let panel = panel::Start {
+        config,
+        service: &service,
+        tls: web_acceptor,
+        bound: parts.panel,
+        shutdown: &shutdown,
+    };
+    let panel = panel.start(&mut tasks.running).await?;
     tasks.look_after(&store, config, &parts.policies, &parts.counters);
     let reload = tasks.reload(Reloader {
         running: config.clone(),
@@ -61,6 +71,7 @@ pub(super) async fn relay(config: &Config) -> Result<App, StartError> {
         submission: submission.clone(),
         intake,
         policies: parts.policies,
+        admin: panel.is_some().then_some(service),
         signer: parts.signer,
         watch,
         store: store.clone(),
@@ -70,6 +81,7 @@ pub(super) async fn relay(config: &Config) -> Result<App, StartError> {
         addresses,
         scheduler,
         store,
+        panel,
         certificates,
         reload,
         shutdown,
@@ -89,6 +101,7 @@ struct Parts {
     delivery: Arc<Delivery>,
     ports: Vec<Vec<Bound>>,
     web: Vec<crate::http::Bound>,
+    panel: Vec<crate::http::Bound>,
 }
 
 impl Parts {
@@ -107,6 +120,7 @@ impl Parts {
             signer,
             ports: ports::claim(&config.listener)?,
             web: web::claim(&config.web)?,
+            panel: admin::claim(&config.panel)?,
         })
     }
 }

@@ -10,6 +10,7 @@ mod demo;
 mod dkim_commands;
 mod doctor;
 mod failure;
+mod operator_commands;
 mod output;
 mod policy_commands;
 mod queue_commands;
@@ -66,6 +67,9 @@ enum Command {
     /// Manage users
     #[command(subcommand)]
     User(account_commands::UserCommand),
+    /// Let people into the control panel
+    #[command(subcommand)]
+    Operator(operator_commands::OperatorCommand),
     /// Look at the queue, hold, release, retry, delete and reprioritize messages, stop and start mail
     #[command(subcommand)]
     Queue(queue_commands::QueueCommand),
@@ -136,6 +140,9 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Command::User(command) => {
             account_commands::run_user(command, &config, &open(&config).await?, output).await?
+        }
+        Command::Operator(command) => {
+            operator_commands::run(command, &config, &open(&config).await?, output).await?
         }
         Command::Queue(command) => {
             queue_commands::run(command, &open(&config).await?, output).await?

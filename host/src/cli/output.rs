@@ -32,6 +32,12 @@ impl Output {
     }
 }
 
+/// Prints a sentence for people beside the data that a command is about.
+pub fn say(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{text}").map_err(Failure::new)
+}
+
 /// Columns that fit their widest cell; control characters in cells become spaces.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let clean = |cell: &String| cell.replace(char::is_control, " ");

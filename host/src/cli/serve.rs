@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Failure;
-use crate::app::App;
+use super::{Failure, output};
+use crate::app::{App, PanelPlace};
 use crate::config::Config;
 
 /// Runs the relay until SIGTERM or SIGINT; a second one does not wait for sessions and deliveries. SIGHUP
@@ -15,6 +15,9 @@ pub async fn run(config: &Config) -> Result<ExitCode, Failure> {
     let mut interrupt = on(SignalKind::interrupt())?;
     let mut hangup = on(SignalKind::hangup())?;
     let app = App::start(config).await?;
+    if let Some(panel) = &app.panel {
+        output::say(&panel_lines(panel))?;
+    }
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
@@ -30,6 +33,17 @@ pub async fn run(config: &Config) -> Result<ExitCode, Failure> {
     // What was answered 250 is in the store, and every delivery in flight is tried again.
     tracing::warn!("told to end a second time: sessions and deliveries are cut");
     Ok(ExitCode::FAILURE)
+}
+
+/// For people, and not for the log: a link that lets somebody in is a secret until it is used.
+pub(super) fn panel_lines(panel: &PanelPlace) -> String {
+    match &panel.first_link {
+        Some(link) => format!(
+            "The control panel is on {}\nNobody can sign in yet. This link lets one person choose a password, once:\n  {link}",
+            panel.url
+        ),
+        None => format!("The control panel is on {}", panel.url),
+    }
 }
 
 fn on(kind: SignalKind) -> Result<Signal, Failure> {

@@ -42,6 +42,7 @@ pub fn check(config: &Config) -> Result<(), Problem> {
     overlaps(config)?;
     tls(config)?;
     super::check_web::check(config)?;
+    super::check_panel::check(config)?;
     limits(config)
 }
 

@@ -71,7 +71,8 @@ fn acme(config: &Config) -> Result<(), Problem> {
         let hint = "set web.http = [\"0.0.0.0:80\"]";
         return problem("tls.acme.enabled", message, hint);
     }
-    if config.listener.iter().all(|one| one.tls == TlsMode::None) && config.web.https.is_empty() {
+    let is_http_encrypted = !config.web.https.is_empty() || config.panel.https;
+    if config.listener.iter().all(|one| one.tls == TlsMode::None) && !is_http_encrypted {
         let message = "nobody would be shown the certificate: no listener encrypts";
         return problem("tls.acme.enabled", message, "set it to false");
     }

@@ -3,6 +3,7 @@
 //! Nobody but `app` reads the whole; unknown keys are errors, and every error says where it is.
 
 mod check;
+mod check_panel;
 mod check_web;
 #[cfg(test)]
 mod reference;
@@ -15,7 +16,7 @@ use serde::Deserialize;
 pub use self::check::Problem;
 pub use self::reload::Reload;
 use crate::{
-    accounts, autoconfig, delivery, dkim, intake, listener, policy, scheduler, smtp, store,
+    accounts, admin, autoconfig, delivery, dkim, intake, listener, policy, scheduler, smtp, store,
     submission, tls, web,
 };
 
@@ -36,6 +37,8 @@ pub struct Config {
     pub tls: tls::Config,
     /// Where HTTP is served.
     pub web: web::Config,
+    /// Where the control panel is served.
+    pub panel: admin::Config,
     /// What clients that configure themselves are told.
     pub autoconfig: autoconfig::Config,
     /// What a client may ask for in a session.
@@ -74,6 +77,7 @@ impl Default for Config {
             listener: vec![listener::Config::default()],
             tls: tls::Config::default(),
             web: web::Config::default(),
+            panel: admin::Config::default(),
             autoconfig: autoconfig::Config::default(),
             smtp: smtp::SessionConfig::default(),
             submission: submission::Config::default(),
@@ -148,7 +152,10 @@ impl Config {
         };
         match named.map(Path::to_owned).or_else(usual) {
             Some(path) => Self::read(&path),
-            None => Ok(Self::default()),
+            None => Ok(Self {
+                panel: admin::Config::embedded(),
+                ..Self::default()
+            }),
         }
     }
 

@@ -23,6 +23,7 @@ const NOT_DEFAULTS: &[&str] = &[
     "tls.additional.certificate",
     "tls.additional.key",
     "tls.acme.ca-file",
+    "panel.url",
     "autoconfig.display-name",
     "autoconfig.domains",
     "autoconfig.port",

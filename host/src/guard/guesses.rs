@@ -154,13 +154,7 @@ impl Guard {
     }
 
     /// What a login from there as that user is due.
-    pub fn hold(
-        &self,
-        rules: &Logins,
-        origin: Origin,
-        username: &str,
-        now: Instant,
-    ) -> Hold {
+    pub fn hold(&self, rules: &Logins, origin: Origin, username: &str, now: Instant) -> Hold {
         let user = self.user_key(username);
         let mut failures = self.failures.lock();
         let interval = rules.forget_one_after();
@@ -182,13 +176,7 @@ impl Guard {
     }
 
     /// Counts a failed login.
-    pub fn failed(
-        &self,
-        rules: &Logins,
-        origin: Origin,
-        guess: Guess,
-        now: Instant,
-    ) -> Crossed {
+    pub fn failed(&self, rules: &Logins, origin: Origin, guess: Guess, now: Instant) -> Crossed {
         let Guess { username, secret } = guess;
         let user = self.user_key(username);
         let guess = secret.map(|secret| self.key.hash_one((username, secret)));

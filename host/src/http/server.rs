@@ -51,7 +51,9 @@ impl ListenError {
         let (port, section) = (self.address.port(), self.section);
         match self.source.kind() {
             io::ErrorKind::AddrInUse => {
-                format!("another program uses port {port}; stop it, or use another port in {section}")
+                format!(
+                    "another program uses port {port}; stop it, or use another port in {section}"
+                )
             }
             io::ErrorKind::PermissionDenied => {
                 format!("port {port} needs privileges: grant CAP_NET_BIND_SERVICE")

@@ -237,7 +237,7 @@ async fn update_user(connection: &mut SqliteConnection, user: &User) -> Result<i
 }
 
 /// Executes an insert that returns the new id.
-async fn insert(
+pub(super) async fn insert(
     connection: &mut SqliteConnection,
     statement: Statement,
     what: impl Fn() -> String,
@@ -274,7 +274,7 @@ async fn number(
     row.map(|row| row.try_get(0)).transpose().map_err(failed)
 }
 
-fn edit_failed(error: sqlx::Error, what: &impl Fn() -> String) -> StoreError {
+pub(super) fn edit_failed(error: sqlx::Error, what: &impl Fn() -> String) -> StoreError {
     let duplicate = error
         .as_database_error()
         .is_some_and(sqlx::error::DatabaseError::is_unique_violation);
@@ -286,7 +286,7 @@ fn edit_failed(error: sqlx::Error, what: &impl Fn() -> String) -> StoreError {
 }
 
 /// Names are compared without regard to case and to how their accents are composed.
-fn name_key(name: &str) -> String {
+pub(super) fn name_key(name: &str) -> String {
     name.trim().nfc().collect::<String>().to_lowercase()
 }
 

@@ -86,6 +86,9 @@ pub enum StoreError {
         /// What needs it.
         holder: String,
     },
+    /// Nobody could let anybody in any more.
+    #[error("this is the last active operator")]
+    LastOperator,
     /// The database found the data itself wrong; trying again will not help.
     #[error("cannot {attempt}: the store refuses the data")]
     Refused {
@@ -146,6 +149,7 @@ impl StoreError {
             Self::InUse { .. } => {
                 "delete the users first, and let the queue deliver or delete its messages"
             }
+            Self::LastOperator => "make another operator first",
             Self::Unavailable { .. } => {
                 "look at the free space and the permissions of the store's folder; it is tried again by itself"
             }
@@ -163,6 +167,7 @@ impl StoreError {
             Self::Conflict { .. }
                 | Self::NotFound { .. }
                 | Self::InUse { .. }
+                | Self::LastOperator
                 | Self::Refused { .. }
         )
     }

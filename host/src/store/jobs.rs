@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::accounts::Edit;
 use super::decisions::Kept;
+use super::operators::OperatorWork;
 use super::orders::OrderWork;
 use super::reloads::ReloadWork;
 use super::stops::StopWork;
@@ -59,6 +60,8 @@ pub(super) enum Work {
     Stop(StopWork),
     /// A recipient that does not exist, or may again.
     Suppress(SuppressionWork),
+    /// Who signs in to the panel, and how.
+    Operator(OperatorWork),
     /// What policies have counted.
     Count(Vec<PolicyCount>),
     /// What a domain promises of its mail exchangers.
@@ -127,6 +130,7 @@ impl Work {
             Self::Order(_) => "change queued messages",
             Self::Stop(_) => "stop or start mail",
             Self::Suppress(_) => "change a suppression list",
+            Self::Operator(_) => "change an operator",
             Self::Count(_) => "store what policies count",
             Self::KeepStsPolicy(_) => "keep an MTA-STS policy",
             Self::PurgeMessages(_)
@@ -216,6 +220,7 @@ async fn apply_single(connection: &mut SqliteConnection, work: &Work) -> Result<
         Work::PurgeCounts(now) => sent::purge(connection, *now).await,
         Work::Order(order) => order.apply(connection).await,
         Work::Stop(stop) => stop.apply(connection).await,
+        Work::Operator(work) => work.apply(connection).await,
         Work::Suppress(work) => work.apply(connection).await,
         Work::Count(added) => counts::add(connection, added).await.map(|()| 0),
         Work::KeepStsPolicy(policy) => sts::keep(connection, policy).await,

@@ -20,8 +20,8 @@ use super::scram;
 use super::stream::Stream;
 use super::{Door, Shared};
 use crate::clock::Timestamp;
-use crate::id;
 use crate::guard::Origin;
+use crate::id;
 use crate::intake::{Asked, Panel, Peer, Principal, Rejection, Spool};
 use crate::smtp::{Mailbox, Reply, Session, Step, Transaction};
 

@@ -19,6 +19,8 @@ use crate::store::NewUser;
 
 /// The port people know from examples; any free one is taken when it is in use.
 const USUAL_PORT: u16 = 2525;
+/// The panel's port when it is free; any other is taken when it is not.
+const USUAL_PANEL_PORT: u16 = 8080;
 /// The only domain that the demo's user may send as.
 const AUTHORIZED_DOMAIN: &str = "example.com";
 
@@ -58,7 +60,7 @@ pub async fn run(demo: Demo, log: Option<&str>) -> Result<ExitCode, Failure> {
 }
 
 async fn perform(demo: &Demo, folder: &Path) -> Result<ExitCode, Failure> {
-    let stage = set(folder).await?;
+    let stage = set(folder, demo).await?;
     let story = Story::tell(&stage).await;
     let told = match &story {
         Ok(story) => story.went_as_told(),
@@ -79,13 +81,22 @@ async fn perform(demo: &Demo, folder: &Path) -> Result<ExitCode, Failure> {
     })
 }
 
-async fn set(folder: &Path) -> Result<Stage, Failure> {
-    let port = if std::net::TcpListener::bind(("127.0.0.1", USUAL_PORT)).is_ok() {
-        USUAL_PORT
+/// The port, or 0 for any when it is in use.
+fn free_or_any(port: u16) -> u16 {
+    if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        port
     } else {
         0
-    };
-    let config = Config::parse(&configuration(port), PathBuf::from(folder)).map_err(|error| {
+    }
+}
+
+async fn set(folder: &Path, demo: &Demo) -> Result<Stage, Failure> {
+    let mut text = configuration(free_or_any(USUAL_PORT));
+    if !demo.exit {
+        let port = free_or_any(USUAL_PANEL_PORT);
+        text.push_str(&format!("[panel]\naddress = \"127.0.0.1:{port}\"\n"));
+    }
+    let config = Config::parse(&text, PathBuf::from(folder)).map_err(|error| {
         Failure::message(format!(
             "the demo's own configuration is not valid: {error:?}"
         ))
@@ -152,6 +163,8 @@ impl Stage {
     fn invite(&self, story: &Story, folder: &Path) {
         let (username, password) = (&self.username, self.password.expose());
         let address = story.address;
+        let panel = self.app.panel.as_ref();
+        let panel = panel.map(super::serve::panel_lines).unwrap_or_default();
         println!(
             "\nGatepost stays up. Log in as {username} with {password} and try it:\n\n\
              printf 'From: anna@{AUTHORIZED_DOMAIN}\\nTo: you@example.org\\nSubject: Hello\\n\\nHi!\\n' | \
@@ -159,7 +172,7 @@ impl Stage {
              --mail-rcpt you@example.org --upload-file - smtp://{address}\n\n\
              swaks --server {address} --tls --auth-user {username} --auth-password {password} \
              --from boss@example.net --to you@example.org\n\n\
-             Mail arrives under {}\nCtrl-C ends the demo and removes its folder.",
+             Mail arrives under {}\n\n{panel}\n\nCtrl-C ends the demo and removes its folder.",
             folder.join("mail").display()
         );
     }

@@ -1,0 +1,58 @@
+//! The pages: made on the server, whole without JavaScript, a little quicker with it.
+//!
+//! `visit` looks at every request before a page does; the rest is one file for each kind of thing.
+
+mod answer;
+mod assets;
+mod confirm;
+mod cookies;
+mod errors;
+mod fields;
+mod frame;
+mod html;
+mod lists;
+mod sign_in;
+mod visit;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::routing::{get, post};
+
+use self::answer::with_security_fields;
+use super::{Config, Service};
+
+/// What every page is made from. Cheap to clone.
+#[derive(Clone)]
+struct Site {
+    service: Service,
+    config: Arc<Config>,
+}
+
+/// Every path; all others are 404.
+pub fn router(config: &Config, service: Service) -> Router {
+    let site = Site {
+        service,
+        config: Arc::new(config.clone()),
+    };
+    let pages = Router::new()
+        .merge(lists::routes())
+        .route("/sign-out", post(sign_in::sign_out))
+        .fallback(errors::nothing_here)
+        .layer(from_fn(visit::only_signed_in));
+    let open = Router::new()
+        .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route(
+            "/welcome/{link}",
+            get(sign_in::welcome).post(sign_in::use_link),
+        );
+    let looked_at = pages
+        .merge(open)
+        .layer(from_fn_with_state(site.clone(), visit::look));
+    Router::new()
+        .route("/assets/{name}", get(assets::asset))
+        .merge(looked_at)
+        .with_state(site)
+        .layer(map_response(with_security_fields))
+}

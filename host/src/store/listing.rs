@@ -1,0 +1,75 @@
+//! Pages of lists and of users, for people who look through them.
+
+use sqlx::sqlite::SqliteRow;
+
+use super::accounts::name_key;
+use super::{Store, StoreError, accounts, rows};
+use crate::accounts::{List, User};
+
+/// With what a list manager may see alone, when one is named.
+const SELECT_LISTS: &str = "SELECT id AS list_id, name AS list_name, \
+     unauthorized AS list_unauthorized, sender_check AS list_check, \
+     display_importance AS list_display_importance, policy_settings AS list_policy_settings, \
+     route_name AS list_route, created_at AS list_created_at, \
+     (SELECT COUNT(*) FROM account WHERE account.list_id = list.id) AS users FROM list \
+     WHERE ($1 IS NULL OR id IN (SELECT list_id FROM operator_list WHERE operator_id = $1)) \
+     AND ($2 = '' OR instr(name_key, $2) > 0) ORDER BY name_key LIMIT $3 OFFSET $4";
+const SELECT_USERS: &str = "SELECT * FROM account WHERE list_id = $1 \
+     AND ($2 = '' OR instr(username, $2) > 0 OR instr(lower(note), $2) > 0 \
+     OR instr(lower(authorized_domains), $2) > 0 OR instr(lower(authorized_senders), $2) > 0) \
+     ORDER BY id LIMIT $3 OFFSET $4";
+
+impl Store {
+    /// The list of that number.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn list(&self, id: i64) -> Result<Option<List>, StoreError> {
+        accounts::list(&self.shared.readers, id).await
+    }
+
+    /// Lists by name, each with the number of its users: those of a list manager when one is named, whose
+    /// name contains the text, without the first `skip`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn list_page(
+        &self,
+        manager: Option<i64>,
+        search: &str,
+        skip: u32,
+        limit: u32,
+    ) -> Result<Vec<(List, i64)>, StoreError> {
+        let query = sqlx::query(SELECT_LISTS)
+            .bind(manager)
+            .bind(name_key(search))
+            .bind(limit)
+            .bind(skip);
+        let found = query.fetch_all(&self.shared.readers).await;
+        let found = found.map_err(|error| StoreError::reading("the lists", error))?;
+        let row = |row: &SqliteRow| Ok((rows::list(row)?, rows::get(row, "users")?));
+        found.iter().map(row).collect()
+    }
+
+    /// Users of a list in the order they were made, whose name, note or authorizations contain the text,
+    /// without the first `skip`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn user_page(
+        &self,
+        list_id: i64,
+        search: &str,
+        skip: u32,
+        limit: u32,
+    ) -> Result<Vec<User>, StoreError> {
+        let query = sqlx::query(SELECT_USERS)
+            .bind(list_id)
+            .bind(name_key(search))
+            .bind(limit)
+            .bind(skip);
+        let found = query.fetch_all(&self.shared.readers).await;
+        let found = found.map_err(|error| StoreError::reading("the users", error))?;
+        found.iter().map(rows::user).collect()
+    }
+}

@@ -1,0 +1,4 @@
+//! The control panel over HTTP: who gets in, what is safe, and what each page does.
+
+mod lists;
+mod sessions;
