@@ -3,6 +3,7 @@
 use gatepost_tests::http;
 use gatepost_tests::panel::{Browser, PASSWORD, Paneled, path_of};
 use gatepost_tests::relay::{Relay, Setup};
+use gatepost_tests::wait;
 
 fn sign_in(browser: &mut Browser, name: &str, password: &str) -> u16 {
     browser.open("/sign-in");
@@ -27,8 +28,10 @@ fn nobody_sees_a_page_without_signing_in() {
 #[test]
 fn the_first_start_prints_a_link_that_lets_one_person_in_once() {
     let panel = Paneled::start();
-    let operators = panel.relay.json(&["operator", "list"]);
-    assert_eq!(operators[0]["name"], "admin");
+    let operators = wait::until_some("there is an operator", wait::PATIENCE, || {
+        let operators = panel.relay.json(&["operator", "list"]);
+        (operators[0]["name"] == "admin").then_some(operators)
+    });
     assert_eq!(operators[0]["has_password"], false);
     assert!(!panel.relay.log().contains("/welcome/"), "a link is no log");
     let link = panel.relay.json(&["operator", "reset", "admin"]);

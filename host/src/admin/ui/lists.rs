@@ -281,7 +281,8 @@ fn add_form(site: &Site, visitor: &Visitor, form: Form, invalid: Invalid) -> Lis
         action: "/lists/new".to_owned(),
         cancel: "/lists".to_owned(),
         routes: site.service.routes().to_vec(),
-        may_route: visitor.actor.is_operator() && !site.service.routes().is_empty(),
+        may_route: visitor.actor.is_operator()
+            && (!site.service.routes().is_empty() || !form.route.is_empty()),
         may_delete: false,
         existing: None,
         form,
@@ -300,7 +301,7 @@ fn edit_form(site: &Site, visitor: &Visitor, list: List, form: Form, invalid: In
         heading: "List settings".to_owned(),
         action: format!("/lists/{}/edit", list.id),
         cancel: format!("/lists/{}", list.id),
-        may_route: is_operator && !routes.is_empty(),
+        may_route: is_operator && (!routes.is_empty() || !form.route.is_empty()),
         routes,
         may_delete: is_operator,
         existing: Some(list),
