@@ -92,6 +92,80 @@ fn the_example_in_c_passes() {
     example("c").as_deref().into_iter().for_each(passes);
 }
 
+/// An example in a copy of its own, beside a copy of the interface as in the tree. Its tools are those that
+/// `tests/conformance/needs` has installed.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn of(language: &str) -> Self {
+        let name = format!("gatepost-example-{}-{language}", std::process::id());
+        let copy = Self(std::env::temp_dir().join(name));
+        let root = folder().join("../..");
+        copy_folder(&root.join("wit"), &copy.0.join("wit"));
+        let example = Path::new("examples/policies").join(language);
+        copy_folder(&root.join(&example), &copy.project(language));
+        std::os::unix::fs::symlink(folder().join(".venv"), copy.project(language).join(".venv"))
+            .expect("a link");
+        copy
+    }
+
+    fn project(&self, language: &str) -> PathBuf {
+        self.0.join("examples/policies").join(language)
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The files of a folder, without those in folders below.
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a temporary folder");
+    for entry in std::fs::read_dir(from).expect("a folder of the tree") {
+        let path = entry.expect("an entry").path();
+        if path.is_file() {
+            std::fs::copy(&path, to.join(path.file_name().expect("a name")))
+                .expect("it can be copied");
+        }
+    }
+}
+
+/// `./build` of each has made what the tests above ask; this is the other way that its text names.
+fn is_built_by_gatepost(language: &str) {
+    if example(language).is_none() {
+        return;
+    }
+    let copy = Copy::of(language);
+    let project = copy.project(language);
+    let built = gatepost_within(
+        PATIENCE,
+        &["policy", "build", project.to_str().expect("UTF-8")],
+    );
+    assert!(built.stderr.contains("$ ./build"), "{built:?}");
+    built.succeeded();
+    let module = project.join("policy.wasm");
+    let cases = folder().join("senders.toml");
+    let arguments = [
+        "policy",
+        "test",
+        module.to_str().expect("UTF-8"),
+        cases.to_str().expect("UTF-8"),
+    ];
+    gatepost_within(PATIENCE, &arguments).succeeded();
+}
+
+#[test]
+fn the_example_in_python_is_built_by_gatepost_too() {
+    is_built_by_gatepost("python");
+}
+
+#[test]
+fn the_example_in_c_is_built_by_gatepost_too() {
+    is_built_by_gatepost("c");
+}
+
 /// Evaluations at once, the default of `policy.concurrency`.
 const AT_ONCE: usize = 64;
 /// Entries that keep the policy busy for several ticks of the engine, so that all evaluations are under way

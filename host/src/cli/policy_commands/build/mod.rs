@@ -1,7 +1,8 @@
 //! `gatepost policy build`: from a project to `policy.wasm`, with the toolchain of its language.
 //!
 //! Every command is printed before it runs, so that it can be run by hand too. Rust and C make core
-//! modules, which are wrapped into components here; the tools of Python and JavaScript make components.
+//! modules, which are wrapped into components here; the tools of Python and JavaScript make components. A project in Python
+//! or C with a script `build` of its own, as the examples have, is built by that, with the same tools at hand.
 
 mod c;
 mod javascript;
@@ -42,6 +43,7 @@ pub async fn run(build: &Build, output: Output) -> Result<ExitCode, Failure> {
     };
     match language(folder)? {
         Language::Rust => wrap(&rust::compile(folder)?, &built)?,
+        Language::C if step::has_script(folder) => c::run_script(folder)?,
         Language::C => wrap(&c::compile(folder)?, &built)?,
         Language::Python => python::compile(folder)?,
         Language::JavaScript => javascript::compile(folder)?,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::step::Venv;
+use super::step::{Venv, has_script};
 use crate::cli::Failure;
 
 /// The version that is installed.
@@ -13,10 +13,13 @@ const PACKAGE: &str = "componentize-py==0.25.1";
 /// # Errors
 /// When the toolchain is missing or the program wrong.
 pub fn compile(folder: &Path) -> Result<(), Failure> {
+    let venv = Venv::with(folder, PACKAGE)?;
+    if has_script(folder) {
+        return venv.script("what is wrong stands above").run();
+    }
     let hint = "what is wrong stands above; the world is `policy` of wit/world.wit";
     // Without WASI: a policy has no files, clock, randomness or output.
-    Venv::with(folder, PACKAGE)?
-        .step("componentize-py", hint)
+    venv.step("componentize-py", hint)
         .args(["-d", "wit", "-w", "policy", "componentize", "--stub-wasi"])
         .args(["policy", "-o", super::BUILT])
         .run()

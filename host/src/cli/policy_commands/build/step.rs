@@ -85,6 +85,14 @@ impl Step {
     }
 }
 
+/// A script that makes `policy.wasm`, of a project that is built in its own way.
+const SCRIPT: &str = "build";
+
+/// Whether the project has one.
+pub fn has_script(folder: &Path) -> bool {
+    folder.join(SCRIPT).is_file()
+}
+
 /// What a package of Python is installed into; the first build makes it.
 pub struct Venv {
     folder: PathBuf,
@@ -128,10 +136,25 @@ impl Venv {
 
     /// A command of a program that is installed there.
     pub fn step(&self, program: &str, hint: &'static str) -> Step {
+        Step::new(&self.folder, self.programs().join(program), hint)
+    }
+
+    /// The project's own script, which finds what is installed there before anything else.
+    pub fn script(&self, hint: &'static str) -> Step {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let places = std::iter::once(self.programs()).chain(std::env::split_paths(&path));
+        let step = Step::new(&self.folder, format!("./{SCRIPT}"), hint);
+        match std::env::join_paths(places) {
+            Ok(path) => step.env("PATH", path),
+            // A folder with a separator in its name cannot stand in it.
+            Err(_) => step,
+        }
+    }
+
+    /// The current folder of a new process does not count for finding it, so this is an absolute path.
+    fn programs(&self) -> PathBuf {
         let bin = if cfg!(windows) { "Scripts" } else { "bin" };
-        // The current folder of the new process does not count for finding it.
-        let program = self.folder.join(".venv").join(bin).join(program);
-        let program = std::path::absolute(&program).unwrap_or(program);
-        Step::new(&self.folder, program, hint)
+        let programs = self.folder.join(".venv").join(bin);
+        std::path::absolute(&programs).unwrap_or(programs)
     }
 }
