@@ -167,6 +167,8 @@ fn settings(cache: Option<&CodeCache>) -> wasmtime::Config {
         .wasm_memory64(false)
         .max_wasm_stack(STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES)
+        // A failure is told by its cause alone, and walking a deep stack for it takes milliseconds.
+        .wasm_backtrace_max_frames(None)
         .memory_guaranteed_dense_image_size(IMAGE_BYTES)
         .cache(cache.map(|cache| cache.0.clone()));
     settings

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use wasmtime::ResourceLimiter;
+use wasmtime::ResourceLimiterAsync;
 
 use super::bindings::gatepost::policy::log;
 use super::effects::Draft;
@@ -24,6 +24,9 @@ pub(super) const MEMORIES: u32 = 2;
 pub(super) const TABLES: u32 = 4;
 /// Octets of stack a guest has, enough for recursive parsers.
 pub(super) const STACK_BYTES: usize = 512 << 10;
+/// Octets of memory up to which an evaluation stays where the session runs. 4 MiB: more than compiled policies have, and
+/// touched in less than a millisecond.
+const SMALL_MEMORY_BYTES: u64 = 4 << 20;
 /// Log lines of one evaluation; the rest is dropped.
 const LOG_LINES: u32 = 32;
 /// Octets of a log line; the rest is cut.
@@ -142,6 +145,8 @@ pub(super) struct Limiter {
     last_memory: usize,
     last_table: usize,
     denied: bool,
+    /// Whether its memory is no small one any more.
+    is_large: bool,
 }
 
 impl Limiter {
@@ -153,12 +158,22 @@ impl Limiter {
             last_memory: 0,
             last_table: 0,
             denied: false,
+            is_large: false,
         }
     }
 
     /// Octets of linear memory that were granted; a memory never shrinks.
     pub fn memory_bytes(&self) -> u64 {
         (self.memory_limit - self.memory_left) as u64
+    }
+
+    /// Lets others go first, once, before there is so much memory that to touch it and to give it back takes long.
+    async fn step_aside_if_large(&mut self) {
+        if self.is_large || self.memory_bytes() <= SMALL_MEMORY_BYTES {
+            return;
+        }
+        self.is_large = true;
+        tokio::task::yield_now().await;
     }
 
     /// Whether the guest was refused space at any time.
@@ -168,7 +183,8 @@ impl Limiter {
 }
 
 /// How many there may be is what the pool allows too; where there is no pool it is counted here.
-impl ResourceLimiter for Limiter {
+#[async_trait::async_trait]
+impl ResourceLimiterAsync for Limiter {
     fn instances(&self) -> usize {
         CORE_INSTANCES as usize
     }
@@ -181,7 +197,7 @@ impl ResourceLimiter for Limiter {
         TABLES as usize
     }
 
-    fn memory_growing(
+    async fn memory_growing(
         &mut self,
         current: usize,
         desired: usize,
@@ -190,6 +206,7 @@ impl ResourceLimiter for Limiter {
         let granted = take(&mut self.memory_left, desired.saturating_sub(current));
         self.last_memory = granted.unwrap_or(0);
         self.denied |= granted.is_none();
+        self.step_aside_if_large().await;
         Ok(granted.is_some())
     }
 
@@ -199,7 +216,7 @@ impl ResourceLimiter for Limiter {
         Ok(())
     }
 
-    fn table_growing(
+    async fn table_growing(
         &mut self,
         current: usize,
         desired: usize,
@@ -226,25 +243,48 @@ fn take(left: &mut usize, amount: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Waker};
+
     use super::*;
 
-    #[test]
-    fn memory_is_counted_over_all_instances() {
+    #[tokio::test]
+    async fn memory_is_counted_over_all_instances() {
         let mut limiter = Limiter::new(100);
-        assert!(limiter.memory_growing(0, 60, None).expect("never fails"));
-        assert!(!limiter.memory_growing(0, 50, None).expect("never fails"));
+        let mut grow = async |from, to| {
+            limiter
+                .memory_growing(from, to, None)
+                .await
+                .expect("never fails")
+        };
+        assert!(grow(0, 60).await);
+        assert!(!grow(0, 50).await);
+        assert!(grow(60, 100).await);
         assert!(limiter.denied());
-        assert!(limiter.memory_growing(60, 100, None).expect("never fails"));
     }
 
-    #[test]
-    fn what_the_engine_could_not_grow_is_given_back() {
+    #[tokio::test]
+    async fn what_the_engine_could_not_grow_is_given_back() {
         let mut limiter = Limiter::new(100);
-        assert!(limiter.memory_growing(0, 100, None).expect("never fails"));
+        let granted = limiter.memory_growing(0, 100, None).await;
+        assert!(granted.expect("never fails"));
         limiter
             .memory_grow_failed(wasmtime::Error::msg("no"))
             .expect("never fails");
-        assert!(limiter.memory_growing(0, 100, None).expect("never fails"));
+        let granted = limiter.memory_growing(0, 100, None).await;
+        assert!(granted.expect("never fails"));
+    }
+
+    #[test]
+    fn who_wants_much_memory_lets_others_go_first_once() {
+        let mut limiter = Limiter::new(64 << 20);
+        let mut is_at_once = |from, to| {
+            let mut growing = limiter.memory_growing(from, to, None);
+            let mut context = Context::from_waker(Waker::noop());
+            growing.as_mut().poll(&mut context).is_ready()
+        };
+        assert!(is_at_once(0, 1 << 20));
+        assert!(!is_at_once(1 << 20, 9 << 20));
+        assert!(is_at_once(9 << 20, 20 << 20));
     }
 
     #[test]

@@ -114,6 +114,7 @@ impl Loader<'_> {
             wasi: entry.wasi,
             keeps_log: false,
             resources: self.resources.clone(),
+            habits: Arc::default(),
         };
         let described = introduce(self.runtime, &asked, &stages, &settings).await?;
         let facts = (sha256, imports, settings);

@@ -1,7 +1,5 @@
 //! One loaded policy, and how one question is put to a fresh instance of it.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -16,7 +14,7 @@ use super::bindings::{EnvelopeRequest, MessageRequest, Need, Needs};
 use super::config::{Grant, Limits, Mode, OnFailure, Wasi};
 use super::effects::{Draft, Matter};
 use super::failure::{DeadlinePassed, Failure, FailureKind};
-use super::lane::{self, SLICE_FUEL};
+use super::lane::{self, Habits, SLICE_FUEL, SLICE_TIME};
 use super::limits::{HOST_CALL_BYTES, LogLine, State, Subject};
 use super::resources::{Content, Reading, Resources};
 use super::shadow::is_shadow_thread;
@@ -110,6 +108,7 @@ pub(super) struct Asked {
     /// Whether log lines are kept beside being logged.
     pub keeps_log: bool,
     pub resources: Resources,
+    pub habits: Arc<Habits>,
 }
 
 /// One question, with everything it refers to.
@@ -203,17 +202,17 @@ impl Policy {
         let called = match question {
             Question::Message(request) => {
                 let call = asked.call::<_, Answer>(self.evaluate, (request,), subject, turn);
-                run(Box::pin(call)).await
+                run(Box::pin(call), &self.asked.habits).await
             }
             Question::Sender(request, sender) => {
                 let function = self.envelope().on_sender;
                 let call = asked.call::<_, Answer>(function, (request, sender), subject, turn);
-                run(Box::pin(call)).await
+                run(Box::pin(call), &self.asked.habits).await
             }
             Question::Recipient(request, recipient) => {
                 let function = self.envelope().on_recipient;
                 let call = asked.call::<_, Answer>(function, (request, recipient), subject, turn);
-                run(Box::pin(call)).await
+                run(Box::pin(call), &self.asked.habits).await
             }
         };
         let result = called.result.and_then(|(answer,)| {
@@ -322,7 +321,7 @@ impl Asked {
             state.lend_wasi();
         }
         let mut store = Store::new(self.pre.engine(), state);
-        store.limiter(|state| &mut state.limiter);
+        store.limiter_async(|state| &mut state.limiter);
         store
             .set_fuel(self.limits.fuel)
             .expect("the engine counts fuel");
@@ -330,13 +329,19 @@ impl Asked {
             .fuel_async_yield_interval(Some(SLICE_FUEL))
             .expect("the engine counts fuel");
         store.set_hostcall_fuel(HOST_CALL_BYTES);
+        let begun = lane::processor_time();
         store.epoch_deadline_callback(move |_| {
             if Instant::now() >= deadline {
                 return Err(DeadlinePassed.into());
             }
             // Turns are taken by fuel. A tick may only mean that the machine is busy, and who was interrupted
-            // so has nothing to look for among those that take long.
-            Ok(UpdateDeadline::Continue(1))
+            // so has nothing to look for among those that take long; unless it costs time and hardly any fuel.
+            let goes_on_here =
+                lane::is_lane_thread() || lane::processor_time() - begun < SLICE_TIME;
+            Ok(match goes_on_here {
+                true => UpdateDeadline::Continue(1),
+                false => UpdateDeadline::Yield(1),
+            })
         });
         store.set_epoch_deadline(1);
         store
@@ -346,9 +351,10 @@ impl Asked {
 /// Runs a call so that no guest holds an asynchronous worker for longer than a slice of fuel.
 ///
 /// Nearly every call ends in its first poll, within microseconds and without changing threads; one
-/// that does not goes on in the lane.
+/// that does not goes on in the lanes.
 async fn run<R: Send + 'static>(
-    mut call: Pin<Box<impl Future<Output = Called<R>> + Send + 'static>>,
+    mut call: lane::Evaluation<Called<R>>,
+    habits: &Arc<Habits>,
 ) -> Called<R> {
     if is_shadow_thread() {
         return call.await;
@@ -358,7 +364,7 @@ async fn run<R: Send + 'static>(
     if let Poll::Ready(called) = first_poll {
         return called;
     }
-    lane::go_on(call).await.unwrap_or_else(|| Called {
+    lane::go_on(call, habits).await.unwrap_or_else(|| Called {
         result: Err(Failure::new(FailureKind::Trap, "the host panicked")),
         fuel: 0,
         memory_bytes: 0,
@@ -379,7 +385,11 @@ where
     R: ComponentNamedList + Lift + Send + Sync + 'static,
 {
     let subject = Subject::default();
-    run(Box::pin(asked.call(function, params, subject, turn)))
-        .await
-        .result
+    let habits = Arc::clone(&asked.habits);
+    run(
+        Box::pin(asked.call(function, params, subject, turn)),
+        &habits,
+    )
+    .await
+    .result
 }
