@@ -30,6 +30,7 @@ pub mod scheduler;
 pub mod secret;
 pub mod shutdown;
 pub mod smtp;
+pub mod statistics;
 pub mod store;
 pub mod submission;
 pub mod tls;

@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 16] = [
     &["intake", "delivery", "bounce", "acme"],
     &["store", "policy"],
     // A decision may bring alerts.
-    &["decision"],
+    &["decision", "statistics"],
     &["alert"],
     // A user has a default priority, which is the queue's.
     &["accounts", "autoconfig", "dkim", "operators"],

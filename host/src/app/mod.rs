@@ -6,6 +6,7 @@ mod description;
 mod error;
 mod http;
 mod panel;
+mod ledger;
 mod ports;
 mod reload;
 mod start;

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::reload::{self, Reloader};
 use super::watch::Watch;
-use super::{App, StartError, certificates, counters, http, panel, ports, upkeep};
+use super::{App, StartError, certificates, counters, http, ledger, panel, ports, upkeep};
 use crate::accounts::{Verifier, scram};
 use crate::admin;
 use crate::causes::with_causes;
@@ -159,7 +159,7 @@ impl Tasks {
         (addresses, entrances)
     }
 
-    /// Keeps the store tidy, and what policies count in it.
+    /// Keeps the store tidy, sums up what happened, and keeps what policies count.
     fn look_after(
         &mut self,
         store: &Store,
@@ -173,6 +173,10 @@ impl Tasks {
             policies.clone(),
             self.shutdown.clone(),
         ));
+        let ledger = ledger::sum_up(store.clone(), self.shutdown.clone());
+        self.running.spawn(ledger);
+        let index = ledger::index(store.clone(), self.shutdown.clone());
+        self.running.spawn(index);
         self.running.spawn(counters::run(
             Arc::clone(counters),
             store.clone(),

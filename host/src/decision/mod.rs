@@ -67,6 +67,17 @@ pub struct About {
     pub recipients: String,
     /// How many there are.
     pub recipient_count: u32,
+    /// Subject and Message-ID of a message that was refused; those of an accepted one are in the queue.
+    pub header: Option<RefusedHeader>,
+}
+
+/// What a refused message is found by, beside its addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RefusedHeader {
+    /// As people read it.
+    pub subject: String,
+    /// With its angle brackets; empty when it had none.
+    pub message_id: String,
 }
 
 /// Whether a run of a chain counts.

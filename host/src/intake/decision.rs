@@ -4,29 +4,43 @@ use std::sync::Arc;
 
 use super::{Peer, Principal};
 use crate::clock::Timestamp;
-use crate::decision::{About, Chain, Decision, NewDecision, Outcome, Run, Stage, Step, addresses};
+use crate::decision::{
+    About, Chain, Decision, NewDecision, Outcome, RefusedHeader, Run, Stage, Step, addresses,
+};
 use crate::id::QueueId;
 use crate::policy::document::{self, Request};
 use crate::policy::{self, PolicySet, Ruling, Shadowed, types};
 
-/// What the policies of `set` decided about `asked`, with the request where it is to be recorded; none
-/// when nobody was asked and nothing refused.
+/// What the policies of `set` decided about `asked`, with the request where it is to be recorded. Where
+/// there are no policies it is kept too: the statistics count messages by their decisions.
 pub fn decision(
     id: QueueId,
     (peer, principal): (&Peer, &Principal),
     set: &PolicySet,
     asked: &Request,
     ruling: &Ruling,
-) -> Option<NewDecision> {
-    let refusal = ruling.refusal.as_ref();
-    if ruling.steps.is_empty() && refusal.is_none() {
-        return None;
+) -> NewDecision {
+    let mut about = about(id, peer, principal, asked);
+    if ruling.refusal.is_some() {
+        about.header = refused_header(asked);
     }
-    let about = about(id, peer, principal, asked);
     let by = (Run::Enforced, set.generation(), set.record());
-    Some(NewDecision {
+    NewDecision {
         decision: made(about, by, ruling),
         request: set.recording().document(id, asked),
+    }
+}
+
+/// None before there is a message.
+fn refused_header(asked: &Request) -> Option<RefusedHeader> {
+    let document::Stage::Message { message, .. } = &asked.stage else {
+        return None;
+    };
+    let facts = message.facts.iter();
+    let message_id = facts.filter(|fact| fact.name == "message-id").next_back();
+    Some(RefusedHeader {
+        subject: message.subject.clone(),
+        message_id: message_id.map_or_else(String::new, |fact| fact.value.clone()),
     })
 }
 
@@ -78,6 +92,7 @@ pub fn about(id: QueueId, peer: &Peer, principal: &Principal, asked: &Request) -
         from: String::new(),
         recipients: full(&envelope.recipients),
         recipient_count: u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX),
+        header: None,
     };
     match &asked.stage {
         document::Stage::Message { message, .. } => about.from = full(&message.header_from),

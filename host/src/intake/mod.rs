@@ -252,7 +252,9 @@ impl Intake {
     ) -> Result<Accepted, Rejection> {
         let arrival = Arrival::read((peer, principal), &transaction, (received, id))?;
         let (ruling, decision) = self.evaluate(policies, &arrival, &transaction).await;
-        let mut passed = self.enforce(peer, principal, ruling, decision).await?;
+        let mut passed = self
+            .enforce(peer, principal, ruling, Some(decision))
+            .await?;
         let limits = &self.shared.limits;
         let place = limits.take_place(peer, principal, arrival.received_at, passed.priority);
         let mut place = place.await?;
@@ -318,7 +320,7 @@ impl Intake {
         policies: &Panel,
         arrival: &Arrival<'_>,
         transaction: &Transaction,
-    ) -> (Ruling, Option<NewDecision>) {
+    ) -> (Ruling, NewDecision) {
         let Arrival {
             peer,
             principal,
@@ -401,9 +403,7 @@ impl Intake {
             .refusal
             .is_some()
             .then(|| decision::decision(id, (peer, principal), policies, asked, &ruling));
-        let passed = self
-            .enforce(peer, principal, ruling, refused.flatten())
-            .await?;
+        let passed = self.enforce(peer, principal, ruling, refused).await?;
         self.keep(peer, passed.findings).await;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What attempts came to: the timeline, the recipients' new statuses, and the end of a message.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use sqlx::Row;
@@ -35,13 +35,26 @@ static UPDATE_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
          AND (recipient.status <= 1 OR result.status = 2)",
     )
 });
+/// What is finished is so after everything that the statistics were sealed with, whatever the clock says.
 static FINISH_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
-        "UPDATE message SET open = 0, finished_at = ? WHERE open = 1 AND NOT EXISTS \
+        "UPDATE message SET open = 0, finished_at = \
+         MAX(?, (SELECT finished_sealed + 1 FROM ledger)) WHERE open = 1 AND NOT EXISTS \
          (SELECT 1 FROM recipient WHERE recipient.message_id = message.id AND status <= 1) \
          AND id IN (VALUES ",
         1,
         ") RETURNING id, staged_chunks",
+    )
+});
+
+/// For the statistics; see `store/ledger.rs`.
+static INSERT_OPEN_ATTEMPTS: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "WITH result (message_id, recipient, ended_at, status) AS (VALUES ",
+        4,
+        ") INSERT INTO open_attempt (message_id, recipient, ended_at, status) \
+         SELECT result.* FROM result JOIN message ON message.id = result.message_id \
+         WHERE message.open = 1 ON CONFLICT DO NOTHING",
     )
 });
 
@@ -74,7 +87,14 @@ async fn record_all(
     for statement in UPDATE_RECIPIENTS.padded(&results, |start| start, bind_result) {
         statement.execute(&mut *connection).await?;
     }
-    finish(connection, &settled(&results)).await
+    let finished = finish(connection, &settled(&results)).await?;
+    let open: Vec<Settled<'_>> = results
+        .into_iter()
+        .filter(|(id, _)| !finished.contains(&id.as_i64()))
+        .collect();
+    INSERT_OPEN_ATTEMPTS
+        .execute(connection, &open, bind_open_attempt)
+        .await
 }
 
 /// The messages that may be finished: those with a recipient that is no longer open.
@@ -87,12 +107,13 @@ fn settled(results: &[Settled<'_>]) -> Vec<i64> {
     ids.into_iter().collect()
 }
 
+/// Ends those of these messages that have no open recipient any more; returns which.
 pub(super) async fn finish(
     connection: &mut SqliteConnection,
     ids: &[i64],
-) -> Result<(), sqlx::Error> {
+) -> Result<HashSet<i64>, sqlx::Error> {
     let now = Timestamp::now().as_millis();
-    let (mut finished, mut chunked) = (Vec::new(), Vec::new());
+    let (mut finished, mut chunked) = (Vec::with_capacity(ids.len()), Vec::new());
     for statement in FINISH_MESSAGES.padded(
         ids,
         |start| start.bind(now),
@@ -107,7 +128,16 @@ pub(super) async fn finish(
         }
     }
     content::delete_heads(connection, &finished).await?;
-    content::delete_chunks(connection, &chunked).await
+    content::delete_chunks(connection, &chunked).await?;
+    Ok(finished.into_iter().collect())
+}
+
+fn bind_open_attempt(statement: Statement, (id, recorded): &Settled<'_>) -> Statement {
+    statement
+        .bind(id.as_i64())
+        .bind(i64::from(recorded.attempt.recipient))
+        .bind(recorded.attempt.at.as_millis())
+        .bind(recorded.status.code())
 }
 
 fn bind_attempt(statement: Statement, (id, recorded): &Settled<'_>) -> Statement {

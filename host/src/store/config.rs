@@ -17,6 +17,10 @@ pub struct Config {
     pub keep_finished_days: u32,
     /// How long alerts are kept after they last happened, in days. Default 30.
     pub keep_alerts_days: u32,
+    /// How long sums of each hour are kept, in days. Default 35: a month to look at closely.
+    pub keep_hourly_statistics_days: u32,
+    /// How long sums of each day are kept, in days. Default 400: this month beside that of a year ago.
+    pub keep_daily_statistics_days: u32,
     /// How long to wait for another process that writes, in seconds. Default 10: longer than any
     /// administrative command, shorter than a client's patience.
     pub busy_timeout_s: u32,
@@ -44,6 +48,8 @@ impl Default for Config {
             url: "sqlite://gatepost.db".to_owned(),
             keep_finished_days: 7,
             keep_alerts_days: 30,
+            keep_hourly_statistics_days: 35,
+            keep_daily_statistics_days: 400,
             busy_timeout_s: 10,
             max_batch_jobs: 256,
             max_batch_octets: 4 * 1024 * 1024,

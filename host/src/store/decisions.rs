@@ -11,12 +11,14 @@ use super::upkeep::PURGE_STEP;
 use super::{StoreError, rows};
 use crate::clock::Timestamp;
 use crate::decision::{
-    About, Chain, Decision, DecisionFilter, NewDecision, Outcome, Recorded, Retention, Run, Stage,
+    About, Chain, Decision, DecisionFilter, NewDecision, Outcome, Recorded, RefusedHeader,
+    Retention, Run, Stage,
 };
 use crate::id::QueueId;
 
 const COLUMNS: &str = "id, decided_at, shadow, stage, outcome, chain, generation, list_id, username, \
-     session_id, sender, header_from, recipients, recipient_count, priority, reply_code, reply_text, steps, effects";
+     session_id, sender, header_from, recipients, recipient_count, priority, reply_code, reply_text, steps, effects, subject, \
+     message_id";
 const KEEP_CHAIN: &str =
     "INSERT INTO policy_chain (id, policies) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
 /// What ran in shadow has the request of what counted.
@@ -27,17 +29,18 @@ const BESIDE_SHADOW_AFTER: &str = " FROM decision WHERE EXISTS \
      (SELECT 1 FROM decision AS other WHERE other.id = decision.id AND other.shadow = 1) AND id > ";
 const SELECT_CHAIN: &str = "SELECT policies FROM policy_chain WHERE id = $1";
 const SELECT_REQUEST: &str = "SELECT request FROM recording WHERE id = $1";
-/// The oldest are looked at, whether or not they go: the step costs the same however many there are.
+/// The oldest are looked at, whether or not they go: the step costs the same however many there are. The newest
+/// stays, so that no number is given twice.
 const DELETE_DECISIONS: &str = "DELETE FROM decision WHERE seq < \
-     (SELECT MIN(seq) FROM decision) + $1 AND (decided_at < $2 OR seq <= \
-     (SELECT MAX(seq) FROM decision) - $3)";
+     (SELECT MIN(seq) FROM decision) + $1 AND seq < (SELECT MAX(seq) FROM decision) \
+     AND (decided_at < $2 OR seq <= (SELECT MAX(seq) FROM decision) - $3)";
 const SUM_RECORDINGS: &str = "SELECT COALESCE(SUM(octets), 0) FROM recording";
 const SELECT_OLDEST_RECORDINGS: &str =
     "SELECT id, recorded_at, octets FROM recording ORDER BY id LIMIT $1";
 const DELETE_RECORDINGS: &str = "DELETE FROM recording WHERE id <= $1";
 
 static INSERT_DECISIONS: LazyLock<Bulk> =
-    LazyLock::new(|| Bulk::new(&format!("INSERT INTO decision ({COLUMNS}) VALUES "), 19, ""));
+    LazyLock::new(|| Bulk::new(&format!("INSERT INTO decision ({COLUMNS}) VALUES "), 21, ""));
 static INSERT_RECORDINGS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "INSERT INTO recording (id, recorded_at, octets, request) VALUES ",
@@ -129,6 +132,13 @@ fn bind(statement: Statement, decision: &Decision) -> Statement {
         .bind(decision.reply.as_ref().map(|(_, text)| text.clone()))
         .bind(steps)
         .bind(effects)
+        .bind(about.header.as_ref().map(|header| header.subject.clone()))
+        .bind(
+            about
+                .header
+                .as_ref()
+                .map(|header| header.message_id.clone()),
+        )
 }
 
 /// A page of decisions, newest first.
@@ -332,7 +342,17 @@ fn about(row: &SqliteRow) -> Result<About, StoreError> {
         from: rows::get(row, "header_from")?,
         recipients: rows::get(row, "recipients")?,
         recipient_count: rows::count(row, "recipient_count")?,
+        header: header(row)?,
     })
+}
+
+fn header(row: &SqliteRow) -> Result<Option<RefusedHeader>, StoreError> {
+    let subject: Option<String> = rows::get(row, "subject")?;
+    let message_id: Option<String> = rows::get(row, "message_id")?;
+    Ok(subject.map(|subject| RefusedHeader {
+        subject,
+        message_id: message_id.unwrap_or_default(),
+    }))
 }
 
 fn reply(row: &SqliteRow) -> Result<Option<(u16, String)>, StoreError> {

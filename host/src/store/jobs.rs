@@ -9,8 +9,10 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::accounts::Edit;
 use super::decisions::Kept;
 use super::operators::OperatorWork;
+use super::ledger::Entry;
 use super::orders::OrderWork;
 use super::reloads::ReloadWork;
+use super::statistics::{self, OldSums};
 use super::stops::StopWork;
 use super::suppressions::SuppressionWork;
 use super::suspensions::{self, NewSuspension};
@@ -70,6 +72,10 @@ pub(super) enum Work {
     PurgeStsPolicies(Timestamp),
     /// Deletes what policies counted that is over at this time.
     PurgePolicyCounts(Timestamp),
+    /// Sums of what happened.
+    SumUp(Entry),
+    /// Deletes some of the sums that are too old.
+    PurgeStatistics(OldSums),
     /// Deletes chunks that belong to no message.
     DiscardOrphans,
     /// Deletes some of the messages finished before.
@@ -100,7 +106,7 @@ pub(super) struct Chunk {
 impl Work {
     /// True when nobody waits for its commit.
     pub(super) fn is_patient(&self) -> bool {
-        matches!(self, Self::Record(_) | Self::Count(_))
+        matches!(self, Self::Record(_) | Self::Count(_) | Self::SumUp(_))
     }
 
     /// Octets of content it holds in memory while it waits.
@@ -139,7 +145,9 @@ impl Work {
             | Self::PurgeRecordings(_)
             | Self::PurgeCounts(_)
             | Self::PurgeStsPolicies(_)
+            | Self::PurgeStatistics(_)
             | Self::PurgePolicyCounts(_) => "purge what is old",
+            Self::SumUp(_) => "sum up what happened",
             #[cfg(test)]
             Self::Command(_) => "obey a test",
         }
@@ -226,6 +234,8 @@ async fn apply_single(connection: &mut SqliteConnection, work: &Work) -> Result<
         Work::KeepStsPolicy(policy) => sts::keep(connection, policy).await,
         Work::PurgeStsPolicies(now) => sts::purge(connection, *now).await,
         Work::PurgePolicyCounts(now) => counts::purge(connection, *now).await,
+        Work::SumUp(entry) => entry.apply(connection).await,
+        Work::PurgeStatistics(old) => statistics::purge(connection, *old).await,
         Work::Suspend(new) => suspensions::suspend(connection, new).await,
         #[cfg(test)]
         Work::Command(sql) => sqlx::query(*sql)

@@ -20,6 +20,7 @@ mod filters;
 mod handle;
 mod jobs;
 mod listing;
+mod ledger;
 mod lock;
 mod messages;
 mod operators;
@@ -28,8 +29,10 @@ mod reloads;
 mod reports;
 mod rows;
 mod schema;
+mod search;
 mod sent;
 mod sqlite;
+mod statistics;
 mod stops;
 mod sts;
 mod suppressions;
@@ -47,7 +50,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sqlx::Connection;
 use sqlx::sqlite::SqlitePool;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, OnceCell, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub use self::accounts::NewUser;
@@ -55,6 +58,8 @@ pub use self::config::Config;
 pub use self::error::StoreError;
 pub use self::lock::QueueLock;
 pub use self::reloads::{ReloadCause, ReloadFailure, ReloadOutcome};
+pub use self::search::{FoundMessage, FoundPage, Search, SearchStatus};
+pub use self::statistics::Period;
 pub use self::sts::StsPolicy;
 
 use self::accounts::Edit;
@@ -69,16 +74,36 @@ pub struct Store {
 
 struct Shared {
     path: PathBuf,
-    keep_alerts: Duration,
+    keep: Keep,
     readers: SqlitePool,
     jobs: mpsc::Sender<Job>,
     octets: Arc<Semaphore>,
     max_waiting_octets: u32,
+    /// Opened when it is first needed.
+    search: OnceCell<search::Index>,
     accepting: watch::Receiver<bool>,
     closing: Arc<Notify>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Chains of policies that are known to be kept.
     chains: Mutex<HashSet<i64>>,
+}
+
+/// How long it is kept.
+struct Keep {
+    alerts: Duration,
+    hourly_statistics: Duration,
+    daily_statistics: Duration,
+}
+
+impl Keep {
+    fn of(config: &Config) -> Self {
+        let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
+        Self {
+            alerts: days(config.keep_alerts_days),
+            hourly_statistics: days(config.keep_hourly_statistics_days),
+            daily_statistics: days(config.keep_daily_statistics_days),
+        }
+    }
 }
 
 /// Opening, closing, and whether it works.
@@ -117,10 +142,11 @@ impl Store {
             shared: Arc::new(Shared {
                 readers: sqlite::reader_pool(config, &path),
                 path,
-                keep_alerts: Duration::from_secs(u64::from(config.keep_alerts_days) * 86_400),
+                keep: Keep::of(config),
                 jobs,
                 octets: Arc::new(Semaphore::new(max_waiting_octets as usize)),
                 max_waiting_octets,
+                search: OnceCell::new(),
                 accepting,
                 closing,
                 writer: Mutex::new(Some(tokio::spawn(writer.run()))),
@@ -167,6 +193,9 @@ impl Store {
     pub async fn close(&self) {
         self.shared.closing.notify_one();
         let writer = self.shared.writer.lock().take();
+        if let Some(search) = self.shared.search.get() {
+            search.close().await;
+        }
         // The readers go first: the writer, closing last, folds the log back into the file.
         self.shared.readers.close().await;
         if let Some(writer) = writer

@@ -1,5 +1,7 @@
 //! Answers "what happened to this message?" for the command line and the panel.
 
+use std::collections::HashMap;
+
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{QueryBuilder, Sqlite};
 
@@ -59,6 +61,30 @@ fn filtered(filter: &MessageFilter) -> QueryBuilder<Sqlite> {
         .push(" ORDER BY message.id DESC LIMIT ")
         .push_bind(i64::from(filter.limit));
     query
+}
+
+/// The first recipients of these messages.
+pub(super) async fn first_recipients(
+    readers: &SqlitePool,
+    ids: &[QueueId],
+) -> Result<HashMap<QueueId, String>, StoreError> {
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "SELECT message_id, mailbox FROM recipient WHERE position = 0 AND ",
+    );
+    filters::push_ids(&mut query, "message_id", ids);
+    let found = query
+        .build()
+        .persistent(false)
+        .fetch_all(readers)
+        .await
+        .map_err(|error| StoreError::reading("recipients", error))?;
+    let pair = |row| {
+        Ok((
+            rows::queue_id(row, "message_id")?,
+            rows::get(row, "mailbox")?,
+        ))
+    };
+    found.iter().map(pair).collect()
 }
 
 /// Everything about one message.

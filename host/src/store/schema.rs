@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0012_urgent_budget.sql"),
     include_str!("migrations/0013_outbound.sql"),
     include_str!("migrations/0014_operators.sql"),
+    include_str!("migrations/0015_statistics.sql"),
 ];
 
 const COUNT_TABLES: &str = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'";

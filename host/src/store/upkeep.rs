@@ -22,6 +22,13 @@ const DELETE_ALERTS: &str = "DELETE FROM alert WHERE id IN \
 
 static DELETE_ATTEMPTS: LazyLock<Bulk> =
     LazyLock::new(|| Bulk::new("DELETE FROM attempt WHERE message_id IN (VALUES ", 1, ")"));
+static DELETE_OPEN_ATTEMPTS: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "DELETE FROM open_attempt WHERE message_id IN (VALUES ",
+        1,
+        ")",
+    )
+});
 static DELETE_ORDERS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "DELETE FROM queue_order WHERE message_id IN (VALUES ",
@@ -68,6 +75,7 @@ async fn purge_step(
         .collect::<Result<_, _>>()?;
     for statement in [
         &DELETE_ATTEMPTS,
+        &DELETE_OPEN_ATTEMPTS,
         &DELETE_ORDERS,
         &DELETE_RECIPIENTS,
         &DELETE_MESSAGES,

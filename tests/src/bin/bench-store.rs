@@ -269,6 +269,7 @@ fn decision(id: QueueId, at: Timestamp, chain: &Arc<Chain>) -> NewDecision {
             from: "orders@shop.example.com".to_owned(),
             recipients: "somebody@mail.example.net".to_owned(),
             recipient_count: 1,
+            header: None,
         },
         run: Run::Enforced,
         generation: 1,

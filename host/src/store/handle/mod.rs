@@ -7,4 +7,6 @@ mod counts;
 mod decisions;
 mod queue;
 mod reloads;
+mod search;
+mod statistics;
 mod upkeep;

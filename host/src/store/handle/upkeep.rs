@@ -27,7 +27,8 @@ impl Store {
         self.in_steps(|| Work::PurgeCounts(now)).await?;
         self.in_steps(|| Work::PurgePolicyCounts(now)).await?;
         self.in_steps(|| Work::PurgeStsPolicies(now)).await?;
-        let alerts_before = now - self.shared.keep_alerts;
+        self.purge_statistics(now).await?;
+        let alerts_before = now - self.shared.keep.alerts;
         self.in_steps(|| Work::PurgeAlerts(alerts_before)).await?;
         self.in_steps(|| Work::PurgeMessages(before)).await
     }

@@ -42,7 +42,7 @@ fn chain(version: &str) -> Arc<Chain> {
 }
 
 /// What was decided `minutes` after the epoch of these tests.
-fn decision(id: QueueId, minutes: u64, outcome: Outcome) -> Decision {
+pub(super) fn decision(id: QueueId, minutes: u64, outcome: Outcome) -> Decision {
     let reply = (outcome != Outcome::Accepted).then(|| (550, "5.7.1 not authorized".to_owned()));
     Decision {
         about: About {
@@ -56,6 +56,7 @@ fn decision(id: QueueId, minutes: u64, outcome: Outcome) -> Decision {
             from: "Info@shop.example.com".to_owned(),
             recipients: "ann@example.net ben@example.org".to_owned(),
             recipient_count: 2,
+            header: None,
         },
         run: Run::Enforced,
         generation: 3,
@@ -75,7 +76,7 @@ fn decision(id: QueueId, minutes: u64, outcome: Outcome) -> Decision {
     }
 }
 
-fn findings(decision: Decision, request: Option<&str>) -> Findings {
+pub(super) fn findings(decision: Decision, request: Option<&str>) -> Findings {
     let request = request.map(str::to_owned);
     Findings {
         alerts: Vec::new(),

@@ -8,6 +8,8 @@ mod limits;
 mod orders;
 mod parameters;
 mod queue;
+mod search;
+mod statistics;
 mod sts;
 
 use std::ops::Deref;

@@ -227,6 +227,7 @@ mod tests {
                 from: String::new(),
                 recipients: String::new(),
                 recipient_count: 1,
+                header: None,
             },
             run,
             generation: 1,

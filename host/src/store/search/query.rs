@@ -1,0 +1,276 @@
+//! Answers a search, newest first, within bounds whatever is asked.
+//!
+//! The index is asked for windows of time that grow backwards, so that terms which are many but seldom
+//! together cost a window and not the whole. What the index does not know (where an open message stands, and what is newer
+//! than it) is looked at message by message. When that takes long the page ends early and says where to go on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use sqlx::sqlite::SqlitePool;
+use sqlx::{QueryBuilder, Sqlite};
+
+use super::index::Index;
+use super::terms::{self, Terms};
+use super::{BUDGET, Search, SearchStatus, documents};
+use crate::clock::Timestamp;
+use crate::id::QueueId;
+use crate::queue::{MessageFilter, MessageStatus};
+use crate::store::{StoreError, filters};
+
+/// Messages that are newer than the index and are looked at. Default 1,000: some milliseconds; the index is
+/// behind by more only while it is made anew or under the highest load.
+const MAX_NEW: i64 = 1000;
+/// Open messages that are looked at in one go.
+const OPEN_STEP: i64 = 1000;
+/// Found by the index and looked at in one go.
+const CHUNK: usize = 250;
+/// The first window, in milliseconds; each is twice as long as the one before.
+const FIRST_WINDOW_MS: i64 = 3_600_000;
+/// Bits of an id below its milliseconds.
+const ID_BITS: u32 = 22;
+
+const SELECT_LAST_DECISION: &str = "SELECT COALESCE(MAX(seq), 0) FROM decision";
+const SELECT_NEWEST: &str = "SELECT MAX(COALESCE((SELECT MAX(id) FROM message), 0), COALESCE((SELECT MAX(id) FROM decision), 0))";
+/// Nothing is older: the search ends there.
+const SELECT_OLDEST: &str = "SELECT MIN(COALESCE((SELECT MIN(id) FROM message), 0x7fffffffffffffff), \
+     COALESCE((SELECT MIN(id) FROM decision), 0x7fffffffffffffff))";
+
+/// What was found.
+pub(in crate::store) struct FoundIds {
+    pub(in crate::store) ids: Vec<QueueId>,
+    pub(in crate::store) next: Option<QueueId>,
+    pub(in crate::store) is_cut: bool,
+}
+
+/// A page of ids, newest first.
+pub(in crate::store) async fn ids(
+    store: &SqlitePool,
+    index: &Index,
+    search: &Search,
+) -> Result<FoundIds, StoreError> {
+    let mut page = Page::new(store, index, search).await?;
+    if let Some(SearchStatus::Is(status)) = search.status
+        && is_open(status)
+    {
+        page.look_at_open().await?;
+    } else {
+        page.look_at_all().await?;
+    }
+    Ok(page.end())
+}
+
+struct Page<'a> {
+    store: &'a SqlitePool,
+    index: &'a Index,
+    search: &'a Search,
+    wanted: Terms,
+    began: Instant,
+    /// What is newer than the index and fits.
+    new: BTreeSet<i64>,
+    /// Nothing older is looked for.
+    floor: i64,
+    /// Everything from here on was looked through.
+    ceiling: i64,
+    found: Vec<i64>,
+}
+
+impl<'a> Page<'a> {
+    async fn new(
+        store: &'a SqlitePool,
+        index: &'a Index,
+        search: &'a Search,
+    ) -> Result<Self, StoreError> {
+        let began = Instant::now();
+        let newest = number(store, SELECT_NEWEST).await?;
+        let oldest = number(store, SELECT_OLDEST).await?;
+        let id_at = |at: Timestamp| QueueId::first_at(at).as_i64();
+        let mut page = Self {
+            store,
+            index,
+            search,
+            wanted: Terms::of(search),
+            began,
+            new: BTreeSet::new(),
+            floor: search.since.map_or(0, id_at).max(oldest),
+            ceiling: newest.saturating_add(1),
+            found: Vec::new(),
+        };
+        for limit in [
+            search.before.map(QueueId::as_i64),
+            search.until.map(id_at),
+            search.id.map(|id| id.as_i64().saturating_add(1)),
+        ] {
+            page.ceiling = page.ceiling.min(limit.unwrap_or(i64::MAX));
+        }
+        page.floor = page.floor.max(search.id.map_or(0, QueueId::as_i64));
+        Ok(page)
+    }
+
+    /// True while there is room and time and something left.
+    fn goes_on(&self) -> bool {
+        self.found.len() <= self.search.limit
+            && self.floor < self.ceiling
+            && self.began.elapsed() < BUDGET
+    }
+
+    async fn look_at_all(&mut self) -> Result<(), StoreError> {
+        self.new = self.newer_than_index().await?;
+        let expression = self.wanted.expression();
+        let mut window = FIRST_WINDOW_MS << ID_BITS;
+        while self.goes_on() {
+            let from = self.ceiling.saturating_sub(window).max(self.floor);
+            let range = (from, self.ceiling);
+            let matching = self.index.matching(&expression, range, CHUNK).await?;
+            // A full chunk has not seen its window to the end.
+            let seen = match matching.last() {
+                Some(&last) if matching.len() == CHUNK => last,
+                _ => from,
+            };
+            let mut all: BTreeSet<i64> = matching.into_iter().collect();
+            all.extend(self.new.range(seen..self.ceiling));
+            let ids: Vec<i64> = all.into_iter().rev().collect();
+            self.take(&ids).await?;
+            self.ceiling = self.ceiling.min(seen);
+            window = window.saturating_mul(2);
+        }
+        Ok(())
+    }
+
+    async fn look_at_open(&mut self) -> Result<(), StoreError> {
+        while self.goes_on() {
+            let (seen, ids) = self.open_ids().await?;
+            let fitting = self.fitting(&ids).await?;
+            self.take(&fitting).await?;
+            self.ceiling = seen;
+        }
+        Ok(())
+    }
+
+    /// Adds those that have the status that is asked for.
+    async fn take(&mut self, ids: &[i64]) -> Result<(), StoreError> {
+        let room = (self.search.limit + 1).saturating_sub(self.found.len());
+        match self.search.status {
+            Some(SearchStatus::Is(status)) if !terms::is_indexed(SearchStatus::Is(status)) => {
+                for ids in ids.chunks(CHUNK) {
+                    let having = self.having(ids, status).await?;
+                    self.found.extend(having);
+                }
+            }
+            _ => self.found.extend(&ids[..room.min(ids.len())]),
+        }
+        Ok(())
+    }
+
+    /// Messages that the index has not taken in yet.
+    async fn newer_than_index(&self) -> Result<BTreeSet<i64>, StoreError> {
+        let marks = self.index.marks().await?;
+        let last = number(self.store, SELECT_LAST_DECISION).await?;
+        let after = marks.decision_seq.max(last - MAX_NEW);
+        if after >= last {
+            return Ok(BTreeSet::new());
+        }
+        let documents = documents::decided(self.store, after, last).await?;
+        let fitting = documents
+            .into_iter()
+            .filter(|document| document.terms.contain(&self.wanted));
+        Ok(fitting.map(|document| document.id.as_i64()).collect())
+    }
+
+    /// A step of the open messages that have the status, and where it ends.
+    async fn open_ids(&self) -> Result<(i64, Vec<i64>), StoreError> {
+        let mut query =
+            QueryBuilder::<Sqlite>::new("SELECT id FROM message WHERE open = 1 AND id < ");
+        query.push_bind(self.ceiling).push(" AND id >= ");
+        query.push_bind(self.floor);
+        query.push(" ORDER BY id DESC LIMIT ").push_bind(OPEN_STEP);
+        let ids = scalars(self.store, query).await?;
+        let is_last = ids.len() < usize::try_from(OPEN_STEP).unwrap_or(usize::MAX);
+        let seen = match ids.last() {
+            Some(&last) if !is_last => last,
+            _ => self.floor,
+        };
+        Ok((seen, ids))
+    }
+
+    /// Those of these open messages that have all the terms.
+    async fn fitting(&self, ids: &[i64]) -> Result<Vec<i64>, StoreError> {
+        let Some(SearchStatus::Is(status)) = self.search.status else {
+            return Ok(Vec::new());
+        };
+        let having = self.having(ids, status).await?;
+        if self.wanted == Terms::of(&Search::default()) {
+            return Ok(having);
+        }
+        let named: Vec<QueueId> = having.into_iter().map(QueueId::from_i64).collect();
+        let documents = documents::of_messages(self.store, &named).await?;
+        let fitting: BTreeMap<i64, ()> = documents
+            .into_iter()
+            .filter(|document| document.terms.contain(&self.wanted))
+            .map(|document| (document.id.as_i64(), ()))
+            .collect();
+        Ok(fitting.into_keys().rev().collect())
+    }
+
+    /// Those of these messages that stand there, newest first.
+    async fn having(&self, ids: &[i64], status: MessageStatus) -> Result<Vec<i64>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let filter = MessageFilter {
+            ids: Some(ids.iter().copied().map(QueueId::from_i64).collect()),
+            list: self.search.list,
+            status: Some(status),
+            ..MessageFilter::default()
+        };
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT id FROM message WHERE true");
+        filters::push(&mut query, &filter);
+        query.push(" ORDER BY id DESC");
+        scalars(self.store, query).await
+    }
+
+    fn end(mut self) -> FoundIds {
+        let limit = self.search.limit;
+        let is_full = self.found.len() > limit;
+        self.found.truncate(limit);
+        let next = match self.found.last() {
+            Some(&last) if is_full => Some(last),
+            _ if self.floor < self.ceiling => Some(self.ceiling),
+            _ => None,
+        };
+        FoundIds {
+            is_cut: next.is_some() && !is_full,
+            ids: self.found.into_iter().map(QueueId::from_i64).collect(),
+            next: next.map(QueueId::from_i64),
+        }
+    }
+}
+
+const fn is_open(status: MessageStatus) -> bool {
+    matches!(
+        status,
+        MessageStatus::Held
+            | MessageStatus::Scheduled
+            | MessageStatus::Queued
+            | MessageStatus::Deferred
+    )
+}
+
+async fn scalars(
+    store: &SqlitePool,
+    mut query: QueryBuilder<Sqlite>,
+) -> Result<Vec<i64>, StoreError> {
+    query
+        .build_query_scalar()
+        .persistent(false)
+        .fetch_all(store)
+        .await
+        .map_err(|error| StoreError::reading("messages to search", error))
+}
+
+async fn number(store: &SqlitePool, sql: &'static str) -> Result<i64, StoreError> {
+    sqlx::query_scalar(sql)
+        .fetch_one(store)
+        .await
+        .map_err(|error| StoreError::reading("messages to search", error))
+}
