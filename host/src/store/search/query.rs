@@ -66,6 +66,7 @@ struct Page<'a> {
     search: &'a Search,
     wanted: Terms,
     began: Instant,
+    is_new: bool,
     /// What is newer than the index and fits.
     new: BTreeSet<i64>,
     /// Nothing older is looked for.
@@ -91,6 +92,7 @@ impl<'a> Page<'a> {
             search,
             wanted: Terms::of(search),
             began,
+            is_new: true,
             new: BTreeSet::new(),
             floor: search.since.map_or(0, id_at).max(oldest),
             ceiling: newest.saturating_add(1),
@@ -107,11 +109,11 @@ impl<'a> Page<'a> {
         Ok(page)
     }
 
-    /// True while there is room and time and something left.
-    fn goes_on(&self) -> bool {
-        self.found.len() <= self.search.limit
-            && self.floor < self.ceiling
-            && self.began.elapsed() < BUDGET
+    /// True while there is room and time and something left. Time is given for one step at least, so that who
+    /// goes on arrives.
+    fn goes_on(&mut self) -> bool {
+        let has_time = std::mem::take(&mut self.is_new) || self.began.elapsed() < BUDGET;
+        self.found.len() <= self.search.limit && self.floor < self.ceiling && has_time
     }
 
     async fn look_at_all(&mut self) -> Result<(), StoreError> {
