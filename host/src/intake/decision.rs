@@ -36,8 +36,8 @@ fn refused_header(asked: &Request) -> Option<RefusedHeader> {
     let document::Stage::Message { message, .. } = &asked.stage else {
         return None;
     };
-    let facts = message.facts.iter();
-    let message_id = facts.filter(|fact| fact.name == "message-id").next_back();
+    let mut facts = message.facts.iter();
+    let message_id = facts.rfind(|fact| fact.name == "message-id");
     Some(RefusedHeader {
         subject: message.subject.clone(),
         message_id: message_id.map_or_else(String::new, |fact| fact.value.clone()),

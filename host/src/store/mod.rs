@@ -4,7 +4,8 @@
 //! which commits what waits in one transaction and answers after the commit. The room decides
 //! nothing: statuses, due times and alerts come from its callers.
 //!
-//! Neighbours: `accounts`, `queue` and `alert` define what is kept; `intake`, `scheduler` and `admin` use it.
+//! Neighbours: `accounts`, `queue`, `decision`, `statistics` and `alert` define what is kept; `intake`, `scheduler` and
+//! `admin` use it.
 
 mod accounts;
 mod alerts;

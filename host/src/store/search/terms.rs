@@ -196,6 +196,8 @@ fn term(kind: &str, value: &str) -> [u8; LENGTH] {
 mod tests {
     use super::*;
 
+    type Set<'a> = &'a dyn Fn(&mut Search);
+
     fn document() -> Terms {
         let mut terms = Terms::default();
         terms.any();
@@ -210,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_message_is_found_by_all_that_is_known_of_it() {
-        let cases: [(&str, &dyn Fn(&mut Search), bool); 13] = [
+        let cases: [(&str, Set, bool); 13] = [
             ("nothing", &|_| {}, true),
             ("its list", &|it| it.list = Some(7), true),
             ("another list", &|it| it.list = Some(8), false),

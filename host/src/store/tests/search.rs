@@ -23,6 +23,8 @@ contract!(
     an_index_of_another_store_is_made_anew,
 );
 
+type Set<'a> = &'a dyn Fn(&mut Search);
+
 fn search() -> Search {
     Search {
         limit: 50,
@@ -82,7 +84,7 @@ async fn messages_are_found_before_and_after_they_are_indexed(bench: Bench) {
         &["ben@example.org", "cat@example.net"],
     )
     .await;
-    let cases: [(&dyn Fn(&mut Search), &[QueueId]); 14] = [
+    let cases: [(Set, &[QueueId]); 14] = [
         (&|_| {}, &[second, first]),
         (&|it| it.list = Some(7), &[second, first]),
         (&|it| it.list = Some(8), &[]),
