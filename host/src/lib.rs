@@ -23,6 +23,7 @@ pub mod id;
 pub mod intake;
 pub mod listener;
 pub mod message;
+pub mod metrics;
 pub mod operators;
 pub mod policy;
 pub mod queue;

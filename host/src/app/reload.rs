@@ -22,6 +22,7 @@ use crate::config::{Config, ConfigError, Problem};
 use crate::dkim::{self, DkimError};
 use crate::intake::Intake;
 use crate::listener::TlsMode;
+use crate::metrics;
 use crate::policy::{self, Change, Policies};
 use crate::shutdown::Shutdown;
 use crate::store::{ReloadCause, ReloadFailure, ReloadOutcome, Store};
@@ -156,6 +157,7 @@ impl Reloader {
         }
         outcome.generation = self.policies.current().generation();
         outcome.ended_at = Timestamp::now();
+        metrics::reloaded(outcome.failure.is_none());
         if let Err(error) = self.store.end_reload(cause, outcome).await {
             warn!(%error, "what came of the reload cannot be kept");
         }

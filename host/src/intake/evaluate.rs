@@ -6,6 +6,7 @@ use super::{Peer, Principal};
 use crate::alert::NewAlert;
 use crate::clock::Timestamp;
 use crate::decision::NewDecision;
+use crate::metrics::{self, Evaluation};
 use crate::policy::{Ruling, Step};
 
 /// The alerts of a ruling, as the store keeps them.
@@ -33,6 +34,22 @@ pub fn rules(steps: &[Step]) -> String {
 fn rule(steps: &[Step], policy: &str) -> String {
     let step = steps.iter().find(|step| step.policy == policy);
     step.map_or_else(|| policy.to_owned(), |step| step.rule.clone())
+}
+
+/// Tells the metrics what the policies decided and what it took.
+pub fn count(ruling: &Ruling) {
+    for step in &ruling.steps {
+        metrics::evaluated(&Evaluation {
+            policy: &step.policy,
+            decision: step.decision.as_str(),
+            took: step.duration,
+            fuel: step.fuel,
+            failure: step.failure.map(|failure| failure.as_str()),
+        });
+    }
+    if let Some(refusal) = &ruling.refusal {
+        metrics::refused(refusal.code >= 500);
+    }
 }
 
 /// One line per refusal at `info`; what passed is told with the message that was accepted.

@@ -41,6 +41,7 @@ pub use self::spool::{Spool, SpoolError};
 use crate::clock::Timestamp;
 use crate::decision::{Findings, NewDecision};
 use crate::id::{QueueId, QueueIds};
+use crate::metrics;
 use crate::policy::document::{self, Request};
 use crate::policy::{Policies, Ruling, ShadowQueue, types};
 use crate::queue::{NewMessage, OpenMessage};
@@ -277,6 +278,7 @@ impl Intake {
             .accept(Arc::clone(&message), findings)
             .await
             .map_err(|error| Rejection::store(&error))?;
+        metrics::accepted(message.meta.priority.number(), message.content.size);
         info!(
             queue.id = %id,
             session.id = message.meta.session_id,
@@ -374,6 +376,7 @@ impl Intake {
             alerts: evaluate::alerts(&ruling, principal, Timestamp::now()),
             decision: decision.map(Box::new),
         };
+        evaluate::count(&ruling);
         evaluate::log(&ruling, peer, principal);
         let Some(refusal) = ruling.refusal else {
             return Ok(Passed {

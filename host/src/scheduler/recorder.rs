@@ -18,6 +18,7 @@ use super::suppression;
 use crate::causes::with_causes;
 use crate::clock::Timestamp;
 use crate::delivery::{Handover, Reach, Report};
+use crate::metrics::{self, Attempted};
 use crate::queue::{
     Attempt, AttemptRecord, Destination, Job, Meaning, OpenMessage, OpenRecipient, Outcome,
     RecipientStatus, RecordedAttempt, RemoteReply,
@@ -153,6 +154,7 @@ async fn settle(shared: &Arc<Shared>, finished: Finished, recorded: Vec<Recorded
         return;
     }
     log(&finished, &recorded);
+    count(&finished.message, &recorded);
     let id = finished.message.id;
     let is_stalled = finished.reach != Reach::Reached || finished.slow_down.is_some();
     if let Some(message) = rest(finished.message, &recorded) {
@@ -229,6 +231,22 @@ fn rest(mut message: OpenMessage, recorded: &[RecordedAttempt]) -> Option<OpenMe
         recorded.status.is_open()
     });
     (!message.recipients.is_empty()).then_some(message)
+}
+
+/// Tells the metrics what attempts came to; what the relay itself writes counts as well.
+fn count(message: &OpenMessage, recorded: &[RecordedAttempt]) {
+    let meta = &message.meta;
+    let since = meta.received_at.max(meta.first_due_at());
+    for recorded in recorded {
+        let attempted = match recorded.status {
+            RecipientStatus::Delivered => Attempted::Delivered {
+                waited: recorded.attempt.at.since(since),
+            },
+            status if status.is_open() => Attempted::Deferred,
+            _ => Attempted::Bounced,
+        };
+        metrics::attempted(meta.priority.number(), attempted);
+    }
 }
 
 fn log(finished: &Finished, recorded: &[RecordedAttempt]) {

@@ -8,6 +8,7 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use super::{StoreError, rows};
 use crate::alert::{Alert, NewAlert, Severity};
 use crate::clock::Timestamp;
+use crate::metrics;
 
 /// How long an alert is counted before the same one is a new alert.
 const SAME_ALERT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -44,6 +45,7 @@ pub(super) async fn raise(
     alerts: &[&NewAlert],
 ) -> Result<(), StoreError> {
     for alert in repeated(alerts) {
+        metrics::alerted(&alert.last.kind);
         raise_one(connection, &alert)
             .await
             .map_err(|error| StoreError::writing("store an alert", error))?;

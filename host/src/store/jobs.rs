@@ -8,8 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::accounts::Edit;
 use super::decisions::Kept;
-use super::operators::OperatorWork;
 use super::ledger::Entry;
+use super::operators::OperatorWork;
 use super::orders::OrderWork;
 use super::reloads::ReloadWork;
 use super::statistics::{self, OldSums};

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use super::jobs::{Job, Work, apply};
 use super::{Config, StoreError, sqlite};
 use crate::causes::with_causes;
+use crate::metrics;
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
 const COMMIT: &str = "COMMIT";
@@ -155,8 +156,10 @@ impl Writer {
     /// # Errors
     /// The database failed; everyone has been told.
     async fn commit(&mut self, batch: Vec<Job>) -> Result<(), StoreError> {
+        let began = Instant::now();
         match self.write(&batch).await {
             Ok(answers) => {
+                metrics::committed(batch.len(), began.elapsed());
                 for (job, answer) in batch.into_iter().zip(answers) {
                     // Whoever has gone away does not need the answer.
                     let _ = job.reply.send(answer);
@@ -164,6 +167,7 @@ impl Writer {
                 Ok(())
             }
             Err(error) => {
+                metrics::store_failed();
                 refuse(batch, &error);
                 Err(error)
             }

@@ -10,6 +10,7 @@ use super::admission::Place;
 use crate::accounts::VerifierError;
 use crate::guard::Origin;
 use crate::intake::{Asked, Peer, Principal};
+use crate::metrics;
 use crate::secret::Secret;
 use crate::smtp::{Credentials, Evidence, Reply};
 
@@ -87,6 +88,7 @@ impl Shared {
         let origin = Origin::of(peer.client.ip());
         self.guard
             .succeeded(&limits.logins, origin, &user.username, Instant::now());
+        metrics::logged_in(true);
         let place = self
             .admission
             .user(user.id, &user.username, &limits)

@@ -23,6 +23,7 @@ use crate::clock::Timestamp;
 use crate::guard::Origin;
 use crate::id;
 use crate::intake::{Asked, Panel, Peer, Principal, Rejection, Spool};
+use crate::metrics;
 use crate::smtp::{Mailbox, Reply, Session, Step, Transaction};
 
 /// Octets read at once while commands are expected: a pipelined group fits.
@@ -54,6 +55,7 @@ pub async fn serve(
     else {
         return;
     };
+    let _connection = metrics::connected();
     let session_id = id::session_id();
     let mut stream = Stream::Plain(stream);
     let ticket = match admit(shared, client, &limits) {

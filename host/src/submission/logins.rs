@@ -9,6 +9,7 @@ use crate::alert::{NewAlert, Severity};
 use crate::clock::Timestamp;
 use crate::guard::{Crossed, Guess, Hold, Origin};
 use crate::intake::{Peer, Principal};
+use crate::metrics;
 use crate::smtp::Reply;
 
 /// The alert's machine name.
@@ -64,6 +65,7 @@ impl Shared {
         let limits = self.config();
         let rules = &limits.logins;
         let guess = Guess { username, secret };
+        metrics::logged_in(false);
         let crossed = self.guard.failed(rules, origin, guess, Instant::now());
         info!(
             session.id = peer.session_id,
