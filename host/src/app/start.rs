@@ -177,6 +177,8 @@ impl Tasks {
         self.running.spawn(ledger);
         let index = ledger::index(store.clone(), self.shutdown.clone());
         self.running.spawn(index);
+        let sweep = upkeep::sweep(store.clone(), self.shutdown.clone());
+        self.running.spawn(sweep);
         self.running.spawn(counters::run(
             Arc::clone(counters),
             store.clone(),

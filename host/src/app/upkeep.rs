@@ -1,6 +1,6 @@
-//! Keeps the store tidy: finished messages are kept for a while, then removed.
+//! Keeps the store tidy: finished messages are kept for a while, their content is not.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
@@ -11,6 +11,11 @@ use crate::store::{Config, Store};
 
 /// Between two rounds. Default ten minutes: what is recorded in that time is little beside its limits.
 const INTERVAL: Duration = Duration::from_secs(600);
+/// Between two looks for content that nobody needs. Default a second: of busy minutes little more is kept than waits.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// How many times as long as a look took the next one is away, at least. Default 50: a long queue costs the fiftieth of
+/// a core.
+const SWEEP_REST: u32 = 50;
 
 /// Runs until the shutdown is announced.
 pub async fn run(store: Store, config: Config, policies: Policies, shutdown: Shutdown) {
@@ -31,6 +36,26 @@ pub async fn run(store: Store, config: Config, policies: Policies, shutdown: Shu
         }
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}
+            () = shutdown.announced() => return,
+        }
+    }
+}
+
+/// Removes the content of what was delivered, until the shutdown is announced.
+pub async fn sweep(store: Store, shutdown: Shutdown) {
+    let mut is_told = false;
+    loop {
+        let began = Instant::now();
+        let swept = store.sweep_content().await;
+        if let Err(error) = &swept
+            && !is_told
+        {
+            warn!(%error, "content of finished messages cannot be removed; it is tried again");
+        }
+        is_told = swept.is_err();
+        let pause = SWEEP_INTERVAL.max(began.elapsed() * SWEEP_REST);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
             () = shutdown.announced() => return,
         }
     }

@@ -4,16 +4,16 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::bulk::{Bulk, Statement};
-use super::{StoreError, content, rows};
+use super::{StoreError, content, rows, together};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::queue::{AttemptRecord, RecordedAttempt};
 
 /// Recorded twice it is still one attempt: a caller that was told `Unavailable` asks again.
-static INSERT_ATTEMPTS: LazyLock<Bulk> = LazyLock::new(|| {
+pub(super) static INSERT_ATTEMPTS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "INSERT INTO attempt (message_id, recipient, began_at, ended_at, next_hop, tls, outcome, \
          reply_code, reply_text) VALUES ",
@@ -22,7 +22,7 @@ static INSERT_ATTEMPTS: LazyLock<Bulk> = LazyLock::new(|| {
     )
 });
 /// A recipient that is settled stays so, except that a delivery which happened is not denied.
-static UPDATE_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
+pub(super) static UPDATE_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "WITH result (message_id, position, status, due_at, delay_told_at) AS (VALUES ",
         5,
@@ -36,14 +36,14 @@ static UPDATE_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
     )
 });
 /// What is finished is so after everything that the statistics were sealed with, whatever the clock says.
-static FINISH_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
+pub(super) static FINISH_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "UPDATE message SET open = 0, finished_at = \
          MAX(?, (SELECT finished_sealed + 1 FROM ledger)) WHERE open = 1 AND NOT EXISTS \
          (SELECT 1 FROM recipient WHERE recipient.message_id = message.id AND status <= 1) \
          AND id IN (VALUES ",
         1,
-        ") RETURNING id, staged_chunks",
+        ") RETURNING id, staged_chunks, segment",
     )
 });
 
@@ -58,7 +58,7 @@ static INSERT_OPEN_ATTEMPTS: LazyLock<Bulk> = LazyLock::new(|| {
     )
 });
 
-type Settled<'a> = (QueueId, &'a RecordedAttempt);
+pub(super) type Settled<'a> = (QueueId, &'a RecordedAttempt);
 
 /// Records attempts; of messages that are finished by them the content is deleted.
 pub(super) async fn record(
@@ -81,13 +81,27 @@ async fn record_all(
         .iter()
         .flat_map(|record| record.attempts.iter().map(|attempt| (record.id, attempt)))
         .collect();
+    let finished = settled(&results);
+    if let Some(rows) = together::settle(connection, &results, &finished).await? {
+        let finished = delete_content(connection, &rows).await?;
+        return record_open(connection, results, &finished).await;
+    }
     INSERT_ATTEMPTS
         .execute(connection, &results, bind_attempt)
         .await?;
     for statement in UPDATE_RECIPIENTS.padded(&results, |start| start, bind_result) {
         statement.execute(&mut *connection).await?;
     }
-    let finished = finish(connection, &settled(&results)).await?;
+    let finished = finish(connection, &finished).await?;
+    record_open(connection, results, &finished).await
+}
+
+/// Notes for the statistics which attempts did not finish their message.
+async fn record_open(
+    connection: &mut SqliteConnection,
+    results: Vec<Settled<'_>>,
+    finished: &HashSet<i64>,
+) -> Result<(), sqlx::Error> {
     let open: Vec<Settled<'_>> = results
         .into_iter()
         .filter(|(id, _)| !finished.contains(&id.as_i64()))
@@ -113,23 +127,38 @@ pub(super) async fn finish(
     ids: &[i64],
 ) -> Result<HashSet<i64>, sqlx::Error> {
     let now = Timestamp::now().as_millis();
-    let (mut finished, mut chunked) = (Vec::with_capacity(ids.len()), Vec::new());
+    let mut finished = Vec::new();
     for statement in FINISH_MESSAGES.padded(
         ids,
         |start| start.bind(now),
         |statement, id| statement.bind(*id),
     ) {
-        for row in statement.fetch_all(&mut *connection).await? {
-            let id: i64 = row.try_get("id")?;
-            finished.push(id);
-            if row.try_get::<i64, _>("staged_chunks")? > 0 {
-                chunked.push(id);
-            }
+        finished.extend(statement.fetch_all(&mut *connection).await?);
+    }
+    delete_content(connection, &finished).await
+}
+
+/// Deletes the content of messages that are finished, and returns which they are; what lies in the log goes with its
+/// segment.
+async fn delete_content(
+    connection: &mut SqliteConnection,
+    finished: &[SqliteRow],
+) -> Result<HashSet<i64>, sqlx::Error> {
+    let (mut settled, mut chunked) = (Vec::new(), Vec::new());
+    let mut ended = HashSet::with_capacity(finished.len());
+    for row in finished {
+        let id: i64 = row.try_get("id")?;
+        ended.insert(id);
+        if row.try_get::<Option<i64>, _>("segment")?.is_none() {
+            settled.push(id);
+        }
+        if row.try_get::<i64, _>("staged_chunks")? > 0 {
+            chunked.push(id);
         }
     }
-    content::delete_heads(connection, &finished).await?;
+    content::delete_heads(connection, &settled).await?;
     content::delete_chunks(connection, &chunked).await?;
-    Ok(finished.into_iter().collect())
+    Ok(ended)
 }
 
 fn bind_open_attempt(statement: Statement, (id, recorded): &Settled<'_>) -> Statement {
@@ -140,7 +169,7 @@ fn bind_open_attempt(statement: Statement, (id, recorded): &Settled<'_>) -> Stat
         .bind(recorded.status.code())
 }
 
-fn bind_attempt(statement: Statement, (id, recorded): &Settled<'_>) -> Statement {
+pub(super) fn bind_attempt(statement: Statement, (id, recorded): &Settled<'_>) -> Statement {
     let attempt = &recorded.attempt;
     let reply = attempt.outcome.reply();
     statement
@@ -155,7 +184,7 @@ fn bind_attempt(statement: Statement, (id, recorded): &Settled<'_>) -> Statement
         .bind(reply.text.as_str())
 }
 
-fn bind_result(statement: Statement, (id, recorded): &Settled<'_>) -> Statement {
+pub(super) fn bind_result(statement: Statement, (id, recorded): &Settled<'_>) -> Statement {
     statement
         .bind(id.as_i64())
         .bind(i64::from(recorded.attempt.recipient))

@@ -4,16 +4,44 @@ use sqlx::Sqlite;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 
-/// Row counts that get a prepared statement of their own, from large to small. Each is half of the one
-/// before, so that no number of rows below 64 takes more than six statements, and most take three.
-const SIZES: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
+/// Up to this many rows any number has a prepared statement of its own: most groups are written in one trip.
+const EXACT: usize = 32;
+/// Rows of the largest statement, of which large groups take several.
+const LARGEST: usize = 2 * EXACT;
 
 /// A statement with its arguments so far.
 pub(super) type Statement = Query<'static, Sqlite, SqliteArguments>;
 
 /// One statement in several sizes, differing in the number of their rows.
 pub(super) struct Bulk {
-    variants: [String; SIZES.len()],
+    variants: Vec<String>,
+}
+
+/// Several statements that are executed in one trip, with as many rows each.
+pub(super) struct Joined {
+    variants: Vec<String>,
+}
+
+impl Joined {
+    /// In this order.
+    pub(super) fn new(parts: &[&Bulk]) -> Self {
+        let variant = |place: usize| {
+            let parts: Vec<&str> = parts
+                .iter()
+                .map(|part| part.variants[place].as_str())
+                .collect();
+            parts.join("; ")
+        };
+        Self {
+            variants: (0..EXACT).map(variant).collect(),
+        }
+    }
+
+    /// The statements for so many rows, to which those of the first are bound first; none when there are too many.
+    pub(super) fn of(&'static self, rows: usize) -> Option<Statement> {
+        let sql = self.variants.get(rows.checked_sub(1)?)?;
+        Some(sqlx::query(sql.as_str()))
+    }
 }
 
 impl Bulk {
@@ -24,10 +52,13 @@ impl Bulk {
     pub(super) fn new(before: &str, columns: usize, after: &str) -> Self {
         let row = format!("({})", vec!["?"; columns].join(", "));
         Self {
-            variants: SIZES.map(|size| {
-                let rows = vec![row.as_str(); size].join(", ");
-                format!("{before}{rows}{after}")
-            }),
+            variants: (1..=EXACT)
+                .chain([LARGEST])
+                .map(|size| {
+                    let rows = vec![row.as_str(); size].join(", ");
+                    format!("{before}{rows}{after}")
+                })
+                .collect(),
         }
     }
 
@@ -39,13 +70,13 @@ impl Bulk {
         bind: impl Fn(Statement, &T) -> Statement,
     ) -> Result<(), sqlx::Error> {
         while !rows.is_empty() {
-            let variant = SIZES
-                .iter()
-                .position(|&size| size <= rows.len())
-                .expect("the smallest size is 1");
-            let (now, later) = rows.split_at(SIZES[variant]);
+            let size = match rows.len() {
+                LARGEST.. => LARGEST,
+                some => some.min(EXACT),
+            };
+            let (now, later) = rows.split_at(size);
             now.iter()
-                .fold(sqlx::query(self.variants[variant].as_str()), &bind)
+                .fold(self.of(size), &bind)
                 .execute(&mut *connection)
                 .await?;
             rows = later;
@@ -60,34 +91,78 @@ impl Bulk {
         start: impl Fn(Statement) -> Statement,
         bind: impl Fn(Statement, &T) -> Statement,
     ) -> Vec<Statement> {
-        rows.chunks(SIZES[0])
+        rows.chunks(LARGEST)
             .map(|chunk| {
-                let variant = SIZES
-                    .iter()
-                    .rposition(|&size| size >= chunk.len())
-                    .expect("a chunk is not larger than the largest size");
+                let size = match chunk.len() {
+                    some @ ..=EXACT => some,
+                    _ => LARGEST,
+                };
                 let padding = chunk.last().into_iter().cycle();
                 chunk
                     .iter()
                     .chain(padding)
-                    .take(SIZES[variant])
-                    .fold(start(sqlx::query(self.variants[variant].as_str())), &bind)
+                    .take(size)
+                    .fold(start(self.of(size)), &bind)
             })
             .collect()
+    }
+
+    /// The statement for a number of rows that has one.
+    fn of(&'static self, size: usize) -> Statement {
+        sqlx::query(self.variants[size.min(EXACT + 1) - 1].as_str())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
+    use sqlx::Execute;
+
     use super::*;
+
+    static PAIRS: LazyLock<Bulk> = LazyLock::new(|| Bulk::new("VALUES ", 2, " END"));
+    static JOINED: LazyLock<Joined> = LazyLock::new(|| Joined::new(&[&PAIRS, &PAIRS]));
 
     #[test]
     fn rows_are_as_many_as_the_size_says() {
-        let bulk = Bulk::new("VALUES ", 2, " END");
+        assert_eq!(PAIRS.of(1).sql(), "VALUES (?, ?) END");
+        assert_eq!(PAIRS.of(3).sql(), "VALUES (?, ?), (?, ?), (?, ?) END");
+        for size in [1, 2, 31, 32, 64] {
+            assert_eq!(
+                PAIRS.of(size).sql().as_str().matches("(?, ?)").count(),
+                size
+            );
+        }
+    }
+
+    #[test]
+    fn a_group_is_padded_to_a_size_there_is() {
+        for (rows, sizes) in [
+            (1, vec![1]),
+            (32, vec![32]),
+            (33, vec![64]),
+            (65, vec![64, 1]),
+        ] {
+            let numbers = vec![7; rows];
+            let bind = |statement: Statement, number: &i64| statement.bind(*number);
+            let statements = PAIRS.padded(&numbers, |start| start, bind);
+            let found: Vec<usize> = statements
+                .into_iter()
+                .map(|statement| statement.sql().as_str().matches("(?, ?)").count())
+                .collect();
+            assert_eq!(found, sizes);
+        }
+    }
+
+    #[test]
+    fn joined_statements_follow_one_another() {
+        let two = JOINED.of(2).expect("few");
         assert_eq!(
-            bulk.variants[4],
-            "VALUES (?, ?), (?, ?), (?, ?), (?, ?) END"
+            two.sql(),
+            "VALUES (?, ?), (?, ?) END; VALUES (?, ?), (?, ?) END"
         );
-        assert_eq!(bulk.variants[6], "VALUES (?, ?) END");
+        assert!(JOINED.of(0).is_none());
+        assert!(JOINED.of(EXACT + 1).is_none());
     }
 }

@@ -39,7 +39,7 @@ const SELECT_OLDEST_RECORDINGS: &str =
     "SELECT id, recorded_at, octets FROM recording ORDER BY id LIMIT $1";
 const DELETE_RECORDINGS: &str = "DELETE FROM recording WHERE id <= $1";
 
-static INSERT_DECISIONS: LazyLock<Bulk> =
+pub(super) static INSERT_DECISIONS: LazyLock<Bulk> =
     LazyLock::new(|| Bulk::new(&format!("INSERT INTO decision ({COLUMNS}) VALUES "), 21, ""));
 static INSERT_RECORDINGS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
@@ -57,6 +57,11 @@ pub(super) struct Kept {
 }
 
 impl Kept {
+    /// True when nothing but the decision itself is kept.
+    pub(super) fn is_plain(&self) -> bool {
+        !self.with_chain && self.decision.request.is_none()
+    }
+
     /// Octets of the recorded request.
     pub(super) fn octets(&self) -> usize {
         self.decision.request.as_ref().map_or(0, String::len)
@@ -107,7 +112,7 @@ async fn insert_all(connection: &mut SqliteConnection, kept: &[&Kept]) -> Result
         .await
 }
 
-fn bind(statement: Statement, decision: &Decision) -> Statement {
+pub(super) fn bind(statement: Statement, decision: &Decision) -> Statement {
     let about = &decision.about;
     let steps = serde_json::to_string(&decision.steps).expect("texts and numbers can be written");
     let effects = (!decision.effects.is_empty())

@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::accounts::Edit;
 use super::decisions::Kept;
 use super::ledger::Entry;
+use super::log::Place;
 use super::operators::OperatorWork;
 use super::orders::OrderWork;
 use super::reloads::ReloadWork;
@@ -16,9 +17,10 @@ use super::statistics::{self, OldSums};
 use super::stops::StopWork;
 use super::suppressions::SuppressionWork;
 use super::suspensions::{self, NewSuspension};
+use super::sweep::Lingering;
 use super::{
     StoreError, StsPolicy, alerts, attempts, content, counts, decisions, messages, sent, sts,
-    upkeep,
+    sweep, together, upkeep,
 };
 use crate::alert::NewAlert;
 use crate::clock::Timestamp;
@@ -78,6 +80,8 @@ pub(super) enum Work {
     PurgeStatistics(OldSums),
     /// Deletes chunks that belong to no message.
     DiscardOrphans,
+    /// Moves content from the log into the database.
+    Settle(Vec<Lingering>),
     /// Deletes some of the messages finished before.
     PurgeMessages(Timestamp),
     /// Deletes alerts that last happened before.
@@ -117,7 +121,16 @@ impl Work {
                 message.content.head.len() + kept.as_ref().map_or(0, Kept::octets)
             }
             Self::Decide(kept, _) => kept.octets(),
+            Self::Settle(messages) => messages.iter().map(|one| one.head.len()).sum(),
             _ => 0,
+        }
+    }
+
+    /// The beginning of the content it brings.
+    pub(super) fn head(&self) -> Option<(QueueId, Bytes)> {
+        match self {
+            Self::Accept(message, ..) => Some((message.id, message.content.head.clone())),
+            _ => None,
         }
     }
 
@@ -139,6 +152,7 @@ impl Work {
             Self::Operator(_) => "change an operator",
             Self::Count(_) => "store what policies count",
             Self::KeepStsPolicy(_) => "keep an MTA-STS policy",
+            Self::Settle(_) => "move content into the database",
             Self::PurgeMessages(_)
             | Self::PurgeAlerts(_)
             | Self::PurgeDecisions(_)
@@ -154,11 +168,24 @@ impl Work {
     }
 }
 
+/// Work, and where in the log the content it brings lies.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'a> {
+    pub(super) work: &'a Work,
+    pub(super) place: Option<Place>,
+}
+
+/// A message, and where in the log its head lies.
+pub(super) struct Placed<'a> {
+    pub(super) message: &'a NewMessage,
+    pub(super) place: Option<Place>,
+}
+
 /// The work of one transaction, sorted by kind.
 #[derive(Default)]
 struct Group<'a> {
     chunks: Vec<&'a Chunk>,
-    accepted: Vec<&'a NewMessage>,
+    accepted: Vec<Placed<'a>>,
     records: Vec<&'a AttemptRecord>,
     alerts: Vec<&'a NewAlert>,
     decisions: Vec<&'a Kept>,
@@ -168,13 +195,16 @@ struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    fn sort(works: &[&'a Work]) -> Self {
+    fn sort(tasks: &[Task<'a>]) -> Self {
         let mut group = Self::default();
-        for (place, work) in works.iter().enumerate() {
-            match work {
+        for (number, task) in tasks.iter().enumerate() {
+            match task.work {
                 Work::Stage(chunk) => group.chunks.push(chunk),
                 Work::Accept(message, alerts, kept) => {
-                    group.accepted.push(message);
+                    group.accepted.push(Placed {
+                        message,
+                        place: task.place,
+                    });
                     group.alerts.extend(alerts);
                     group.decisions.extend(kept);
                 }
@@ -185,7 +215,7 @@ impl<'a> Group<'a> {
                     group.decisions.push(kept);
                 }
                 Work::Discard(id) => group.discarded.push(*id),
-                _ => group.single.push((place, work)),
+                work => group.single.push((number, work)),
             }
         }
         group
@@ -197,19 +227,22 @@ impl<'a> Group<'a> {
 /// Kinds follow one another in the order of a message's life: its chunks, itself, its attempts.
 pub(super) async fn apply(
     connection: &mut SqliteConnection,
-    works: &[&Work],
+    tasks: &[Task<'_>],
 ) -> Result<Vec<i64>, StoreError> {
-    let group = Group::sort(works);
+    let group = Group::sort(tasks);
     content::stage(connection, &group.chunks).await?;
-    messages::insert(connection, &group.accepted).await?;
-    decisions::insert(connection, &group.decisions).await?;
+    let accepted = together::accept(connection, &group.accepted, &group.decisions).await;
+    if !accepted.map_err(|error| StoreError::writing("store a message", error))? {
+        messages::insert(connection, &group.accepted).await?;
+        decisions::insert(connection, &group.decisions).await?;
+    }
     sent::count(connection, &group.accepted).await?;
     attempts::record(connection, &group.records).await?;
     alerts::raise(connection, &group.alerts).await?;
     content::discard(connection, &group.discarded).await?;
-    let mut answers = vec![0; works.len()];
-    for (place, work) in group.single {
-        answers[place] = apply_single(connection, work).await?;
+    let mut answers = vec![0; tasks.len()];
+    for (number, work) in group.single {
+        answers[number] = apply_single(connection, work).await?;
     }
     Ok(answers)
 }
@@ -219,6 +252,7 @@ async fn apply_single(connection: &mut SqliteConnection, work: &Work) -> Result<
         Work::Edit(edit) => edit.apply(connection).await,
         Work::Reload(reload) => reload.apply(connection).await,
         Work::DiscardOrphans => upkeep::discard_orphans(connection).await,
+        Work::Settle(messages) => sweep::settle(connection, messages).await,
         Work::PurgeMessages(before) => upkeep::purge_messages(connection, *before).await,
         Work::PurgeAlerts(before) => upkeep::purge_alerts(connection, *before).await,
         Work::PurgeDecisions(retention) => decisions::purge(connection, retention).await,

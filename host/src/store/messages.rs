@@ -8,7 +8,8 @@ use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
 
 use super::bulk::{Bulk, Statement};
-use super::{StoreError, columns, content, filters, rows};
+use super::jobs::Placed;
+use super::{StoreError, columns, filters, rows};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::queue::{MessageParameters, NewMessage, OpenMessage, OpenRecipient, RecipientStatus};
@@ -49,17 +50,18 @@ impl PageStatements {
 static OPEN: LazyLock<PageStatements> = LazyLock::new(|| PageStatements::of(OPEN_PAGE));
 static URGENT: LazyLock<PageStatements> = LazyLock::new(|| PageStatements::of(URGENT_PAGE));
 
-static INSERT_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
+pub(super) static INSERT_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "INSERT INTO message (id, list_id, username, reverse_path, priority, body, subject, \
          message_id, session_id, rule, received_at, expires_at, size, staged_chunks, open, \
          smtputf8, require_tls, ret, envid, deliver_by_at, deliver_by_mode, mt_priority, \
-         held_until, route, hold, client, requested_priority, notice_of) VALUES ",
-        28,
+         held_until, route, hold, client, requested_priority, notice_of, segment, \
+         segment_offset, head_octets) VALUES ",
+        31,
         "",
     )
 });
-static INSERT_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
+pub(super) static INSERT_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "INSERT INTO recipient (message_id, position, mailbox, status, attempts, due_at, notify, \
          orcpt) VALUES ",
@@ -69,16 +71,16 @@ static INSERT_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
 });
 
 /// A recipient on its way into the store.
-struct NewRecipient<'a> {
+pub(super) struct NewRecipient<'a> {
     message: &'a NewMessage,
     position: i64,
     recipient: &'a Recipient,
 }
 
-/// Stores accepted messages with their recipients and heads.
+/// Stores accepted messages with their recipients; their heads lie in the log.
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
-    messages: &[&NewMessage],
+    messages: &[Placed<'_>],
 ) -> Result<(), StoreError> {
     insert_all(connection, messages)
         .await
@@ -87,24 +89,21 @@ pub(super) async fn insert(
 
 async fn insert_all(
     connection: &mut SqliteConnection,
-    messages: &[&NewMessage],
+    messages: &[Placed<'_>],
 ) -> Result<(), sqlx::Error> {
     INSERT_MESSAGES
-        .execute(connection, messages, |statement, message| {
-            bind_message(statement, message)
-        })
+        .execute(connection, messages, bind_message)
         .await?;
     let recipients: Vec<NewRecipient<'_>> = messages
         .iter()
-        .flat_map(|message| new_recipients(message))
+        .flat_map(|placed| new_recipients(placed.message))
         .collect();
     INSERT_RECIPIENTS
         .execute(connection, &recipients, bind_recipient)
-        .await?;
-    content::insert_heads(connection, messages).await
+        .await
 }
 
-fn new_recipients(message: &NewMessage) -> impl Iterator<Item = NewRecipient<'_>> {
+pub(super) fn new_recipients(message: &NewMessage) -> impl Iterator<Item = NewRecipient<'_>> {
     (0..)
         .zip(&message.recipients)
         .map(move |(position, recipient)| NewRecipient {
@@ -114,7 +113,8 @@ fn new_recipients(message: &NewMessage) -> impl Iterator<Item = NewRecipient<'_>
         })
 }
 
-fn bind_message(statement: Statement, message: &&NewMessage) -> Statement {
+pub(super) fn bind_message(statement: Statement, placed: &Placed<'_>) -> Statement {
+    let message = placed.message;
     let meta = &message.meta;
     let statement = statement
         .bind(message.id.as_i64())
@@ -142,6 +142,9 @@ fn bind_message(statement: Statement, message: &&NewMessage) -> Statement {
                 .map(|priority| i64::from(priority.number())),
         )
         .bind(meta.origin.notice_of.map(QueueId::as_i64))
+        .bind(placed.place.map(|place| place.segment))
+        .bind(placed.place.map(|place| place.offset))
+        .bind(placed.place.map(|place| place.octets))
 }
 
 fn bind_parameters(statement: Statement, parameters: &MessageParameters) -> Statement {
@@ -161,7 +164,7 @@ fn bind_parameters(statement: Statement, parameters: &MessageParameters) -> Stat
         .bind(parameters.held_until.map(Timestamp::as_millis))
 }
 
-fn bind_recipient(statement: Statement, recipient: &NewRecipient<'_>) -> Statement {
+pub(super) fn bind_recipient(statement: Statement, recipient: &NewRecipient<'_>) -> Statement {
     let asked = recipient.recipient;
     statement
         .bind(recipient.message.id.as_i64())

@@ -11,6 +11,7 @@ mod accounts;
 mod alerts;
 mod attempts;
 mod bulk;
+mod changes;
 mod columns;
 mod config;
 mod content;
@@ -23,6 +24,7 @@ mod jobs;
 mod ledger;
 mod listing;
 mod lock;
+mod log;
 mod messages;
 mod operators;
 mod orders;
@@ -38,8 +40,10 @@ mod stops;
 mod sts;
 mod suppressions;
 mod suspensions;
+mod sweep;
 #[cfg(test)]
 mod tests;
+mod together;
 mod upkeep;
 mod writer;
 
@@ -64,6 +68,7 @@ pub use self::statistics::Period;
 pub use self::sts::StsPolicy;
 
 use self::accounts::Edit;
+use self::changes::{Changes, Stamp};
 use self::jobs::{Job, Work};
 use self::writer::Writer;
 
@@ -76,6 +81,8 @@ pub struct Store {
 struct Shared {
     path: PathBuf,
     keep: Keep,
+    /// The folder of the log that content lies in.
+    content: PathBuf,
     readers: SqlitePool,
     jobs: mpsc::Sender<Job>,
     octets: Arc<Semaphore>,
@@ -85,6 +92,9 @@ struct Shared {
     accepting: watch::Receiver<bool>,
     closing: Arc<Notify>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    changes: Changes,
+    /// The generation of the accounts, and the time that it was read.
+    generation: Mutex<Option<(Stamp, i64)>>,
     /// Chains of policies that are known to be kept.
     chains: Mutex<HashSet<i64>>,
 }
@@ -130,7 +140,7 @@ impl Store {
         let closing = Arc::new(Notify::new());
         let writer = Writer::new(
             connection,
-            options,
+            (options, &path),
             config,
             waiting,
             accepts,
@@ -142,6 +152,9 @@ impl Store {
         Ok(Self {
             shared: Arc::new(Shared {
                 readers: sqlite::reader_pool(config, &path),
+                content: log::folder_of(&path),
+                changes: Changes::of(&path),
+                generation: Mutex::default(),
                 path,
                 keep: Keep::of(config),
                 jobs,

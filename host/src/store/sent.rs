@@ -6,11 +6,12 @@ use std::sync::LazyLock;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
 use super::bulk::Bulk;
+use super::jobs::Placed;
 use super::upkeep::PURGE_STEP;
 use super::{StoreError, rows};
 use crate::accounts::{Sent, Slot, Span, Usage};
 use crate::clock::Timestamp;
-use crate::queue::{NewMessage, Priority};
+use crate::queue::Priority;
 
 static COUNT: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
@@ -33,10 +34,10 @@ const DELETE_OF_USER: &str = "DELETE FROM sent_count WHERE username = $1";
 /// Counts accepted messages. The relay's own, notices, are nobody's.
 pub(super) async fn count(
     connection: &mut SqliteConnection,
-    messages: &[&NewMessage],
+    messages: &[Placed<'_>],
 ) -> Result<(), StoreError> {
     let mut counts: HashMap<(Slot, &str), (i64, i64)> = HashMap::new();
-    for meta in messages.iter().map(|message| &message.meta) {
+    for meta in messages.iter().map(|placed| &placed.message.meta) {
         if !meta.username.is_empty() {
             let key = (Slot::of(meta.received_at), meta.username.as_str());
             let (messages, urgent) = counts.entry(key).or_default();

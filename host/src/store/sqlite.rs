@@ -25,6 +25,9 @@ const JOURNAL_SIZE_LIMIT: &str = "67108864";
 /// at its end wait longer.
 const CHECKPOINT_PAGES: &str = "2048";
 
+/// Prepared statements that the writer keeps. 512: one for each number of rows of each statement that has many.
+const STATEMENTS: usize = 512;
+
 /// Options of the one connection that writes.
 pub(super) fn writer_options(config: &Config, path: &Path) -> SqliteConnectOptions {
     shared_options(config, path)
@@ -35,7 +38,7 @@ pub(super) fn writer_options(config: &Config, path: &Path) -> SqliteConnectOptio
         .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .pragma("cache_size", cache_size(config.writer_cache_kib))
-        .statement_cache_capacity(256)
+        .statement_cache_capacity(STATEMENTS)
         .thread_name(|_| "store-writer".to_owned())
 }
 

@@ -3,6 +3,7 @@
 //! After a failure nothing is known about the database until a probe has been written and committed;
 //! until then everything is refused.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use sqlx::{Connection, Executor};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
-use super::jobs::{Job, Work, apply};
+use super::jobs::{Job, Task, Work, apply};
+use super::log::{Log, Writing};
 use super::{Config, StoreError, sqlite};
 use crate::causes::with_causes;
 use crate::metrics;
@@ -40,6 +42,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Writer {
     connection: Option<SqliteConnection>,
     options: SqliteConnectOptions,
+    database: PathBuf,
+    log: Log,
     jobs: mpsc::Receiver<Job>,
     accepting: watch::Sender<bool>,
     closing: Arc<Notify>,
@@ -77,7 +81,7 @@ impl Batch {
 impl Writer {
     pub(super) fn new(
         connection: SqliteConnection,
-        options: SqliteConnectOptions,
+        (options, database): (SqliteConnectOptions, &Path),
         config: &Config,
         jobs: mpsc::Receiver<Job>,
         accepting: watch::Sender<bool>,
@@ -86,6 +90,8 @@ impl Writer {
         Self {
             connection: Some(connection),
             options,
+            database: database.to_owned(),
+            log: Log::beside(database),
             jobs,
             accepting,
             closing,
@@ -180,13 +186,14 @@ impl Writer {
             .connection
             .as_mut()
             .expect("a writer that is not recovering is connected");
-        match write_together(connection, batch).await {
+        let (tasks, mut writing) = begin_writing(&mut self.log, batch).await?;
+        match write_together(connection, &tasks, &mut writing).await {
             Ok(answers) => Ok(answers.into_iter().map(Ok).collect()),
             Err(error) if error.is_fault_of_job() => {
                 command(connection, ROLLBACK).await?;
                 match batch {
                     [_] => Ok(vec![Err(error)]),
-                    _ => write_one_by_one(connection, batch).await,
+                    _ => write_one_by_one(connection, &tasks, &mut writing).await,
                 }
             }
             Err(error) => Err(error),
@@ -201,12 +208,15 @@ impl Writer {
             "the store cannot be written; nothing is accepted until it can"
         );
         self.connection = None;
+        // Nobody knows what of it is on the disk.
+        self.log.give_up_segment();
         let began = Instant::now();
         let mut pause = FIRST_PAUSE;
         while let Some(probed) = self.refuse_until_probed(pause, error).await {
             match probed {
-                Ok(connection) => {
+                Ok((connection, log)) => {
                     self.connection = Some(connection);
+                    self.log = log;
                     self.accepting.send_replace(true);
                     let outage_ms = began.elapsed().as_millis();
                     tracing::warn!(outage_ms, "the store can be written again");
@@ -223,11 +233,11 @@ impl Writer {
         &mut self,
         pause: Duration,
         error: &StoreError,
-    ) -> Option<Result<SqliteConnection, sqlx::Error>> {
-        let options = self.options.clone();
+    ) -> Option<Result<(SqliteConnection, Log), sqlx::Error>> {
+        let (options, database) = (self.options.clone(), self.database.clone());
         let probed = async move {
             tokio::time::sleep(pause).await;
-            probe(&options).await
+            probe(&options, &database).await
         };
         tokio::pin!(probed);
         loop {
@@ -242,13 +252,36 @@ impl Writer {
 /// What a job is told.
 type Answer = Result<i64, StoreError>;
 
+/// Sends the content of accepted messages on its way to the disk.
+async fn begin_writing<'a>(
+    log: &mut Log,
+    batch: &'a [Job],
+) -> Result<(Vec<Task<'a>>, Writing), StoreError> {
+    let contents = batch.iter().filter_map(|job| job.work.head()).collect();
+    let (places, writing) = log.append(contents).await.map_err(unwritten)?;
+    let mut places = places.into_iter();
+    let tasks = batch.iter().map(|job| Task {
+        work: &job.work,
+        place: job.work.head().and_then(|_| places.next()),
+    });
+    Ok((tasks.collect(), writing))
+}
+
+fn unwritten(error: std::io::Error) -> StoreError {
+    StoreError::Unavailable {
+        attempt: "write content",
+        source: Arc::new(sqlx::Error::Io(error)),
+    }
+}
+
 async fn write_together(
     connection: &mut SqliteConnection,
-    batch: &[Job],
+    tasks: &[Task<'_>],
+    writing: &mut Writing,
 ) -> Result<Vec<i64>, StoreError> {
     command(connection, BEGIN).await?;
-    let works: Vec<&Work> = batch.iter().map(|job| &job.work).collect();
-    let answers = apply(connection, &works).await?;
+    let answers = apply(connection, tasks).await?;
+    writing.done().await.map_err(unwritten)?;
     command(connection, COMMIT).await?;
     Ok(answers)
 }
@@ -256,13 +289,14 @@ async fn write_together(
 /// One transaction all the same, in which each job can fail for itself.
 async fn write_one_by_one(
     connection: &mut SqliteConnection,
-    batch: &[Job],
+    tasks: &[Task<'_>],
+    writing: &mut Writing,
 ) -> Result<Vec<Answer>, StoreError> {
-    let mut answers = Vec::with_capacity(batch.len());
+    let mut answers = Vec::with_capacity(tasks.len());
     command(connection, BEGIN).await?;
-    for job in batch {
+    for task in tasks {
         command(connection, SAVE).await?;
-        let answer = apply(connection, &[&job.work]).await;
+        let answer = apply(connection, std::slice::from_ref(task)).await;
         match &answer {
             Ok(_) => {}
             Err(error) if error.is_fault_of_job() => command(connection, UNDO).await?,
@@ -271,6 +305,7 @@ async fn write_one_by_one(
         command(connection, RELEASE).await?;
         answers.push(answer.map(|answers| answers[0]));
     }
+    writing.done().await.map_err(unwritten)?;
     command(connection, COMMIT).await?;
     Ok(answers)
 }
@@ -303,8 +338,11 @@ fn unavailable(work: &Work, error: &StoreError) -> StoreError {
     }
 }
 
-/// Opens a new connection and proves that it can write and commit.
-async fn probe(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+/// Opens a new connection and a new segment, and proves that both can be written.
+async fn probe(
+    options: &SqliteConnectOptions,
+    database: &Path,
+) -> Result<(SqliteConnection, Log), sqlx::Error> {
     let mut connection = sqlite::connect(options).await?;
     connection.execute(BEGIN).await?;
     sqlx::query(WRITE_PROBE)
@@ -313,5 +351,7 @@ async fn probe(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx:
         .await?;
     connection.execute(COMMIT).await?;
     connection.execute(DELETE_PROBE).await?;
-    Ok(connection)
+    let mut log = Log::beside(database);
+    log.probe(PROBE_OCTETS).await?;
+    Ok((connection, log))
 }

@@ -152,7 +152,15 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn accounts_generation(&self) -> Result<i64, StoreError> {
-        accounts::generation(&self.shared.readers).await
+        // Before it is read: what is committed meanwhile shows at the next look.
+        let stamp = self.shared.changes.look();
+        let known = *self.shared.generation.lock();
+        if let Some((_, generation)) = known.filter(|(known, _)| stamp == Some(*known)) {
+            return Ok(generation);
+        }
+        let generation = accounts::generation(&self.shared.readers).await?;
+        *self.shared.generation.lock() = stamp.map(|stamp| (stamp, generation));
+        Ok(generation)
     }
 
     /// The user of that name with its list, without regard to case.

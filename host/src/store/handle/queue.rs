@@ -96,7 +96,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when the message is finished or unknown.
     pub async fn head(&self, id: QueueId) -> Result<Bytes, StoreError> {
-        content::head(&self.shared.readers, id).await
+        content::head(&self.shared.readers, &self.shared.content, id).await
     }
 
     /// The id of the newest message, finished ones included; none in an empty store.

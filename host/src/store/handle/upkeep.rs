@@ -3,10 +3,51 @@
 use crate::clock::Timestamp;
 use crate::store::jobs::Work;
 use crate::store::upkeep::PURGE_STEP;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, sweep};
 
 impl Store {
-    /// Deletes uploads that a dead process left behind; returns how many parts.
+    /// Deletes segments of content that no open message needs any more, and moves what stays for long out of the
+    /// others; returns how many were deleted.
+    ///
+    /// # Errors
+    /// The store cannot be read or written, or a segment not be deleted.
+    pub async fn sweep_content(&self) -> Result<u64, StoreError> {
+        let content = &self.shared.content;
+        // Before it is asked what is needed: whatever is committed about these is committed then.
+        let sealed = sweep::sealed(content).await?;
+        if sealed.is_empty() || !self.accepting() {
+            return Ok(0);
+        }
+        let needed = sweep::needed(&self.shared.readers).await?;
+        let (kept, dead): (Vec<_>, Vec<_>) = sealed
+            .into_iter()
+            .partition(|segment| needed.contains_key(&segment.number));
+        let count = dead.len() as u64;
+        sweep::delete(dead).await?;
+        let now = Timestamp::now();
+        for segment in &kept {
+            if sweep::lingers(segment, needed[&segment.number], now) {
+                self.settle(segment.number).await?;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Moves what is needed of a segment into the database.
+    pub(in crate::store) async fn settle(&self, segment: i64) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let (readers, content) = (&self.shared.readers, &self.shared.content);
+            let lingering = sweep::lingering(readers, content, segment, after).await?;
+            let Some(last) = lingering.last() else {
+                return Ok(());
+            };
+            after = Some(last.id());
+            self.write(Work::Settle(lingering)).await?;
+        }
+    }
+
+    /// Deletes uploads and content that a dead process left behind; returns how many parts of uploads.
     ///
     /// Only the owner of the queue may ask, before it accepts messages.
     ///
@@ -14,6 +55,7 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn discard_orphaned_chunks(&self) -> Result<u64, StoreError> {
         let count = self.write(Work::DiscardOrphans).await?;
+        self.sweep_content().await?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 

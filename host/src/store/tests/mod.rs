@@ -2,6 +2,7 @@
 
 mod accounts;
 mod alerts;
+mod content;
 mod decisions;
 mod failures;
 mod limits;

@@ -153,5 +153,6 @@ async fn a_store_of_the_first_schema_is_read(bench: Bench) {
     let recipient = &open[0].recipients[0];
     assert_eq!(recipient.parameters, RcptParameters::default());
     assert_eq!((recipient.attempts, recipient.delay_told_at), (2, None));
+    assert_eq!(store.head(open[0].id).await.expect("there"), "AB");
     store.close().await;
 }

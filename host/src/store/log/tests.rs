@@ -1,0 +1,114 @@
+use std::path::PathBuf;
+
+use super::*;
+
+/// A folder of its own, deleted with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("gatepost-{}", crate::id::session_id()));
+        std::fs::create_dir(&folder).expect("the temporary folder is writable");
+        Self(folder)
+    }
+
+    fn database(&self) -> PathBuf {
+        self.0.join("store.db")
+    }
+
+    fn content(&self) -> PathBuf {
+        folder_of(&self.database())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be deleted is left to the system's own cleaning.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn contents(sizes: &[usize]) -> Vec<(QueueId, Bytes)> {
+    let ids = crate::id::QueueIds::new();
+    let content = |&octets: &usize| (ids.next(), vec![b'x'; octets].into());
+    sizes.iter().map(content).collect()
+}
+
+async fn append(log: &mut Log, contents: &[(QueueId, Bytes)]) -> Vec<Place> {
+    let (places, mut writing) = log.append(contents.to_vec()).await.expect("a segment");
+    writing.done().await.expect("written");
+    places
+}
+
+#[tokio::test]
+async fn what_was_written_is_read() {
+    let folder = Folder::new();
+    let mut log = Log::beside(&folder.database());
+    let mut written = Vec::new();
+    // More records than one system call takes, and an empty one.
+    for batch in [contents(&[5, 0, 70_000]), contents(&[9; 1500])] {
+        let places = append(&mut log, &batch).await;
+        assert_eq!(places.len(), batch.len());
+        written.extend(batch.into_iter().zip(places));
+    }
+    drop(log);
+    for ((id, octets), place) in written {
+        let found = read(&folder.content(), id, place).expect("readable");
+        assert_eq!(found, Some(octets));
+    }
+}
+
+#[tokio::test]
+async fn another_messages_place_is_not_believed() {
+    let folder = Folder::new();
+    let mut log = Log::beside(&folder.database());
+    let batch = contents(&[10, 10]);
+    let places = append(&mut log, &batch).await;
+    let other = read(&folder.content(), batch[0].0, places[1]);
+    let error = other.expect_err("another id");
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    let cut = Place {
+        octets: 9,
+        ..places[0]
+    };
+    assert!(read(&folder.content(), batch[0].0, cut).is_err());
+}
+
+#[tokio::test]
+async fn a_segment_that_is_gone_has_no_content() {
+    let folder = Folder::new();
+    let place = Place {
+        segment: 7,
+        offset: 0,
+        octets: 1,
+    };
+    let found = read(&folder.content(), QueueId::from_i64(1), place);
+    assert_eq!(found.expect("no error"), None);
+}
+
+#[tokio::test]
+async fn a_segment_is_sealed_when_nobody_writes_to_it() {
+    let folder = Folder::new();
+    let mut log = Log::beside(&folder.database());
+    let first = append(&mut log, &contents(&[10])).await[0];
+    assert!(sealed(&folder.content()).expect("readable").is_empty());
+    log.give_up_segment();
+    let second = append(&mut log, &contents(&[10])).await[0];
+    assert_ne!(first.segment, second.segment);
+    let found = sealed(&folder.content()).expect("readable");
+    let numbers: Vec<i64> = found.iter().map(|segment| segment.number).collect();
+    assert_eq!(numbers, [first.segment]);
+}
+
+#[tokio::test]
+async fn a_full_segment_is_followed_by_another() {
+    let folder = Folder::new();
+    let mut log = Log::beside(&folder.database());
+    let half = usize::try_from(SEGMENT_OCTETS / 2).expect("small");
+    let mut segments = Vec::new();
+    for _ in 0..3 {
+        segments.push(append(&mut log, &contents(&[half])).await[0].segment);
+    }
+    assert_eq!(segments[0], segments[1]);
+    assert_ne!(segments[1], segments[2]);
+}

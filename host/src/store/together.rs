@@ -1,0 +1,78 @@
+//! What most transactions hold, in as few trips to the database's thread as can be: a trip costs as much as some rows.
+//!
+//! A message of one recipient comes with one decision and leaves with one attempt that settles it. A group of those
+//! is written by three statements with as many rows each, which go together.
+
+use std::sync::LazyLock;
+
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::attempts::{self, Settled};
+use super::bulk::Joined;
+use super::decisions::{self, Kept};
+use super::jobs::Placed;
+use super::messages;
+use crate::clock::Timestamp;
+
+static ACCEPT: LazyLock<Joined> = LazyLock::new(|| {
+    Joined::new(&[
+        &messages::INSERT_MESSAGES,
+        &messages::INSERT_RECIPIENTS,
+        &decisions::INSERT_DECISIONS,
+    ])
+});
+static SETTLE: LazyLock<Joined> = LazyLock::new(|| {
+    Joined::new(&[
+        &attempts::INSERT_ATTEMPTS,
+        &attempts::UPDATE_RECIPIENTS,
+        &attempts::FINISH_MESSAGES,
+    ])
+});
+
+/// Stores messages with their decisions; false when they are not alike enough, and nothing was done.
+pub(super) async fn accept(
+    connection: &mut SqliteConnection,
+    messages: &[Placed<'_>],
+    kept: &[&Kept],
+) -> Result<bool, sqlx::Error> {
+    let are_alike = messages.len() == kept.len()
+        && messages
+            .iter()
+            .all(|placed| placed.message.recipients.len() == 1)
+        && kept.iter().all(|one| one.is_plain());
+    let Some(statement) = ACCEPT.of(messages.len()).filter(|_| are_alike) else {
+        return Ok(false);
+    };
+    let statement = messages.iter().fold(statement, messages::bind_message);
+    let statement = messages
+        .iter()
+        .flat_map(|placed| messages::new_recipients(placed.message))
+        .fold(statement, |statement, one| {
+            messages::bind_recipient(statement, &one)
+        });
+    let statement = kept.iter().fold(statement, |statement, one| {
+        decisions::bind(statement, &one.decision.decision)
+    });
+    statement.execute(connection).await?;
+    Ok(true)
+}
+
+/// Records attempts each of which may have finished a message of its own; returns the messages that are finished, or
+/// none when they are not alike enough, and nothing was done.
+pub(super) async fn settle(
+    connection: &mut SqliteConnection,
+    results: &[Settled<'_>],
+    finished: &[i64],
+) -> Result<Option<Vec<SqliteRow>>, sqlx::Error> {
+    let are_alike = results.len() == finished.len();
+    let Some(statement) = SETTLE.of(results.len()).filter(|_| are_alike) else {
+        return Ok(None);
+    };
+    let statement = results.iter().fold(statement, attempts::bind_attempt);
+    let statement = results.iter().fold(statement, attempts::bind_result);
+    let statement = finished.iter().fold(
+        statement.bind(Timestamp::now().as_millis()),
+        |statement, id| statement.bind(*id),
+    );
+    statement.fetch_all(connection).await.map(Some)
+}
