@@ -30,7 +30,13 @@ impl DotStuffer {
                 piece = piece.strip_prefix(b"\n").unwrap_or(piece);
                 continue;
             }
-            if self.line_start && piece[0] == b'.' {
+            if self.line_start {
+                let (lines, rest) = piece.split_at(plain_lines(piece));
+                out.extend_from_slice(lines);
+                piece = rest;
+            }
+            let Some(first) = piece.first() else { break };
+            if self.line_start && *first == b'.' {
                 out.push(b'.');
             }
             let length = memchr2(b'\r', b'\n', piece).unwrap_or(piece.len());
@@ -60,6 +66,19 @@ impl DotStuffer {
     }
 }
 
+/// Octets of the whole lines ahead of the first that begins with a dot or has another end than CRLF: nearly all, and
+/// they stay as they are.
+fn plain_lines(piece: &[u8]) -> usize {
+    let mut octets = 0;
+    loop {
+        let line = &piece[octets..];
+        match memchr2(b'\r', b'\n', line) {
+            Some(end) if line[0] != b'.' && line[end..].starts_with(b"\r\n") => octets += end + 2,
+            _ => return octets,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +105,17 @@ mod tests {
         (b"a\r\r\n", b"a\r\n\r\n.\r\n"),
         (b"a\r", b"a\r\n.\r\n"),
     ];
+
+    #[test]
+    fn whole_lines_come_out_as_their_octets_do() {
+        let tokens: [&[u8]; 8] = [b"a", b".", b"\r\n", b"\r\n", b"\r", b"\n", b"bc", b".."];
+        for number in 0..8_usize.pow(5) {
+            let places = (0..5).map(|place| (number >> (3 * place)) & 7);
+            let content: Vec<u8> = places.flat_map(|place| tokens[place]).copied().collect();
+            let octets: Vec<&[u8]> = content.chunks(1).collect();
+            assert_eq!(stuffed(&[&content]), stuffed(&octets), "{content:?}");
+        }
+    }
 
     #[test]
     fn dots_are_doubled_and_line_ends_are_crlf() {

@@ -236,6 +236,7 @@ impl ContentScanner {
         }
         let mut cursor = Cursor::default();
         let stop = loop {
+            self.accept_lines(input, &mut cursor);
             if let Some(stop) = self.accept(input, &mut cursor) {
                 break stop;
             }
@@ -254,6 +255,21 @@ impl ContentScanner {
                 ContentEvent::Refused
             }
         }
+    }
+
+    /// Accepts lines of the body in which there is nothing to be found, which are nearly all, at once.
+    fn accept_lines(&mut self, input: &mut BytesMut, cursor: &mut Cursor) {
+        if self.in_header || !self.at_line_start || self.is_binary() {
+            return;
+        }
+        let (room, _) = self.room_in_message();
+        let rest = &input[cursor.read..];
+        let rest = &rest[..rest.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
+        let max_octets = usize::try_from(self.limits.line_octets).unwrap_or(usize::MAX);
+        let (lines, octets) = plain_lines(rest, max_octets, self.framing == Framing::Dot);
+        self.eight_bit |= !rest[..octets].is_ascii();
+        self.keep(input, cursor, octets);
+        self.line += lines;
     }
 
     fn accept(&mut self, input: &mut BytesMut, cursor: &mut Cursor) -> Option<Stop> {
@@ -398,6 +414,26 @@ impl ContentScanner {
 fn end(input: &mut BytesMut) -> ContentEvent {
     input.advance(3);
     ContentEvent::End
+}
+
+/// How many whole lines there are ahead of the first that is too long, is not plain text with a CRLF at its end, or
+/// begins with a dot that means something; and how many octets they have.
+fn plain_lines(rest: &[u8], max_octets: usize, stops_at_dot: bool) -> (u64, usize) {
+    let (mut lines, mut octets) = (0, 0);
+    loop {
+        let line = &rest[octets..];
+        if stops_at_dot && line.first() == Some(&b'.') {
+            break;
+        }
+        match memchr3(b'\r', b'\n', 0, line) {
+            Some(end) if line[end..].starts_with(b"\r\n") && end + 2 <= max_octets => {
+                lines += 1;
+                octets += end + 2;
+            }
+            _ => break,
+        }
+    }
+    (lines, octets)
 }
 
 fn piece(rest: &[u8], at_line_start: bool) -> Piece {

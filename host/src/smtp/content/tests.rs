@@ -216,3 +216,36 @@ fn eight_bit_octets_are_noticed() {
         assert_eq!(scanner.size() + 3, octets.len() as u64);
     }
 }
+
+#[test]
+fn whole_lines_of_a_body_mean_what_their_octets_do() {
+    let tokens: [&[u8]; 8] = [
+        b"a",
+        b".",
+        b"\r\n",
+        b"\r\n",
+        b"\r",
+        b"\n",
+        b"\0",
+        "é".as_bytes(),
+    ];
+    for number in 0..8_usize.pow(5) {
+        let places = (0..5).map(|place| (number >> (3 * place)) & 7);
+        let body: Vec<u8> = places.flat_map(|place| tokens[place]).copied().collect();
+        // Lines of 18 octets fit and those of 19 do not, and the message is full after some.
+        for before in [
+            "\r\n",
+            "\r\nx\r\nxxxxxxxxxxxxxxxx",
+            "\r\n...........\r\n...........\r\n...........\r\n........\r\n",
+        ] {
+            let octets = [before.as_bytes(), &body, b"\r\n.\r\nrest"].concat();
+            let one_by_one = scan(&octets, 1);
+            assert_eq!(
+                scan(&octets, octets.len()),
+                one_by_one,
+                "{}",
+                octets.escape_ascii()
+            );
+        }
+    }
+}
