@@ -208,14 +208,13 @@ impl Writer {
             "the store cannot be written; nothing is accepted until it can"
         );
         self.connection = None;
-        // Nobody knows what of it is on the disk.
-        self.log.give_up_segment();
         let began = Instant::now();
         let mut pause = FIRST_PAUSE;
         while let Some(probed) = self.refuse_until_probed(pause, error).await {
             match probed {
                 Ok((connection, log)) => {
                     self.connection = Some(connection);
+                    // Held until now: nobody knew whether what refers to its segment is committed.
                     self.log = log;
                     self.accepting.send_replace(true);
                     let outage_ms = began.elapsed().as_millis();

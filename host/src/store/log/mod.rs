@@ -85,17 +85,18 @@ impl Log {
         tokio::task::spawn_blocking(move || Segment::create(&folder)).await?
     }
 
-    /// Gives up the current segment: after a failure nobody knows what of it is on the disk.
-    pub(super) fn give_up_segment(&mut self) {
-        self.current = None;
-    }
-
-    /// Proves that the log can be written: with octets that a full disk has no room for.
+    /// Proves that the log can be written: with octets that a full disk has no room for. A segment that cannot leaves
+    /// nothing behind.
     pub(super) async fn probe(&mut self, octets: usize) -> io::Result<()> {
-        self.give_up_segment();
         let nobody = QueueId::from_i64(0);
         let (_, mut writing) = self.append(vec![(nobody, vec![0; octets].into())]).await?;
-        writing.done().await
+        let written = writing.done().await;
+        if written.is_err()
+            && let Some(segment) = self.current.take()
+        {
+            segment.delete(&self.folder);
+        }
+        written
     }
 }
 

@@ -65,6 +65,11 @@ impl Segment {
         Arc::clone(&self.file)
     }
 
+    /// Deletes a segment that nothing refers to; what cannot be deleted is swept later.
+    pub(super) fn delete(self, folder: &Path) {
+        let _ = std::fs::remove_file(path(folder, self.number));
+    }
+
     /// The place of the next content.
     pub(super) fn place(&mut self, octets: usize) -> Place {
         let offset = self.end;

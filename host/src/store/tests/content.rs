@@ -199,3 +199,26 @@ async fn which_segments_are_needed_is_told_by_an_index_alone() {
         "{steps:?}"
     );
 }
+
+#[tokio::test]
+async fn segments_are_swept_while_nothing_is_accepted() {
+    let mut bench = Bench::sqlite().await;
+    let id = bench.accepted(&["a@example.net"]).await;
+    bench
+        .record(record(id, 0, Delivered, 1))
+        .await
+        .expect("recorded");
+    bench.reopen().await;
+    // Content that cannot be written is what a full disk comes to.
+    let segment = bench.segments().remove(0);
+    let aside = bench.path().join("aside");
+    std::fs::rename(bench.content_folder(), &aside).expect("renamed");
+    std::fs::write(bench.content_folder(), b"").expect("written");
+    let message = Arc::new(bench.new_message(&["a@example.net"]));
+    let answer = bench.accept(message, Vec::new()).await;
+    assert!(answer.is_err() && !bench.accepting(), "{answer:?}");
+    std::fs::remove_file(bench.content_folder()).expect("removed");
+    std::fs::rename(&aside, bench.content_folder()).expect("renamed");
+    assert_eq!(bench.sweep().await, 1);
+    assert!(!segment.exists());
+}
