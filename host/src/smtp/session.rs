@@ -123,6 +123,18 @@ impl<U> Session<U> {
         }
     }
 
+    /// Room for `octets` of content or more, into which the shell may read instead of calling
+    /// [`Session::receive`]: what is appended is received, and not copied once more.
+    pub fn room(&mut self, octets: usize) -> &mut BytesMut {
+        self.input.reserve(octets);
+        &mut self.input
+    }
+
+    /// What was received and is not taken yet.
+    pub fn untaken(&self) -> &[u8] {
+        &self.input
+    }
+
     /// Goes on to the next thing that the shell must do.
     #[must_use = "the session waits until the step is done"]
     pub fn next_step(&mut self) -> Step {

@@ -143,12 +143,16 @@ async fn refuse(stream: &mut Stream, door: &Door, reply: &Reply, shared: &Shared
     }
 }
 
-/// An idle session holds no buffer; one whose content arrives keeps its own.
-async fn read(stream: &mut Stream, buffer: &mut Vec<u8>, in_content: bool) -> io::Result<usize> {
-    if in_content {
-        stream.read(buffer).await
-    } else {
-        stream.read_lazily(buffer, COMMAND_READ_OCTETS).await
+/// Content goes where it is scanned, so many octets at a time; an idle session holds no buffer.
+async fn read(
+    stream: &mut Stream,
+    buffer: &mut Vec<u8>,
+    session: &mut Session<Login>,
+    content: Option<usize>,
+) -> io::Result<usize> {
+    match content {
+        Some(octets) => stream.append(session.room(octets)).await,
+        None => stream.read_lazily(buffer, COMMAND_READ_OCTETS).await,
     }
 }
 
@@ -226,9 +230,7 @@ impl Connection<'_> {
         self.flush().await?;
         self.replied();
         let in_content = self.session.is_receiving_content();
-        if in_content {
-            self.fit_buffer();
-        }
+        let content = in_content.then(|| self.content_octets());
         let awaited = self.awaited(in_content);
         let (patience, overdue) = self.pace.patience(awaited);
         if patience.is_zero() {
@@ -238,13 +240,17 @@ impl Connection<'_> {
         let began = Instant::now();
         tokio::select! {
             biased;
-            read = read(&mut self.stream, &mut self.buffer, in_content) => match read? {
+            read = read(&mut self.stream, &mut self.buffer, &mut self.session, content) => match read? {
                 0 => return Ok(ControlFlow::Break(())),
                 octets => {
-                    self.is_outpaced = octets == self.buffer.len();
+                    self.is_outpaced = octets >= content.unwrap_or(COMMAND_READ_OCTETS);
                     self.asked = self.shared.directory.ask();
-                    self.pace.received(awaited, began.elapsed(), &self.buffer[..octets]);
-                    self.session.receive(&self.buffer[..octets]);
+                    if !in_content {
+                        self.session.receive(&self.buffer[..octets]);
+                    }
+                    let untaken = self.session.untaken();
+                    let received = &untaken[untaken.len().saturating_sub(octets)..];
+                    self.pace.received(awaited, began.elapsed(), received);
                 }
             },
             () = self.shared.shutdown.announced(), if !in_content => {
@@ -294,15 +300,12 @@ impl Connection<'_> {
         }
     }
 
-    /// Large for large content.
-    fn fit_buffer(&mut self) {
-        let size = if self.is_outpaced {
+    /// How much content is read at once: much of what comes fast.
+    const fn content_octets(&self) -> usize {
+        if self.is_outpaced {
             CONTENT_READ_OCTETS
         } else {
-            self.buffer.len().max(FIRST_READ_OCTETS)
-        };
-        if self.buffer.len() != size {
-            self.buffer = vec![0; size];
+            FIRST_READ_OCTETS
         }
     }
 

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -33,6 +34,18 @@ impl Stream {
         match self {
             Self::Plain(stream) => stream.read(buffer).await,
             Self::Tls(stream) => stream.read(buffer).await,
+            Self::Closed => Ok(0),
+        }
+    }
+
+    /// Appends what is there to `buffer`, at most what it has room for; 0 is the end.
+    ///
+    /// # Cancel safety
+    /// Nothing is taken unless this returns.
+    pub async fn append(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read_buf(buffer).await,
+            Self::Tls(stream) => stream.read_buf(buffer).await,
             Self::Closed => Ok(0),
         }
     }
