@@ -24,6 +24,7 @@ pub mod intake;
 pub mod listener;
 pub mod message;
 pub mod metrics;
+pub mod monitor;
 pub mod operators;
 pub mod policy;
 pub mod queue;

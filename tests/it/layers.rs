@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 16] = [
     &["main", "lib", "cli", "app", "config", "demo"],
     // A listener hands its connections on.
     &["listener"],
-    &["submission", "web", "admin"],
+    &["submission", "web", "admin", "monitor"],
     &["scheduler"],
     &["intake", "delivery", "bounce", "acme"],
     &["store", "policy"],

@@ -22,6 +22,7 @@ mod frozen;
 mod gauntlet;
 mod layers;
 mod limits;
+mod monitor;
 mod notices;
 mod outbound;
 mod panel;

@@ -372,6 +372,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         policy,
         reload,
         web,
+        monitor,
         panel,
         autoconfig,
         file: _,
@@ -393,6 +394,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         (POLICY, *policy != other.policy),
         ("reload", *reload != other.reload),
         ("web", *web != other.web),
+        ("monitor", *monitor != other.monitor),
         ("panel", *panel != other.panel),
         ("autoconfig", *autoconfig != other.autoconfig),
     ];

@@ -20,6 +20,7 @@ use crate::dkim;
 use crate::id::QueueIds;
 use crate::intake::{Directory, Intake};
 use crate::listener::{Bound, Open};
+use crate::monitor;
 use crate::policy::{CodeCache, Counters, Policies, PolicySet, Resources, ShadowQueue};
 use crate::scheduler::{Scheduler, Setup};
 use crate::shutdown::Shutdown;
@@ -62,6 +63,13 @@ pub(super) async fn relay(config: &Config) -> Result<App, StartError> {
         shutdown: &shutdown,
     };
     let panel = panel.start(&mut tasks.running).await?;
+    let watched = monitor::Watched {
+        store: store.clone(),
+        scheduler: scheduler.clone(),
+        policies: parts.policies.clone(),
+        shutdown: shutdown.clone(),
+    };
+    tasks.monitor(&config.monitor, watched, parts.monitor);
     tasks.look_after(&store, config, &parts.policies, &parts.counters);
     let reload = tasks.reload(Reloader {
         running: config.clone(),
@@ -102,6 +110,7 @@ struct Parts {
     ports: Vec<Vec<Bound>>,
     web: Vec<crate::http::Bound>,
     panel: Vec<crate::http::Bound>,
+    monitor: Vec<crate::http::Bound>,
 }
 
 impl Parts {
@@ -121,6 +130,7 @@ impl Parts {
             ports: ports::claim(&config.listener)?,
             web: web::claim(&config.web)?,
             panel: admin::claim(&config.panel)?,
+            monitor: monitor::claim(&config.monitor)?,
         })
     }
 }
@@ -157,6 +167,19 @@ impl Tasks {
             entrances.push(entrance);
         }
         (addresses, entrances)
+    }
+
+    /// Serves the metrics.
+    fn monitor(
+        &mut self,
+        config: &monitor::Config,
+        watched: monitor::Watched,
+        bound: Vec<crate::http::Bound>,
+    ) {
+        let server = monitor::server(config, watched);
+        for address in bound {
+            self.running.spawn(server.clone().run(address));
+        }
     }
 
     /// Keeps the store tidy, sums up what happened, and keeps what policies count.

@@ -16,8 +16,8 @@ use serde::Deserialize;
 pub use self::check::Problem;
 pub use self::reload::Reload;
 use crate::{
-    accounts, admin, autoconfig, delivery, dkim, intake, listener, policy, scheduler, smtp, store,
-    submission, tls, web,
+    accounts, admin, autoconfig, delivery, dkim, intake, listener, monitor, policy, scheduler,
+    smtp, store, submission, tls, web,
 };
 
 /// Where the configuration is looked for when no `--config` is given; without any, defaults hold.
@@ -39,6 +39,8 @@ pub struct Config {
     pub web: web::Config,
     /// Where the control panel is served.
     pub panel: admin::Config,
+    /// Where metrics are served.
+    pub monitor: monitor::Config,
     /// What clients that configure themselves are told.
     pub autoconfig: autoconfig::Config,
     /// What a client may ask for in a session.
@@ -78,6 +80,7 @@ impl Default for Config {
             tls: tls::Config::default(),
             web: web::Config::default(),
             panel: admin::Config::default(),
+            monitor: monitor::Config::default(),
             autoconfig: autoconfig::Config::default(),
             smtp: smtp::SessionConfig::default(),
             submission: submission::Config::default(),

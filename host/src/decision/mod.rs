@@ -5,6 +5,7 @@
 //! decisions it made. Pure: `intake` makes decisions, `store` keeps them, `cli` shows them.
 
 mod chain;
+mod words;
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::chain::{Chain, Policy};
+pub use self::words::{recipients, reply, sender, step_lines, subject};
 use crate::alert::NewAlert;
 use crate::clock::Timestamp;
 use crate::id::QueueId;

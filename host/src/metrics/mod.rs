@@ -218,6 +218,43 @@ mod tests {
         assert!(value("gatepost_connections_total") >= before + 1.0);
     }
 
+    /// Names that begin like ours, in a text.
+    fn names(text: &str) -> std::collections::BTreeSet<&str> {
+        let starts = text.match_indices("gatepost_").map(|(at, _)| at);
+        let word = |at: usize| {
+            let rest = &text[at..];
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            &rest[..end.unwrap_or(rest.len())]
+        };
+        starts.map(word).collect()
+    }
+
+    #[test]
+    fn every_name_of_the_dashboard_is_one_of_ours() {
+        // A family shows nothing before its first member.
+        refused(true);
+        evaluated(&Evaluation {
+            policy: "sender-rules",
+            decision: "failed",
+            took: Duration::from_micros(30),
+            fuel: 20_000,
+            failure: Some("deadline"),
+        });
+        alerted("unauthorized-sender");
+        logged_in(true);
+        reloaded(true);
+        let text = text(&Depth::default(), true);
+        let ours = names(&text);
+        let dashboard = include_str!("../../../examples/grafana/gatepost.json");
+        let asked = names(dashboard);
+        assert!(asked.len() > 15, "{asked:?}");
+        let unknown: Vec<_> = asked.difference(&ours).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+        let readme = include_str!("../../../examples/grafana/README.md");
+        let unknown: Vec<_> = names(readme).into_iter().filter(|name| !ours.contains(name)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+
     #[test]
     fn no_label_tells_who() {
         let text = text(&Depth::default(), true);

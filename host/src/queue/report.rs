@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Attempt, MessageMeta, Order, Priority, RecipientStatus};
+use super::{
+    Attempt, MessageMeta, Order, Priority, RecipientStatus, Stop, StopScope, canonical_domain,
+};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::smtp::{Mailbox, RcptParameters};
@@ -199,6 +201,28 @@ pub struct MessageDetails {
     pub orders: Vec<Order>,
     /// Notifications that were made of it, oldest first.
     pub notices: Vec<MessageSummary>,
+}
+
+impl MessageDetails {
+    /// Whether it waits until somebody starts this.
+    pub fn waits_for(&self, stop: &Stop) -> bool {
+        if self.summary.finished_at.is_some() {
+            return false;
+        }
+        let meta = &self.summary.meta;
+        let mut open = self.recipients.iter().filter(|one| one.status.is_open());
+        match &stop.scope {
+            StopScope::All => true,
+            StopScope::List(id) => meta.list_id == Some(*id),
+            StopScope::Destination(name) if name == "smarthost" || name == "maildir" => {
+                meta.way.route.is_none()
+            }
+            StopScope::Destination(name) => match name.strip_prefix("route:") {
+                Some(route) => meta.way.route.as_deref() == Some(route),
+                None => open.any(|one| canonical_domain(one.mailbox.domain()) == *name),
+            },
+        }
+    }
 }
 
 /// One recipient of a message.

@@ -3,10 +3,12 @@
 //! Pure: it is told of events and yields rows to add to those that are kept. It reads nothing and opens
 //! nothing; `store` brings events and keeps rows, `admin` shows them.
 
+pub mod buckets;
 mod tally;
 
 use serde::Serialize;
 
+pub use self::buckets::By;
 pub use self::tally::{Event, Happened, Key, KeyPlace, Tally, TimePlace};
 use crate::clock::Timestamp;
 use crate::queue::Priority;
@@ -135,6 +137,15 @@ impl Span {
         let millis = time.as_millis();
         Timestamp::from_millis(millis - millis.rem_euclid(self.millis()))
     }
+}
+
+/// From when until when: whole spans that begin at `from` or later and before `until`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period {
+    /// Where it begins.
+    pub from: Timestamp,
+    /// Where it ends.
+    pub until: Timestamp,
 }
 
 /// What mail is told apart by, beside time and priority.

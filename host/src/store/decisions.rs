@@ -8,7 +8,7 @@ use sqlx::{QueryBuilder, Sqlite};
 
 use super::bulk::{Bulk, Statement};
 use super::upkeep::PURGE_STEP;
-use super::{StoreError, rows};
+use super::{StoreError, filters, rows};
 use crate::clock::Timestamp;
 use crate::decision::{
     About, Chain, Decision, DecisionFilter, NewDecision, Outcome, Recorded, RefusedHeader,
@@ -221,6 +221,19 @@ pub(super) async fn of(readers: &SqlitePool, id: QueueId) -> Result<Vec<Decision
     let mut query = QueryBuilder::new("SELECT ");
     query.push(COLUMNS).push(" FROM decision WHERE id = ");
     query.push_bind(id.as_i64()).push(" ORDER BY seq");
+    all(readers, query).await
+}
+
+/// The decisions that counted about these messages or commands.
+pub(super) async fn of_many(
+    readers: &SqlitePool,
+    ids: &[QueueId],
+) -> Result<Vec<Decision>, StoreError> {
+    let mut query = QueryBuilder::new("SELECT ");
+    query
+        .push(COLUMNS)
+        .push(" FROM decision WHERE shadow = 0 AND ");
+    filters::push_ids(&mut query, "id", ids);
     all(readers, query).await
 }
 

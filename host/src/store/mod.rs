@@ -63,9 +63,10 @@ pub use self::config::Config;
 pub use self::error::StoreError;
 pub use self::lock::QueueLock;
 pub use self::reloads::{ReloadCause, ReloadFailure, ReloadOutcome};
+pub use self::reports::OpenCount;
 pub use self::search::{FoundMessage, FoundPage, Search, SearchStatus};
-pub use self::statistics::Period;
 pub use self::sts::StsPolicy;
+pub use crate::statistics::Period;
 
 use self::accounts::Edit;
 use self::changes::{Changes, Stamp};

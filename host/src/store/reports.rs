@@ -28,6 +28,20 @@ const SELECT_RECIPIENTS: &str = "SELECT position, mailbox, status, attempts, due
 const SELECT_ATTEMPTS: &str = "SELECT recipient, began_at, ended_at, next_hop, tls, outcome, reply_code, \
      reply_text FROM attempt WHERE message_id = $1 ORDER BY ended_at, recipient";
 
+/// Open messages that are looked at to count those of a list. Default 20,000: some 20 ms.
+const MAX_COUNTED: i64 = 20_000;
+const COUNT_OPEN: &str = "SELECT COUNT(*) AS looked_at, COUNT(*) FILTER (WHERE list_id = $1) AS messages \
+     FROM (SELECT list_id FROM message WHERE open = 1 ORDER BY id DESC LIMIT $2)";
+
+/// Messages of a list in the queue, as far as they were counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct OpenCount {
+    /// How many were found.
+    pub messages: u64,
+    /// True when the queue is so long that there may be more.
+    pub is_cut: bool,
+}
+
 /// The columns of the counts, in the order of the status codes.
 const COUNT_COLUMNS: [&str; RecipientStatus::ALL.len()] = [
     "queued",
@@ -61,6 +75,20 @@ fn filtered(filter: &MessageFilter) -> QueryBuilder<Sqlite> {
         .push(" ORDER BY message.id DESC LIMIT ")
         .push_bind(i64::from(filter.limit));
     query
+}
+
+/// The messages of a list in the queue; of a very long queue only the newest are looked at.
+pub(super) async fn count_open(readers: &SqlitePool, list: i64) -> Result<OpenCount, StoreError> {
+    let row = sqlx::query(COUNT_OPEN)
+        .bind(list)
+        .bind(MAX_COUNTED)
+        .fetch_one(readers)
+        .await
+        .map_err(|error| StoreError::reading("the queue", error))?;
+    Ok(OpenCount {
+        messages: rows::count(&row, "messages")?,
+        is_cut: rows::get::<i64>(&row, "looked_at")? == MAX_COUNTED,
+    })
 }
 
 /// The first recipients of these messages.

@@ -5,7 +5,7 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use super::upkeep::PURGE_STEP;
 use super::{StoreError, rows};
 use crate::clock::Timestamp;
-use crate::statistics::{Dimension, KeyRow, Span, Sums, TimeRow, WAIT_BUCKETS, Waits};
+use crate::statistics::{Dimension, KeyRow, Period, Span, Sums, TimeRow, WAIT_BUCKETS, Waits};
 
 /// Spans of one question at most: three months of hours.
 const MAX_SPANS: i64 = 2400;
@@ -26,15 +26,6 @@ const DELETE_TIMES: &str = "DELETE FROM statistic WHERE (span, start, list_id, p
      (SELECT span, start, list_id, priority FROM statistic WHERE span = $1 AND start < $2 LIMIT $3)";
 const DELETE_KEYS: &str = "DELETE FROM statistic_key WHERE (day, list_id, dimension, name) IN \
      (SELECT day, list_id, dimension, name FROM statistic_key WHERE day < $1 LIMIT $2)";
-
-/// From when until when: whole spans that begin at `from` or later and before `until`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Period {
-    /// Where it begins.
-    pub from: Timestamp,
-    /// Where it ends.
-    pub until: Timestamp,
-}
 
 /// Which sums are too old.
 #[derive(Clone, Copy, Debug)]

@@ -20,12 +20,12 @@ use gatepost::decision::{
 };
 use gatepost::id::QueueId;
 use gatepost::queue::{
-    Attempt, AttemptRecord, Content, MessageFilter, MessageMeta, MessageParameters, MessageStatus,
-    NewMessage, Outcome, Priority, RecipientStatus, RecordedAttempt, RemoteReply,
+    Attempt, AttemptRecord, Content, MessageMeta, MessageParameters, MessageStatus, NewMessage,
+    Outcome, Priority, RecipientStatus, RecordedAttempt, RemoteReply,
 };
 use gatepost::smtp::{BodyType, Mailbox};
 use gatepost::statistics::{Dimension, Span};
-use gatepost::store::{Config, Period, Search, SearchStatus, Store};
+use gatepost::store::{Config, FoundMessage, Period, Search, SearchStatus, Store};
 use tokio::task::JoinSet;
 
 /// Messages when no number is given.
@@ -458,9 +458,8 @@ fn with(status: SearchStatus) -> Search {
 }
 
 async fn ask_all(store: &Store, count: usize) -> anyhow::Result<bool> {
-    let oldest = store.messages(MessageFilter::default()).await?;
-    let newest = oldest.first().context("messages")?.meta.received_at;
-    let start = newest - Duration::from_secs(DAYS * 86_400);
+    let start = start(store).await?;
+    let newest = start + Duration::from_secs(DAYS * 86_400);
     let mut is_missed = false;
     for (what, question) in SEARCHES {
         let (mut took, mut found, mut cut) = (Vec::new(), 0, 0);
@@ -481,6 +480,26 @@ async fn ask_all(store: &Store, count: usize) -> anyhow::Result<bool> {
     is_missed |= statistics(store, newest).await?;
     is_missed |= one_message(store, count, start).await?;
     Ok(is_missed)
+}
+
+/// When the first message came: what was filled in knows of each message by its number and this time.
+async fn start(store: &Store) -> anyhow::Result<Timestamp> {
+    let mut search = Search {
+        user: Some(Made::new(0, MESSAGES, Timestamp::now()).user),
+        limit: 1000,
+        ..Search::default()
+    };
+    let mut oldest = None;
+    loop {
+        let page = store.search(&search).await?;
+        if let Some(FoundMessage::Accepted { summary, .. }) = page.messages.last() {
+            oldest = Some(summary.meta.received_at);
+        }
+        match page.next {
+            Some(next) => search.before = Some(next),
+            None => return oldest.context("no message of the first user"),
+        }
+    }
 }
 
 /// Page after page of everything: the hundredth costs what the first does.

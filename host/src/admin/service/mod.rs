@@ -5,8 +5,11 @@
 
 mod error;
 mod lists;
+mod messages;
 mod operators;
 mod sign_in;
+mod statistics;
+mod story;
 
 use std::sync::Arc;
 
@@ -14,7 +17,10 @@ use parking_lot::RwLock;
 
 pub use self::error::{Invalid, Problem, ServiceError};
 pub use self::lists::{ListPage, ListRow, ListSettings};
+pub use self::messages::{MessageSearch, STATUSES, Story};
 pub use self::sign_in::{SignInError, Signed};
+pub use self::statistics::{NAMES_IN_A_FILE, NAMES_ON_A_PAGE, Queued, Statistics, Today};
+pub use self::story::{Event, events};
 use crate::accounts::{self, List, Verifier};
 use crate::admin::Config;
 use crate::autoconfig::{Encryption, Relay};

@@ -17,9 +17,18 @@ const NOTES: &str = "gatepost panel: notes";
 const MAX_NOTE_OCTETS: usize = 1000;
 
 /// Where one can go from everywhere: a key, the word, the path, and whether for operators alone.
-const PLACES: &[(&str, &str, &str, bool)] = &[("lists", "Lists", "/lists", false)];
+const PLACES: &[(&str, &str, &str, bool)] = &[
+    ("lists", "Lists", "/lists", false),
+    ("messages", "Messages", "/messages", true),
+    ("statistics", "Statistics", "/statistics", true),
+];
 /// Where one can go within a list: a key, the word, and the path below the list's.
-const OF_LIST: &[(&str, &str, &str)] = &[("settings", "Settings", "/edit")];
+const OF_LIST: &[(&str, &str, &str)] = &[
+    ("home", "Home", ""),
+    ("messages", "Messages", "/messages"),
+    ("statistics", "Statistics", "/statistics"),
+    ("settings", "Settings", "/edit"),
+];
 
 /// The frame of a page.
 pub struct Frame {

@@ -1,11 +1,14 @@
 //! Pieces of pages that are HTML themselves, and are made in this file alone.
 
+mod chart;
+
 use std::fmt;
 
+pub use self::chart::{bars, bucket_label, grouped, hour_label};
 use crate::clock::Timestamp;
 
 /// Text that is HTML and is not escaped again. Whatever comes from elsewhere has been escaped by its maker.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Html(String);
 
 impl fmt::Display for Html {

@@ -24,7 +24,6 @@ pub fn routes() -> Router<Site> {
         .route("/", get(front))
         .route("/lists", get(lists))
         .route("/lists/new", get(new).post(add))
-        .route("/lists/{id}", get(home))
         .route("/lists/{id}/edit", get(edit).post(save))
         .route("/lists/{id}/delete", get(ask).post(delete))
 }
@@ -148,15 +147,6 @@ async fn lists(
         wanted,
         may_add: visitor.actor.is_operator(),
     }))
-}
-
-async fn home(
-    State(site): State<Site>,
-    visitor: Visitor,
-    Path(id): Path<i64>,
-) -> Result<Response, UiError> {
-    let list = site.service.list(&visitor.actor, id).await?;
-    Ok(see_other(&format!("/lists/{}/edit", list.id)))
 }
 
 async fn new(State(site): State<Site>, visitor: Visitor) -> Result<Response, UiError> {

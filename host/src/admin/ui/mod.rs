@@ -6,13 +6,18 @@ mod answer;
 mod assets;
 mod confirm;
 mod cookies;
+mod csv;
 mod errors;
 mod fields;
 mod frame;
 mod html;
 mod lists;
+mod messages;
 mod sign_in;
+mod statistics;
+mod timeline;
 mod visit;
+mod words;
 
 use std::sync::Arc;
 
@@ -38,6 +43,8 @@ pub fn router(config: &Config, service: Service) -> Router {
     };
     let pages = Router::new()
         .merge(lists::routes())
+        .merge(messages::routes())
+        .merge(statistics::routes())
         .route("/sign-out", post(sign_in::sign_out))
         .fallback(errors::nothing_here)
         .layer(from_fn(visit::only_signed_in));

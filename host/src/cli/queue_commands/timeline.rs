@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::stops;
 use super::{outcome_name, parameters, sender, summary};
+use crate::admin::service::{Event, events};
 use crate::cli::decision_output::{self, ListNames};
 use crate::clock::Timestamp;
 use crate::decision::{Decision, Run};
 use crate::queue::{
     Attempt, MessageDetails, MessageStatus, MessageSummary, Order, RecipientDetails, Stop,
-    StopScope, canonical_domain,
 };
 
 /// Everything that is known of a message.
@@ -22,15 +22,6 @@ pub struct Story<'a> {
     pub stops: &'a [Stop],
     /// The names of lists.
     pub lists: &'a ListNames,
-}
-
-/// Something that happened.
-enum Event<'a> {
-    Accepted,
-    Decided(&'a Decision),
-    Ordered(&'a Order),
-    Tried(&'a Attempt),
-    Told(&'a MessageSummary),
 }
 
 impl Story<'_> {
@@ -90,21 +81,8 @@ impl Story<'_> {
         })
     }
 
-    /// In the order in which it happened; what was decided follows the message that it was decided about.
     fn events(&self) -> Vec<(Timestamp, Event<'_>)> {
-        let message = self.message;
-        let mut events = vec![(message.summary.meta.received_at, Event::Accepted)];
-        events.extend(
-            self.decisions
-                .iter()
-                .map(|it| (it.about.at, Event::Decided(it))),
-        );
-        events.extend(message.orders.iter().map(|it| (it.at, Event::Ordered(it))));
-        events.extend(message.attempts.iter().map(|it| (it.at, Event::Tried(it))));
-        let notices = message.notices.iter();
-        events.extend(notices.map(|it| (it.meta.received_at, Event::Told(it))));
-        events.sort_by_key(|&(at, _)| at);
-        events
+        events(Some(self.message), self.decisions)
     }
 
     /// For people.
@@ -241,39 +219,7 @@ impl Story<'_> {
     /// The stops that this message waits for.
     fn covering(&self) -> impl Iterator<Item = &Stop> {
         let stops = self.stops.iter();
-        stops.filter(|stop| self.message.summary.finished_at.is_none() && self.waits_for(stop))
-    }
-
-    fn waits_for(&self, stop: &Stop) -> bool {
-        let meta = &self.message.summary.meta;
-        let mut open = self
-            .message
-            .recipients
-            .iter()
-            .filter(|one| one.status.is_open());
-        match &stop.scope {
-            StopScope::All => true,
-            StopScope::List(id) => meta.list_id == Some(*id),
-            StopScope::Destination(name) if name == "smarthost" || name == "maildir" => {
-                meta.way.route.is_none()
-            }
-            StopScope::Destination(name) => match name.strip_prefix("route:") {
-                Some(route) => meta.way.route.as_deref() == Some(route),
-                None => open.any(|one| canonical_domain(one.mailbox.domain()) == *name),
-            },
-        }
-    }
-}
-
-impl Event<'_> {
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Decided(_) => "decision",
-            Self::Ordered(_) => "order",
-            Self::Tried(_) => "attempt",
-            Self::Told(_) => "notice",
-        }
+        stops.filter(|stop| self.message.waits_for(stop))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::queue::{
     AttemptRecord, MessageDetails, MessageFilter, MessageSummary, NewMessage, OpenMessage,
 };
 use crate::store::jobs::{Chunk, Work};
-use crate::store::{Store, StoreError, content, messages, reports};
+use crate::store::{OpenCount, Store, StoreError, content, messages, reports};
 
 /// # Cancel safety
 /// A write whose future is dropped is either not made or made in full; others are not concerned.
@@ -121,6 +121,14 @@ impl Store {
     /// The store cannot be read.
     pub async fn messages(&self, filter: MessageFilter) -> Result<Vec<MessageSummary>, StoreError> {
         reports::messages(&self.shared.readers, &filter).await
+    }
+
+    /// The messages of a list in the queue; of a very long queue only the newest are looked at.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn count_open(&self, list: i64) -> Result<OpenCount, StoreError> {
+        reports::count_open(&self.shared.readers, list).await
     }
 
     /// Everything about one message.

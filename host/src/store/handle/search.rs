@@ -1,9 +1,12 @@
 //! Messages by what is known of them.
 
-use crate::decision::Run;
+use std::collections::HashMap;
+
 use crate::id::QueueId;
 use crate::queue::MessageFilter;
-use crate::store::{FoundMessage, FoundPage, Search, Store, StoreError, reports, search};
+use crate::store::{
+    FoundMessage, FoundPage, Search, Store, StoreError, decisions, reports, search,
+};
 
 impl Store {
     /// A page of the messages that fit, newest first.
@@ -57,21 +60,21 @@ impl Store {
             limit: u32::try_from(ids.len()).unwrap_or(u32::MAX),
             ..MessageFilter::default()
         };
-        let mut accepted = self.messages(filter).await?.into_iter().peekable();
+        let accepted = self.messages(filter).await?.into_iter();
+        let mut accepted: HashMap<_, _> = accepted.map(|one| (one.id, one)).collect();
         let firsts = reports::first_recipients(&self.shared.readers, ids).await?;
-        let mut found = Vec::with_capacity(ids.len());
-        for &id in ids {
-            if let Some(summary) = accepted.next_if(|summary| summary.id == id) {
-                found.push(FoundMessage::Accepted {
-                    first_recipient: firsts.get(&id).cloned().unwrap_or_default(),
-                    summary: Box::new(summary),
-                });
-                continue;
-            }
-            let decisions = self.decisions_about(id).await?;
-            let enforced = decisions.into_iter().find(|one| one.run == Run::Enforced);
-            found.extend(enforced.map(|one| FoundMessage::Refused(Box::new(one))));
-        }
-        Ok(found)
+        let gone = ids.iter().filter(|id| !accepted.contains_key(id));
+        let gone: Vec<QueueId> = gone.copied().collect();
+        let refused = decisions::of_many(&self.shared.readers, &gone).await?;
+        let mut refused: HashMap<_, _> =
+            refused.into_iter().map(|one| (one.about.id, one)).collect();
+        let found = ids.iter().filter_map(|id| match accepted.remove(id) {
+            Some(summary) => Some(FoundMessage::Accepted {
+                first_recipient: firsts.get(id).cloned().unwrap_or_default(),
+                summary: Box::new(summary),
+            }),
+            None => Some(FoundMessage::Refused(Box::new(refused.remove(id)?))),
+        });
+        Ok(found.collect())
     }
 }
