@@ -251,7 +251,10 @@ mod tests {
         let unknown: Vec<_> = asked.difference(&ours).collect();
         assert!(unknown.is_empty(), "{unknown:?}");
         let readme = include_str!("../../../examples/grafana/README.md");
-        let unknown: Vec<_> = names(readme).into_iter().filter(|name| !ours.contains(name)).collect();
+        let unknown: Vec<_> = names(readme)
+            .into_iter()
+            .filter(|name| !ours.contains(name))
+            .collect();
         assert!(unknown.is_empty(), "{unknown:?}");
     }
 

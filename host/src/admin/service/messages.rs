@@ -90,6 +90,12 @@ impl MessageSearch {
         cursor_aside == Self::default()
     }
 
+    /// True when something seldom is asked for.
+    pub fn is_special(&self) -> bool {
+        let seldom = [&self.id, &self.user, &self.from, &self.to];
+        seldom.iter().any(|text| !text.trim().is_empty())
+    }
+
     /// What it asks of the store.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use super::visit::Visitor;
 use super::{html, words};
 use crate::accounts::List;
 use crate::admin::service::{Invalid, MessageSearch, STATUSES, ServiceError, Story};
+use crate::decision::Decision;
 use crate::queue::{MessageDetails, RecipientDetails};
 use crate::store::{FoundMessage, FoundPage};
 
@@ -150,14 +151,10 @@ fn row(found: &FoundMessage) -> Row {
         },
         FoundMessage::Refused(decision) => {
             let about = &decision.about;
-            let header = about.header.as_ref();
             Row {
                 id: about.id.to_string(),
                 at: html::moment(&about.at),
-                subject: header.map_or_else(
-                    || format!("(refused at {})", words::stage(about.stage)),
-                    |header| words::subject(&header.subject),
-                ),
+                subject: refused_subject(decision),
                 sender: crate::decision::sender(decision),
                 recipient: crate::decision::recipients(decision),
                 user: about.username.clone(),
@@ -166,6 +163,15 @@ fn row(found: &FoundMessage) -> Row {
             }
         }
     }
+}
+
+/// Its subject, or where it was refused before it had one.
+fn refused_subject(decision: &Decision) -> String {
+    let header = decision.about.header.as_ref();
+    header.map_or_else(
+        || format!("Refused at {}", words::stage(decision.about.stage)),
+        |header| words::subject(&header.subject),
+    )
 }
 
 #[derive(Template)]
@@ -227,7 +233,7 @@ fn head(story: &Story, list: Option<List>) -> Head {
         (None, Some(decision)) => {
             let header = decision.about.header.clone().unwrap_or_default();
             Head {
-                subject: words::subject(&header.subject),
+                subject: refused_subject(decision),
                 status: words::outcome(decision.outcome),
                 sender: decision
                     .about
