@@ -50,7 +50,7 @@ fn the_metrics_tell_what_was_accepted_delivered_and_refused() {
         "gatepost_connections_open 1",
         "gatepost_store_accepting 1",
         "gatepost_queue_messages{state=\"ready\",priority=\"2\"} 0",
-        "gatepost_alerts_total{kind=\"unauthorized-sender\"} 1",
+        "gatepost_alerts_total{kind=\"sender-not-authorized\"} 1",
     ] {
         assert!(answer.body.contains(line), "no {line} in\n{}", answer.body);
     }
