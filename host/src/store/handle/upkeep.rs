@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::store::jobs::Work;
+use crate::store::log::Sealed;
 use crate::store::upkeep::PURGE_STEP;
 use crate::store::{Store, StoreError, sweep};
 
@@ -12,25 +13,29 @@ impl Store {
     /// # Errors
     /// The store cannot be read or written, or a segment not be deleted.
     pub async fn sweep_content(&self) -> Result<u64, StoreError> {
-        let content = &self.shared.content;
+        let (count, lingering) = self.delete_segments().await?;
+        for segment in lingering {
+            self.settle(segment.number).await?;
+        }
+        Ok(count)
+    }
+
+    /// Deletes segments that no open message needs; returns how many, and those that what is left should move out of.
+    async fn delete_segments(&self) -> Result<(u64, Vec<Sealed>), StoreError> {
         // Before it is asked what is needed: whatever is committed about these is committed then.
-        let sealed = sweep::sealed(content).await?;
+        let sealed = sweep::sealed(&self.shared.content).await?;
         if sealed.is_empty() {
-            return Ok(0);
+            return Ok((0, Vec::new()));
         }
         let needed = sweep::needed(&self.shared.readers).await?;
-        let (kept, dead): (Vec<_>, Vec<_>) = sealed
+        let (mut kept, dead): (Vec<_>, Vec<_>) = sealed
             .into_iter()
             .partition(|segment| needed.contains_key(&segment.number));
         let count = dead.len() as u64;
         sweep::delete(dead).await?;
         let now = Timestamp::now();
-        for segment in &kept {
-            if sweep::lingers(segment, needed[&segment.number], now) {
-                self.settle(segment.number).await?;
-            }
-        }
-        Ok(count)
+        kept.retain(|segment| sweep::lingers(segment, needed[&segment.number], now));
+        Ok((count, kept))
     }
 
     /// Moves what is needed of a segment into the database.
@@ -55,7 +60,8 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn discard_orphaned_chunks(&self) -> Result<u64, StoreError> {
         let count = self.write(Work::DiscardOrphans).await?;
-        self.sweep_content().await?;
+        // What lingers moves when the relay runs: nobody waits for it then.
+        self.delete_segments().await?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
