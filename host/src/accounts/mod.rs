@@ -2,6 +2,7 @@
 
 mod allowance;
 mod config;
+pub mod credentials;
 pub mod entries;
 mod explain;
 pub mod password;
@@ -21,6 +22,9 @@ pub use self::verifier::{Verifier, VerifierError};
 use crate::clock::Timestamp;
 use crate::queue::Priority;
 use crate::secret::Secret;
+
+/// Characters of a user's note at most. Default 1,000: some sentences.
+pub const MAX_NOTE_CHARACTERS: usize = 1000;
 
 /// A list groups users, messages, alerts and their settings.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,6 +19,7 @@ mod rejection;
 mod request;
 mod schedule;
 mod spool;
+mod trial;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub use self::question::Asking;
 pub use self::rejection::Rejection;
 use self::spool::{Memory, Received};
 pub use self::spool::{Spool, SpoolError};
+pub use self::trial::{Trial, TrialStage};
 use crate::clock::Timestamp;
 use crate::decision::{Findings, NewDecision};
 use crate::id::{QueueId, QueueIds};

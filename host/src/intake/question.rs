@@ -87,7 +87,7 @@ impl Asking<'_> {
 }
 
 /// The content as it is at hand when it has come in: a large one is in the store but for its beginning.
-fn received(content: &[u8]) -> Content {
+pub(super) fn received(content: &[u8]) -> Content {
     let head = &content[..content.len().min(Config::default().memory_octets)];
     Content {
         head: head.to_vec().into(),

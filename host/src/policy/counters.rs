@@ -34,7 +34,7 @@ struct State {
 }
 
 /// The counters of one policy.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Policy {
     windows: HashMap<Name, Window>,
     /// Counts uses, to tell which counter was used last.
@@ -80,6 +80,18 @@ impl Counters {
         Self {
             max_per_policy: max_per_policy.max(EVICTED_PART),
             state: Mutex::default(),
+        }
+    }
+
+    /// Counters with the same totals that go their own way from here; nothing of them is ever stored.
+    pub(super) fn copy(&self) -> Self {
+        let policies = self.state.lock().policies.clone();
+        Self {
+            max_per_policy: self.max_per_policy,
+            state: Mutex::new(State {
+                policies,
+                pending: HashMap::new(),
+            }),
         }
     }
 

@@ -163,6 +163,30 @@ impl PolicySet {
         self
     }
 
+    /// The same policies for somebody who tries what would be: they count in counters of their own, which
+    /// begin as the real ones are and go with this set.
+    #[must_use]
+    pub fn for_trial(&self) -> Self {
+        let counters = Arc::new(self.resources.counters.copy());
+        let resources = Resources {
+            counters,
+            ..self.resources.clone()
+        };
+        let mut chain = self.chain.clone();
+        for policy in &mut chain {
+            policy.asked.resources = resources.clone();
+        }
+        Self {
+            generation: self.generation,
+            config: self.config.clone(),
+            runtime: Arc::clone(&self.runtime),
+            cache: self.cache.clone(),
+            chain,
+            resources,
+            record: OnceLock::new(),
+        }
+    }
+
     /// The number of this set among those of the running relay, from 1.
     pub fn generation(&self) -> u64 {
         self.generation

@@ -68,6 +68,7 @@ impl PolicyInfo {
 }
 
 /// A policy that is ready to be asked.
+#[derive(Clone)]
 pub(super) struct Policy {
     pub info: PolicyInfo,
     pub on_failure: OnFailure,
@@ -84,6 +85,7 @@ pub(super) struct Policy {
 }
 
 /// The functions of a policy that takes part in the envelope stage.
+#[derive(Clone)]
 pub(super) struct EnvelopeStage {
     pub on_sender: ComponentExportIndex,
     pub on_recipient: ComponentExportIndex,

@@ -2,5 +2,8 @@
 
 mod lists;
 mod messages;
+mod operators;
 mod sessions;
+mod settings;
 mod statistics;
+mod users;

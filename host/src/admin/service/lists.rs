@@ -92,6 +92,16 @@ impl Service {
         })
     }
 
+    /// All lists that are theirs, in the order they were made: to choose from.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unavailable`].
+    pub async fn all_lists(&self, actor: &Actor) -> Result<Vec<List>, ServiceError> {
+        let mut lists = self.store().lists().await?;
+        lists.retain(|list| actor.reaches(list.id));
+        Ok(lists)
+    }
+
     /// What is set on a list.
     ///
     /// # Errors

@@ -10,6 +10,9 @@ mod operators;
 mod sign_in;
 mod statistics;
 mod story;
+mod submit;
+mod trial;
+mod users;
 
 use std::sync::Arc;
 
@@ -21,6 +24,11 @@ pub use self::messages::{MessageSearch, STATUSES, Story};
 pub use self::sign_in::{SignInError, Signed};
 pub use self::statistics::{NAMES_IN_A_FILE, NAMES_ON_A_PAGE, Queued, Statistics, Today};
 pub use self::story::{Event, events};
+pub use self::submit::{Outgoing, Submitted, TestMessage};
+pub use self::trial::{Question, TriedStep, Verdict};
+pub use self::users::{
+    EntryAdvice, SentCounts, UserPage, UserSettings, advise_domains, advise_senders,
+};
 use crate::accounts::{self, List, Verifier};
 use crate::admin::Config;
 use crate::autoconfig::{Encryption, Relay};

@@ -82,6 +82,15 @@ impl Service {
         self.link(id).await
     }
 
+    /// Ends every session of an operator.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`], [`ServiceError::NotFound`].
+    pub async fn end_sessions(&self, actor: &Actor, id: i64) -> Result<(), ServiceError> {
+        self.operator(actor, id).await?;
+        Ok(self.store().end_sessions(id).await?)
+    }
+
     /// The operator that asks, as it is kept.
     ///
     /// # Errors

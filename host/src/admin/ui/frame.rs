@@ -21,13 +21,14 @@ const PLACES: &[(&str, &str, &str, bool)] = &[
     ("lists", "Lists", "/lists", false),
     ("messages", "Messages", "/messages", true),
     ("statistics", "Statistics", "/statistics", true),
+    ("operators", "Operators", "/operators", true),
 ];
 /// Where one can go within a list: a key, the word, and the path below the list's.
 const OF_LIST: &[(&str, &str, &str)] = &[
     ("home", "Home", ""),
     ("messages", "Messages", "/messages"),
     ("statistics", "Statistics", "/statistics"),
-    ("settings", "Settings", "/edit"),
+    ("settings", "Settings", "/smtp"),
 ];
 
 /// The frame of a page.

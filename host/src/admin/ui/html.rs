@@ -1,11 +1,13 @@
-//! Pieces of pages that are HTML themselves, and are made in this file alone.
+//! What templates ask for: words, and the pieces of pages that are HTML themselves, made in this file alone.
 
 mod chart;
 
 use std::fmt;
 
 pub use self::chart::{bars, bucket_label, grouped, hour_label};
+use crate::accounts::User;
 use crate::clock::Timestamp;
+use crate::queue::Priority;
 
 /// Text that is HTML and is not escaped again. Whatever comes from elsewhere has been escaped by its maker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +30,43 @@ pub fn moment(at: &Timestamp) -> Html {
     ))
 }
 
+/// A priority as people call it.
+pub fn priority(priority: &Priority) -> &'static str {
+    match priority {
+        Priority::Highest => "1 - very high",
+        Priority::High => "2 - high",
+        Priority::Normal => "3 - normal",
+        Priority::Low => "4 - low",
+        Priority::Lowest => "5 - very low",
+    }
+}
+
+/// What a user may send as, on one line; none: as anyone.
+pub fn may_send_as(user: &User) -> Option<String> {
+    let texts = [&user.authorized_domains, &user.authorized_senders];
+    let texts = texts.iter().map(|text| text.trim());
+    let texts: Vec<&str> = texts.filter(|text| !text.is_empty()).collect();
+    (!texts.is_empty()).then(|| texts.join("; "))
+}
+
+/// A picture of a text for a phone's camera: dark modules as one path.
+///
+/// None when the text is too long for one.
+pub fn qr_code(text: &str) -> Option<Html> {
+    let code = qrcode::QrCode::new(text.as_bytes()).ok()?;
+    let width = code.width();
+    let colors = code.to_colors();
+    let dark = (0..width * width).filter(|at| colors[*at] == qrcode::Color::Dark);
+    let path: String = dark
+        .map(|at| format!("M{} {}h1v1h-1z", at % width + 4, at / width + 4))
+        .collect();
+    let side = width + 8;
+    Some(Html(format!(
+        "<svg class=\"qr\" viewBox=\"0 0 {side} {side}\" role=\"img\" aria-label=\"QR code of the key\">\
+         <rect width=\"{side}\" height=\"{side}\" fill=\"#fff\"/><path d=\"{path}\" fill=\"#000\"/></svg>"
+    )))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,5 +77,14 @@ mod tests {
             moment(&Timestamp::from_millis(951_782_400_000)).to_string(),
             "<time datetime=\"2000-02-29T00:00:00Z\" title=\"2000-02-29T00:00:00Z\">2000-02-29 00:00 UTC</time>"
         );
+    }
+
+    #[test]
+    fn a_picture_has_a_quiet_zone_and_no_text_of_its_own() {
+        let picture = qr_code("otpauth://<script>").expect("short").to_string();
+        assert!(picture.starts_with("<svg class=\"qr\" viewBox=\"0 0 "));
+        assert!(picture.contains("M4 4h1v1h-1z"), "the first finder pattern");
+        assert!(!picture.contains("script"));
+        assert!(qr_code(&"x".repeat(5000)).is_none());
     }
 }

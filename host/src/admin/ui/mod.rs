@@ -2,6 +2,7 @@
 //!
 //! `visit` looks at every request before a page does; the rest is one file for each kind of thing.
 
+mod account;
 mod answer;
 mod assets;
 mod confirm;
@@ -13,9 +14,16 @@ mod frame;
 mod html;
 mod lists;
 mod messages;
+mod once;
+mod operators;
+mod setup;
 mod sign_in;
+mod smtp;
 mod statistics;
 mod timeline;
+mod trial;
+mod user_form;
+mod users;
 mod visit;
 mod words;
 
@@ -26,6 +34,7 @@ use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::{get, post};
 
 use self::answer::with_security_fields;
+use self::once::Once;
 use super::{Config, Service};
 
 /// What every page is made from. Cheap to clone.
@@ -33,6 +42,7 @@ use super::{Config, Service};
 struct Site {
     service: Service,
     config: Arc<Config>,
+    once: Once,
 }
 
 /// Every path; all others are 404.
@@ -40,11 +50,17 @@ pub fn router(config: &Config, service: Service) -> Router {
     let site = Site {
         service,
         config: Arc::new(config.clone()),
+        once: Once::default(),
     };
     let pages = Router::new()
         .merge(lists::routes())
         .merge(messages::routes())
         .merge(statistics::routes())
+        .merge(smtp::routes())
+        .merge(users::routes())
+        .merge(trial::routes())
+        .merge(operators::routes())
+        .merge(account::routes())
         .route("/sign-out", post(sign_in::sign_out))
         .fallback(errors::nothing_here)
         .layer(from_fn(visit::only_signed_in));

@@ -4,7 +4,10 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::{find_list, settings};
-use crate::accounts::{self, Allowance, EntryProblem, PolicySetting, PolicySettings, Span, User};
+use crate::accounts::credentials::{self, Credential};
+use crate::accounts::{
+    self, Allowance, EntryProblem, MAX_NOTE_CHARACTERS, PolicySetting, PolicySettings, Span, User,
+};
 use crate::cli::output::table;
 use crate::cli::{Failure, Output};
 use crate::clock::Timestamp;
@@ -12,9 +15,6 @@ use crate::config::Config;
 use crate::queue::Priority;
 use crate::secret::Secret;
 use crate::store::{NewUser, Store};
-
-/// Characters of a note.
-const MAX_NOTE_CHARACTERS: usize = 1000;
 
 /// `gatepost user …`
 #[derive(Debug, Subcommand)]
@@ -181,11 +181,11 @@ async fn add(
 ) -> Result<(User, Option<Secret<String>>), Failure> {
     settings.check()?;
     let list = find_list(store, list).await?;
-    let password = accounts::password::generate();
+    let made = credential(store, config).await?;
     let user = NewUser {
         list_id: list.id,
-        password_hash: hash(&password, config)?,
-        scram_verifier: Some(scram_verifier(store, config, &password).await?),
+        password_hash: made.password_hash,
+        scram_verifier: Some(made.scram_verifier),
         active: settings.active.unwrap_or(true),
         priority: settings.priority.unwrap_or_default(),
         note: settings.note.unwrap_or_default(),
@@ -197,7 +197,7 @@ async fn add(
         urgent_per_hour: settings.urgent_per_hour.unwrap_or_default(),
         urgent_per_day: settings.urgent_per_day.unwrap_or_default(),
     };
-    Ok((store.create_user(user).await?, Some(password)))
+    Ok((store.create_user(user).await?, Some(made.password)))
 }
 
 async fn edit(store: &Store, username: &str, settings: Settings) -> Result<User, Failure> {
@@ -236,27 +236,16 @@ async fn reset_password(
     username: &str,
 ) -> Result<(User, Option<Secret<String>>), Failure> {
     let user = find_user(store, username).await?;
-    let password = accounts::password::generate();
-    let scram_verifier = scram_verifier(store, config, &password).await?;
-    let hash = hash(&password, config)?;
+    let made = credential(store, config).await?;
     store
-        .set_password(user.id, hash, Some(scram_verifier))
+        .set_password(user.id, made.password_hash, Some(made.scram_verifier))
         .await?;
-    Ok((find_user(store, username).await?, Some(password)))
+    Ok((find_user(store, username).await?, Some(made.password)))
 }
 
-async fn scram_verifier(
-    store: &Store,
-    config: &Config,
-    password: &Secret<String>,
-) -> Result<Secret<String>, Failure> {
+async fn credential(store: &Store, config: &Config) -> Result<Credential, Failure> {
     let basis = store.scram_basis(config.accounts.scram_iterations).await?;
-    Ok(accounts::scram::new_verifier(password, &basis))
-}
-
-fn hash(password: &Secret<String>, config: &Config) -> Result<Secret<String>, Failure> {
-    let hash = accounts::password::hash(password, &config.accounts).map_err(Failure::new)?;
-    Ok(Secret::new(hash))
+    credentials::generate(&config.accounts, &basis).map_err(Failure::new)
 }
 
 async fn find_user(store: &Store, username: &str) -> Result<User, Failure> {

@@ -14,6 +14,24 @@ fn at(now_ms: i64) -> Asked<'static> {
 }
 
 #[test]
+fn a_copy_counts_for_itself_and_leaves_nothing_to_store() {
+    let counters = Counters::new(1000);
+    let asked = Asked {
+        policy: "p",
+        key: "k",
+        window_s: 60,
+        now_ms: 0,
+    };
+    assert_eq!(counters.add(asked, 2), 2);
+    let copy = counters.copy();
+    assert_eq!(copy.add(asked, 5), 7);
+    assert!(copy.take(asked, 1, 10).granted);
+    assert_eq!(counters.peek(asked), 2);
+    let stored: u64 = counters.take_pending().iter().map(|one| one.amount).sum();
+    assert_eq!(stored, 2);
+}
+
+#[test]
 fn a_count_leaves_its_window_at_most_one_slot_late_and_never_early() {
     for begin in [0, 1, 59_999, 1_764_000_123_456] {
         let counters = Counters::default();

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 const SLOTS: i64 = 60;
 
 /// The amounts of the slots that may still count.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Window {
     slots: VecDeque<(i64, u64)>,
     /// When it was used last, in uses of its policy.
