@@ -244,3 +244,19 @@ fn the_last_operator_stays() {
         .cli(&["operator", "delete", "admin"])
         .succeeded();
 }
+
+#[test]
+fn who_was_added_by_a_command_is_not_taken_for_the_first_operator() {
+    let mut panel = Paneled::start();
+    panel.relay.terminate();
+    panel.relay.cli(&["operator", "delete", "admin"]);
+    let link = panel.link("anna", &["--role", "list-manager"]);
+    panel.relay.restart();
+    assert_eq!(
+        panel.browser().open(&link).status,
+        200,
+        "her link still holds"
+    );
+    let operators = panel.relay.json(&["operator", "list"]).to_string();
+    assert!(operators.contains("admin"), "{operators}");
+}

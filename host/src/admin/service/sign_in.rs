@@ -16,8 +16,8 @@ use crate::secret::Secret;
 
 /// The alert's machine name.
 const ALERT_KIND: &str = "panel-sign-in-failures";
-/// The name of the operator that the first start makes.
-const FIRST_OPERATOR: &str = "admin";
+/// Names of the operator that the first start makes: the first that nobody has.
+const FIRST_NAMES: [&str; 2] = ["admin", "operator"];
 /// A session's use is noted when the last note is older: a request costs no write.
 const SEEN_EVERY: Duration = Duration::from_secs(60);
 
@@ -156,21 +156,28 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Unavailable`].
     pub async fn first_link(&self) -> Result<Option<Token>, ServiceError> {
-        let operators = self.store().operators().await?;
-        let is_first = |one: &Operator| one.password_hash.is_none() && one.active;
+        let mut operators = self.store().operators().await?;
+        operators.retain(|one| one.role == Role::Operator && one.active);
         let id = match operators.as_slice() {
-            [] => {
-                let first = NewOperator {
-                    name: FIRST_OPERATOR.to_owned(),
-                    role: Role::Operator,
-                    lists: Vec::new(),
-                };
-                self.store().create_operator(first).await?.id
+            [] => self.first_operator().await?,
+            // Others were made by a command, which printed a link of its own.
+            [one] if FIRST_NAMES.contains(&one.name.as_str()) && one.password_hash.is_none() => {
+                one.id
             }
-            [one] if is_first(one) => one.id,
             _ => return Ok(None),
         };
         self.link(id).await.map(Some)
+    }
+
+    async fn first_operator(&self) -> Result<i64, ServiceError> {
+        let is_taken = self.store().operator_by_name(FIRST_NAMES[0]).await?;
+        let name = FIRST_NAMES[usize::from(is_taken.is_some())];
+        let first = NewOperator {
+            name: name.to_owned(),
+            role: Role::Operator,
+            lists: Vec::new(),
+        };
+        Ok(self.store().create_operator(first).await?.id)
     }
 
     /// Forgets sessions and links that are over.

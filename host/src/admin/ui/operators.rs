@@ -111,6 +111,9 @@ async fn operators(State(site): State<Site>, visitor: Visitor) -> Result<Respons
 }
 
 async fn new(State(site): State<Site>, visitor: Visitor) -> Result<Response, UiError> {
+    if !visitor.actor.is_operator() {
+        return Err(ServiceError::Forbidden.into());
+    }
     let form = Form {
         name: String::new(),
         role: Role::ListManager,
