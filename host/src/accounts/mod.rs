@@ -5,6 +5,7 @@ mod config;
 pub mod credentials;
 pub mod entries;
 mod explain;
+mod list_rules;
 pub mod password;
 mod policy_settings;
 pub mod scram;
@@ -16,6 +17,7 @@ pub use self::config::Config;
 pub use self::entries::{
     EntryProblem, check_domains, check_senders, domain_entries, sender_entries,
 };
+pub use self::list_rules::{IDENTITIES, ListNameProblem, check_list_name, unknown_identity};
 pub use self::policy_settings::{PolicySetting, PolicySettingError, PolicySettings};
 pub use self::usage::{Sent, Slot, Span, Usage};
 pub use self::verifier::{Verifier, VerifierError};

@@ -11,7 +11,7 @@ fn an_operator_adds_edits_and_deletes_a_list() {
     browser.open("/lists/new");
     let answer = browser.submit("/lists/new", &[("name", ""), ("unauthorized", "block")]);
     assert_eq!(answer.status, 422);
-    browser.shows("give the list a name");
+    browser.shows("Give the list a name");
     let fields = [
         ("name", "shop"),
         ("unauthorized", "block"),
@@ -56,9 +56,9 @@ fn what_cannot_be_is_explained_beside_the_field_and_nothing_is_saved() {
     let mut browser = panel.operator();
     browser.open("/lists/1/edit");
     for (field, value, told) in [
-        ("name", "OTHER", "another list has this name"),
+        ("name", "OTHER", "Another list has this name"),
         ("check", "reply-to", "is not an identity"),
-        ("route", "nowhere", "the configuration has no route"),
+        ("route", "nowhere", "The configuration has no route"),
         ("policy_settings", "A=1", "cannot be the name of a setting"),
     ] {
         let mut fields = vec![("name", "shop")];

@@ -140,7 +140,7 @@ fn a_changed_password_ends_every_session() {
         ("again", new),
     ];
     assert_eq!(browser.submit("/account/password", &wrong).status, 422);
-    browser.shows("this is not your password");
+    browser.shows("This is not your password");
     let unlike = [("present", PASSWORD), ("new", new), ("again", "x")];
     assert_eq!(browser.submit("/account/password", &unlike).status, 422);
     let right = [("present", PASSWORD), ("new", new), ("again", new)];
@@ -160,7 +160,7 @@ fn one_time_codes_are_asked_for_once_they_are_on_and_each_counts_once() {
     let key = between(&browser.page, "name=\"key\" value=\"", "\"").to_owned();
     let wrong = [("key", key.as_str()), ("code", "000000")];
     assert_eq!(browser.submit("/account/codes", &wrong).status, 422);
-    browser.shows("this is not the code");
+    browser.shows("This is not the code");
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("after 1970");

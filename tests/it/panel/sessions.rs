@@ -41,7 +41,7 @@ fn the_first_start_prints_a_link_that_lets_one_person_in_once() {
     browser.shows("Welcome, admin");
     let again = [("password", PASSWORD), ("again", "something else")];
     assert_eq!(browser.submit(&link, &again).status, 422);
-    browser.shows("this is not the same password");
+    browser.shows("This is not the same password");
     let short = [("password", "short"), ("again", "short")];
     assert_eq!(browser.submit(&link, &short).status, 422);
     browser.shows("12 characters at least");

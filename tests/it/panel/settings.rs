@@ -125,7 +125,7 @@ fn a_test_message_that_is_refused_shows_the_reply() {
     assert_eq!(panel.relay.alerts("shop").len(), 1, "as with any message");
     let fields = [("username", "s1_1"), ("from", "boss"), ("to", "")];
     assert_eq!(browser.submit("/lists/1/smtp/test", &fields).status, 422);
-    browser.shows("write one address like info@example.com");
+    browser.shows("Write one address like info@example.com");
     let fields = [
         ("username", "s9_9"),
         ("from", "info@example.com"),

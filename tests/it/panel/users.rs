@@ -130,13 +130,13 @@ fn wrong_entries_are_explained_on_submit_and_while_typing() {
     ];
     assert_eq!(browser.submit("/lists/1/users/new", &fields).status, 422);
     for told in [
-        "choose one of the five",
-        "has a `,` where a `;` belongs",
+        "Choose one of the five",
+        "has a <code>,</code> where a <code>;</code> belongs",
         "is an address, not a domain",
-        "mail is usually from `example.com`",
+        "mail is usually from <code>example.com</code>",
         "is a domain, not an address",
-        "use a number, `unlimited`",
-        "`?` is not NAME=VALUE",
+        "Use a number, <code>unlimited</code>",
+        "<code>?</code> is not NAME=VALUE",
     ] {
         browser.shows(told);
     }
@@ -176,7 +176,7 @@ fn who_may_send_asks_the_real_policies_and_leaves_no_trace() {
     browser.open("/lists/1/users/s1_1/try?from=");
     browser.shows("Refused");
     browser.open("/lists/1/users/s1_1/try?from=a%40example.com%0D%0ASender:+b");
-    browser.shows("use one line");
+    browser.shows("Use one line");
     browser.open("/lists/1/users/s1_1/try?from=%3Cscript%3Ealert(1)%3C/script%3E");
     browser.does_not_show("<script>alert");
     assert!(panel.relay.alerts("shop").is_empty(), "nobody is alarmed");

@@ -1,15 +1,11 @@
 //! Lists: their settings, who may see them, making and deleting.
 
 use super::{Invalid, Service, ServiceError, only_operators};
-use crate::accounts::{List, PolicySettings, Unauthorized};
+use crate::accounts::{List, PolicySettings, Unauthorized, check_list_name, unknown_identity};
 use crate::operators::Actor;
 
 /// Lists on one page. Default 50.
 pub const LISTS_ON_A_PAGE: u32 = 50;
-/// Octets of a list's name at most. Default 100.
-const MAX_NAME_OCTETS: usize = 100;
-/// The identities that a list may have checked, in the order in which they are written.
-pub const IDENTITIES: [&str; 3] = ["from", "sender", "envelope"];
 
 /// Everything that can be set on a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -198,10 +194,8 @@ impl Service {
                 "choose one identity at least, or leave it to the configuration",
             );
         }
-        for identity in check {
-            if !IDENTITIES.contains(&identity.as_str()) {
-                invalid.add("check", format!("`{identity}` is not an identity"));
-            }
+        if let Some(identity) = unknown_identity(check.map(String::as_str)) {
+            invalid.add("check", format!("`{identity}` is not an identity"));
         }
         if let Some(route) = &settings.route
             && settings.route.as_deref() != known
@@ -216,14 +210,8 @@ impl Service {
 fn check_name(name: &str, invalid: &mut Invalid) {
     if name.is_empty() {
         invalid.add("name", "give the list a name");
-    } else if name.trim() != name
-        || name.len() > MAX_NAME_OCTETS
-        || name.chars().any(char::is_control)
-    {
-        invalid.add(
-            "name",
-            "use 1 to 100 characters without control characters, and no space at either end",
-        );
+    } else if let Err(problem) = check_list_name(name) {
+        invalid.add("name", problem.to_string());
     }
 }
 

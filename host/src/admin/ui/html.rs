@@ -5,6 +5,7 @@ mod chart;
 use std::fmt;
 
 pub use self::chart::{bars, bucket_label, grouped, hour_label};
+use super::errors::sentence;
 use crate::accounts::User;
 use crate::clock::Timestamp;
 use crate::queue::Priority;
@@ -30,6 +31,32 @@ pub fn moment(at: &Timestamp) -> Html {
     ))
 }
 
+/// An explanation with what stands between backticks as code, beginning with a capital. Everything is escaped.
+pub fn marked(text: &str) -> Html {
+    let sentence = sentence(text);
+    let parts = sentence.split('`').enumerate();
+    let parts = parts.map(|(place, part)| match place % 2 {
+        0 => escaped(part),
+        _ => format!("<code>{}</code>", escaped(part)),
+    });
+    Html(parts.collect())
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
 /// A priority as people call it.
 pub fn priority(priority: &Priority) -> &'static str {
     match priority {
@@ -44,9 +71,10 @@ pub fn priority(priority: &Priority) -> &'static str {
 /// What a user may send as, on one line; none: as anyone.
 pub fn may_send_as(user: &User) -> Option<String> {
     let texts = [&user.authorized_domains, &user.authorized_senders];
-    let texts = texts.iter().map(|text| text.trim());
-    let texts: Vec<&str> = texts.filter(|text| !text.is_empty()).collect();
-    (!texts.is_empty()).then(|| texts.join("; "))
+    let entries = texts.iter().flat_map(|text| text.split(';'));
+    let entries = entries.map(str::trim).filter(|entry| !entry.is_empty());
+    let entries: Vec<&str> = entries.collect();
+    (!entries.is_empty()).then(|| entries.join("; "))
 }
 
 /// A picture of a text for a phone's camera: dark modules as one path.
@@ -76,6 +104,15 @@ mod tests {
         assert_eq!(
             moment(&Timestamp::from_millis(951_782_400_000)).to_string(),
             "<time datetime=\"2000-02-29T00:00:00Z\" title=\"2000-02-29T00:00:00Z\">2000-02-29 00:00 UTC</time>"
+        );
+    }
+
+    #[test]
+    fn an_explanation_shows_code_and_runs_none() {
+        let text = "entry 1, `<b>&\"`, is no domain; write `a` or `b";
+        assert_eq!(
+            marked(text).to_string(),
+            "Entry 1, <code>&lt;b&gt;&amp;&quot;</code>, is no domain; write <code>a</code> or <code>b.</code>"
         );
     }
 

@@ -12,6 +12,7 @@ use super::cookies::{SESSION, VISIT, set_cookie};
 use super::errors::{UiError, sentence};
 use super::fields::Fields;
 use super::frame::Frame;
+use super::html;
 use super::visit::{Visit, Visitor};
 use crate::admin::service::{Invalid, ServiceError, SignInError};
 use crate::operators::Token;

@@ -4,7 +4,9 @@ use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 
 use super::{settings, suppressions};
-use crate::accounts::{List, PolicySetting, PolicySettings, Unauthorized};
+use crate::accounts::{
+    List, PolicySetting, PolicySettings, Unauthorized, check_list_name, unknown_identity,
+};
 use crate::cli::output::table;
 use crate::cli::{Failure, Output};
 use crate::delivery::Route;
@@ -230,19 +232,10 @@ impl Settings {
 }
 
 fn check_name(name: &str) -> Result<(), Failure> {
-    if name.trim() != name
-        || name.is_empty()
-        || name.len() > 100
-        || name.chars().any(char::is_control)
-    {
-        let hint = "use 1 to 100 characters without control characters, and no space at either end";
-        return Err(Failure::message(format!(
-            "`{}` cannot be the name of a list",
-            name.escape_debug()
-        ))
-        .hint(hint));
-    }
-    Ok(())
+    check_list_name(name).map_err(|problem| {
+        let text = format!("`{}` cannot be the name of a list", name.escape_debug());
+        Failure::message(text).hint(problem.to_string())
+    })
 }
 
 fn check_settings(settings: &Settings, routes: &[Route]) -> Result<(), Failure> {
@@ -254,15 +247,13 @@ fn check_settings(settings: &Settings, routes: &[Route]) -> Result<(), Failure> 
     else {
         return Ok(());
     };
-    for identity in check.split(',').map(str::trim) {
-        if !["from", "sender", "envelope"].contains(&identity) {
-            return Err(
-                Failure::message(format!("--check: `{identity}` is not an identity"))
-                    .hint("use from, sender and envelope, separated by commas, or `default`"),
-            );
-        }
+    match unknown_identity(check.split(',').map(str::trim)) {
+        None => Ok(()),
+        Some(identity) => Err(Failure::message(format!(
+            "--check: `{identity}` is not an identity"
+        ))
+        .hint("use from, sender and envelope, separated by commas, or `default`")),
     }
-    Ok(())
 }
 
 /// A route that there is not would keep all mail of the list waiting.
