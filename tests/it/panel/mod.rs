@@ -3,6 +3,7 @@
 mod lists;
 mod messages;
 mod operators;
+mod roles;
 mod sessions;
 mod settings;
 mod statistics;
