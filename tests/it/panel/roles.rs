@@ -26,8 +26,9 @@ const FORMS_OF_A_LIST: [&str; 6] = [
     "/lists/N/users/sN_1/delete",
 ];
 /// Routes for operators alone; number 1 is an operator, and list 1 is the list manager's own.
-const OF_OPERATORS: [&str; 6] = [
+const OF_OPERATORS: [&str; 7] = [
     "/lists/new",
+    "/lists/1/delete",
     "/operators",
     "/operators/new",
     "/operators/1",

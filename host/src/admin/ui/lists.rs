@@ -229,6 +229,9 @@ async fn ask(
     Path(id): Path<i64>,
 ) -> Result<Response, UiError> {
     let list = site.service.list(&visitor.actor, id).await?;
+    if !visitor.actor.is_operator() {
+        return Err(ServiceError::Forbidden.into());
+    }
     Ok(page(&Confirm {
         frame: site.list_frame(&visitor, &list, "Delete", "settings"),
         question: format!("Delete the list {}?", list.name),
