@@ -19,9 +19,12 @@ const MAX_WAITING: usize = 1000;
 /// For whom a password is: the session, and the user whose it is.
 type Key = (Digest, String);
 
+/// A password, and since when it waits.
+type Waiting = (Secret<String>, Instant);
+
 /// Passwords that wait to be shown. Cheap to clone; all clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Once(Arc<Mutex<HashMap<Key, (Secret<String>, Instant)>>>);
+pub struct Once(Arc<Mutex<HashMap<Key, Waiting>>>);
 
 impl Once {
     /// Keeps a password for the next page about this user.

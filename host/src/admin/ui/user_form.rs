@@ -180,7 +180,7 @@ impl Form {
         let is_wrong = |field: &&str| !invalid.of(field).is_empty();
         self.limits.iter().any(|text| !text.is_empty())
             || !self.policy_settings.is_empty()
-            || LIMITS.iter().any(|field| is_wrong(field))
+            || LIMITS.iter().any(is_wrong)
             || is_wrong(&"policy_settings")
     }
 }
