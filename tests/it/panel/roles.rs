@@ -3,9 +3,12 @@
 use gatepost_tests::panel::{Browser, Paneled};
 
 /// Routes below a list, whose number is `N`; its first user is `sN_1`.
-const OF_A_LIST: [&str; 11] = [
+const OF_A_LIST: [&str; 14] = [
     "/lists/N",
     "/lists/N/edit",
+    "/lists/N/messages",
+    "/lists/N/statistics",
+    "/lists/N/statistics.csv",
     "/lists/N/smtp",
     "/lists/N/smtp/test/0000000000000",
     "/lists/N/smtp/thunderbird.xml?user=sN_1",
@@ -26,9 +29,12 @@ const FORMS_OF_A_LIST: [&str; 6] = [
     "/lists/N/users/sN_1/delete",
 ];
 /// Routes for operators alone; number 1 is an operator, and list 1 is the list manager's own.
-const OF_OPERATORS: [&str; 7] = [
+const OF_OPERATORS: [&str; 10] = [
     "/lists/new",
     "/lists/1/delete",
+    "/messages",
+    "/statistics",
+    "/statistics.csv",
     "/operators",
     "/operators/new",
     "/operators/1",

@@ -18,8 +18,7 @@ fn the_page_tells_server_ports_encryption_and_users() {
     let panel = Paneled::with(Setup::maildir().with(&format!("\n{listener}")), "");
     panel.relay.add_list("shop");
     let mut browser = panel.operator();
-    browser.open("/lists/1");
-    assert_eq!(browser.path, "/lists/1/smtp");
+    browser.open("/lists/1/smtp");
     browser.shows("Settings › List settings › SMTP+ › Settings");
     browser.shows("relay.example.com");
     browser.shows("2500–2510, 2587");
