@@ -18,7 +18,9 @@ use super::setup::Setup;
 use super::user_form::{Form, LimitRow, limit_rows};
 use super::visit::Visitor;
 use crate::accounts::{List, User};
+use crate::admin::Door;
 use crate::admin::service::{EntryAdvice, Invalid, ServiceError, advise_domains, advise_senders};
+use crate::autoconfig::Encryption;
 use crate::queue::Priority;
 use crate::secret::Secret;
 
@@ -236,14 +238,15 @@ fn path_of(user: &User) -> String {
 }
 
 fn add_page(site: &Site, visitor: &Visitor, list: List, form: Form, invalid: Invalid) -> UserPage {
+    let setup = Setup::new(site.service.relay(), None);
     UserPage {
         frame: site.list_frame(visitor, &list, "Add new user", "settings"),
         heading: "Add new user".to_owned(),
         action: format!("/lists/{}/users/new", list.id),
         user: None,
         password: None,
-        setup: Setup::new(site.service.relay(), None),
-        ports: ports(site),
+        ports: ports(site.service.doors(), setup.encryption),
+        setup,
         limits: limit_rows(&site.service.limits(), None),
         advice: advise_domains(&form.authorized_domains),
         list,
@@ -263,12 +266,13 @@ async fn edit_page(
         .service
         .sent(&visitor.actor, list.id, &user.username)
         .await?;
+    let setup = Setup::new(site.service.relay(), Some(&user));
     Ok(UserPage {
         frame: site.list_frame(visitor, &list, user.username.clone(), "settings"),
         heading: format!("User {}", user.username),
         action: path_of(&user),
-        setup: Setup::new(site.service.relay(), Some(&user)),
-        ports: ports(site),
+        ports: ports(site.service.doors(), setup.encryption),
+        setup,
         password: None,
         limits: limit_rows(&site.service.limits(), Some(&sent)),
         advice: advise_domains(&form.authorized_domains),
@@ -279,9 +283,30 @@ async fn edit_page(
     })
 }
 
-/// Every port that a client may use, on one line.
-fn ports(site: &Site) -> String {
-    let doors = site.service.doors().iter();
-    let texts: Vec<String> = doors.map(|door| door.ports.replace('-', "–")).collect();
+/// Every port that is encrypted as the recommended one, on one line.
+fn ports(doors: &[Door], encryption: Encryption) -> String {
+    let alike = doors.iter().filter(|door| door.encryption == encryption);
+    let texts: Vec<String> = alike.map(|door| door.ports.replace('-', "–")).collect();
     texts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_of_another_encryption_are_not_told_beside_the_recommended_one() {
+        let door = |ports: &str, encryption| Door {
+            ports: ports.to_owned(),
+            encryption,
+            must_encrypt: true,
+        };
+        let doors = [
+            door("25, 1025-5000", Encryption::StartTls),
+            door("465", Encryption::Implicit),
+            door("587", Encryption::StartTls),
+        ];
+        assert_eq!(ports(&doors, Encryption::StartTls), "25, 1025–5000, 587");
+        assert_eq!(ports(&doors, Encryption::Implicit), "465");
+    }
 }
