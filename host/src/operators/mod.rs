@@ -3,10 +3,12 @@
 //! `store` keeps them, `admin` lets them in. No password and no token is ever kept, only what one can be
 //! compared with.
 
+mod api_token;
 mod password;
 mod token;
 mod totp;
 
+pub use self::api_token::{ApiToken, NewApiToken, Scope};
 pub use self::password::{PasswordProblem, check_password};
 pub use self::token::{Digest, Token};
 pub use self::totp::{TotpKey, code_of};

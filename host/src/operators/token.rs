@@ -19,6 +19,11 @@ impl Digest {
         octets.try_into().ok().map(Self)
     }
 
+    /// Of something else than a token.
+    pub fn of(octets: &[u8]) -> Self {
+        Self(Sha256::digest(octets).into())
+    }
+
     /// What the store keeps.
     pub fn octets(&self) -> &[u8] {
         &self.0

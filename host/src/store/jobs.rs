@@ -18,6 +18,7 @@ use super::stops::StopWork;
 use super::suppressions::SuppressionWork;
 use super::suspensions::{self, NewSuspension};
 use super::sweep::Lingering;
+use super::tokens::TokenWork;
 use super::{
     StoreError, StsPolicy, alerts, attempts, content, counts, decisions, messages, sent, sts,
     sweep, together, upkeep,
@@ -66,6 +67,8 @@ pub(super) enum Work {
     Suppress(SuppressionWork),
     /// Who signs in to the panel, and how.
     Operator(OperatorWork),
+    /// Tokens of the API, and what was answered to requests.
+    Token(TokenWork),
     /// What policies have counted.
     Count(Vec<PolicyCount>),
     /// What a domain promises of its mail exchangers.
@@ -150,6 +153,7 @@ impl Work {
             Self::Stop(_) => "stop or start mail",
             Self::Suppress(_) => "change a suppression list",
             Self::Operator(_) => "change an operator",
+            Self::Token(_) => "change a token",
             Self::Count(_) => "store what policies count",
             Self::KeepStsPolicy(_) => "keep an MTA-STS policy",
             Self::Settle(_) => "move content into the database",
@@ -263,6 +267,7 @@ async fn apply_single(connection: &mut SqliteConnection, work: &Work) -> Result<
         Work::Order(order) => order.apply(connection).await,
         Work::Stop(stop) => stop.apply(connection).await,
         Work::Operator(work) => work.apply(connection).await,
+        Work::Token(work) => work.apply(connection).await,
         Work::Suppress(work) => work.apply(connection).await,
         Work::Count(added) => counts::add(connection, added).await.map(|()| 0),
         Work::KeepStsPolicy(policy) => sts::keep(connection, policy).await,

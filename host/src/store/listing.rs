@@ -19,7 +19,29 @@ const SELECT_USERS: &str = "SELECT * FROM account WHERE list_id = $1 \
      OR instr(lower(authorized_domains), $2) > 0 OR instr(lower(authorized_senders), $2) > 0) \
      ORDER BY id LIMIT $3 OFFSET $4";
 
+const SELECT_USERS_AFTER: &str =
+    "SELECT * FROM account WHERE list_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+
 impl Store {
+    /// Users of a list in the order they were made, from the one behind number `after` on.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn users_after(
+        &self,
+        list: i64,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<User>, StoreError> {
+        let query = sqlx::query(SELECT_USERS_AFTER)
+            .bind(list)
+            .bind(after)
+            .bind(limit);
+        let found = query.fetch_all(&self.shared.readers).await;
+        let found = found.map_err(|error| StoreError::reading("the users", error))?;
+        found.iter().map(rows::user).collect()
+    }
+
     /// The list of that number.
     ///
     /// # Errors

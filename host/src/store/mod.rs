@@ -44,6 +44,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod together;
+mod tokens;
 mod upkeep;
 mod writer;
 
@@ -66,6 +67,7 @@ pub use self::reloads::{ReloadCause, ReloadFailure, ReloadOutcome};
 pub use self::reports::OpenCount;
 pub use self::search::{FoundMessage, FoundPage, Search, SearchStatus};
 pub use self::sts::StsPolicy;
+pub use self::tokens::{EarlierRequest, RequestKey};
 pub use crate::statistics::Period;
 
 use self::accounts::Edit;

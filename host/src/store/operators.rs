@@ -537,7 +537,7 @@ fn totp_key(base32: String) -> Result<TotpKey, StoreError> {
     })
 }
 
-fn numbers(text: &str) -> Result<Vec<i64>, StoreError> {
+pub(super) fn numbers(text: &str) -> Result<Vec<i64>, StoreError> {
     let parts = text.split(',').filter(|part| !part.is_empty());
     let parsed: Result<Vec<i64>, _> = parts.map(str::parse).collect();
     parsed.map_err(|_| StoreError::Damaged {

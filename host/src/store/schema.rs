@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0014_operators.sql"),
     include_str!("migrations/0015_statistics.sql"),
     include_str!("migrations/0016_content_log.sql"),
+    include_str!("migrations/0017_api_tokens.sql"),
 ];
 
 const COUNT_TABLES: &str = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'";

@@ -1,10 +1,15 @@
 //! Upkeep.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::store::jobs::Work;
 use crate::store::log::Sealed;
 use crate::store::upkeep::PURGE_STEP;
 use crate::store::{Store, StoreError, sweep};
+
+/// For how long a request with an Idempotency-Key is remembered. A day: programs that try again have given up by then.
+const KEEP_REQUESTS: Duration = Duration::from_secs(86_400);
 
 impl Store {
     /// Deletes segments of content that no open message needs any more, and moves what stays for long out of the
@@ -76,6 +81,7 @@ impl Store {
         self.in_steps(|| Work::PurgePolicyCounts(now)).await?;
         self.in_steps(|| Work::PurgeStsPolicies(now)).await?;
         self.purge_statistics(now).await?;
+        self.purge_requests(now - KEEP_REQUESTS).await?;
         let alerts_before = now - self.shared.keep.alerts;
         self.in_steps(|| Work::PurgeAlerts(alerts_before)).await?;
         self.in_steps(|| Work::PurgeMessages(before)).await
