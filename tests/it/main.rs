@@ -2,6 +2,7 @@
 
 mod abuse;
 mod acme;
+mod api;
 mod autoconfig;
 mod bombs;
 mod cli;

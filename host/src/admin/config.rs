@@ -53,6 +53,11 @@ pub struct Config {
     pub body_timeout_s: u64,
     /// Seconds for a connection as a whole. Default 600; browsers open another.
     pub connection_timeout_s: u64,
+    /// Octets of a document of the API. Default 16,777,216: attachments of twelve megabytes, in base64. Some are in memory
+    /// at the same time, whole.
+    pub max_api_body_octets: usize,
+    /// Requests of one token in a minute; 0 is unlimited. Default 600.
+    pub api_requests_per_minute: u32,
     /// What failed sign-ins come to.
     pub logins: Logins,
 }
@@ -76,6 +81,8 @@ impl Default for Config {
             header_timeout_s: 30,
             body_timeout_s: 60,
             connection_timeout_s: 600,
+            max_api_body_octets: 16_777_216,
+            api_requests_per_minute: 600,
             logins: Logins::default(),
         }
     }

@@ -1,8 +1,9 @@
 //! The control panel: operators sign in and manage lists, users and mail with a browser.
 //!
 //! Three floors: `service` holds the operations and who may reach what, and knows no HTTP; `ui` makes pages
-//! of it; a program's interface may stand beside. Decides nothing about mail: the policies do.
+//! of it, `api` documents for programs. Decides nothing about mail: the policies do.
 
+mod api;
 mod config;
 pub mod service;
 mod ui;
@@ -10,7 +11,7 @@ mod ui;
 use tokio_rustls::TlsAcceptor;
 
 pub use self::config::Config;
-pub use self::service::{Door, Rooms, Service};
+pub use self::service::{Door, MessageLimits, Rooms, Service};
 use crate::http::{Bound, ListenError, Server};
 use crate::shutdown::Shutdown;
 
@@ -34,6 +35,7 @@ pub fn server(
     tls: Option<TlsAcceptor>,
     shutdown: Shutdown,
 ) -> Server {
-    let router = ui::router(config, service);
+    let api = api::router(config, service.clone());
+    let router = ui::router(config, service).nest(api::PATH, api);
     Server::new(config.limits(), router, tls, shutdown)
 }

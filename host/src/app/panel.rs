@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::StartError;
 use super::description::{describe, encryption};
-use crate::admin::{self, Door, Rooms, Service};
+use crate::admin::{self, Door, MessageLimits, Rooms, Service};
 use crate::config::Config;
 use crate::http::Bound;
 use crate::intake::Intake;
@@ -46,6 +46,11 @@ pub(super) fn service(
         relay: describe(config),
         doors: config.listener.iter().map(door).collect(),
         routes: routes(config),
+        message: MessageLimits {
+            octets: config.smtp.max_message_octets,
+            recipients: config.smtp.max_recipients,
+            hold: Duration::from_secs(config.smtp.max_hold_s),
+        },
     };
     Service::new(rooms, config.limits.clone())
 }

@@ -15,6 +15,7 @@ mod output;
 mod policy_commands;
 mod queue_commands;
 mod serve;
+mod token_commands;
 mod when;
 
 use std::path::{Path, PathBuf};
@@ -70,6 +71,9 @@ enum Command {
     /// Let people into the control panel
     #[command(subcommand)]
     Operator(operator_commands::OperatorCommand),
+    /// Let programs use the API
+    #[command(subcommand)]
+    Token(token_commands::TokenCommand),
     /// Look at the queue, hold, release, retry, delete and reprioritize messages, stop and start mail
     #[command(subcommand)]
     Queue(queue_commands::QueueCommand),
@@ -143,6 +147,9 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Command::Operator(command) => {
             operator_commands::run(command, &config, &open(&config).await?, output).await?
+        }
+        Command::Token(command) => {
+            token_commands::run(command, &open(&config).await?, output).await?
         }
         Command::Queue(command) => {
             queue_commands::run(command, &open(&config).await?, output).await?

@@ -127,7 +127,11 @@ async fn add(
     Ok(store.create_operator(new).await?)
 }
 
-async fn find(store: &Store, name: &str) -> Result<Operator, Failure> {
+/// The operator of that name.
+///
+/// # Errors
+/// There is none.
+pub async fn find(store: &Store, name: &str) -> Result<Operator, Failure> {
     let found = store.operator_by_name(name).await?;
     found.ok_or_else(|| {
         Failure::message(format!("there is no operator `{name}`"))

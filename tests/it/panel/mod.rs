@@ -7,4 +7,5 @@ mod roles;
 mod sessions;
 mod settings;
 mod statistics;
+mod tokens;
 mod users;

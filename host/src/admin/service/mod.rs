@@ -3,28 +3,36 @@
 //! Every operation takes the [`Actor`] first and looks whether the thing is theirs: what is not, is not
 //! found. Knows no HTTP, no page and no command line; all three are thin over it.
 
+mod compose;
 mod error;
 mod lists;
 mod messages;
+mod once;
 mod operators;
+mod queue;
 mod sign_in;
 mod statistics;
 mod story;
 mod submit;
+mod tokens;
 mod trial;
 mod users;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
+pub use self::compose::{Attachment, Draft, Person};
 pub use self::error::{Invalid, Problem, ServiceError};
 pub use self::lists::{ListPage, ListRow, ListSettings};
 pub use self::messages::{MessageSearch, STATUSES, Story};
+pub use self::once::Earlier;
 pub use self::sign_in::{SignInError, Signed};
 pub use self::statistics::{NAMES_IN_A_FILE, NAMES_ON_A_PAGE, Queued, Statistics, Today};
 pub use self::story::{Event, events};
 pub use self::submit::{Outgoing, Submitted, TestMessage};
+pub use self::tokens::TokenWish;
 pub use self::trial::{Question, TriedStep, Verdict};
 pub use self::users::{
     EntryAdvice, SentCounts, UserPage, UserSettings, advise_domains, advise_senders,
@@ -37,6 +45,7 @@ use crate::intake::{Intake, LimitsConfig};
 use crate::operators::Actor;
 use crate::policy::Policies;
 use crate::scheduler::Scheduler;
+pub use crate::store::RequestKey;
 use crate::store::Store;
 
 /// What the operations work on. Cheap to clone.
@@ -68,6 +77,19 @@ pub struct Rooms {
     pub doors: Vec<Door>,
     /// The names of the routes of `[[delivery.route]]`.
     pub routes: Vec<String>,
+    /// What a message may be, over the panel as over SMTP.
+    pub message: MessageLimits,
+}
+
+/// What a message may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageLimits {
+    /// Octets in all.
+    pub octets: u64,
+    /// Recipients.
+    pub recipients: usize,
+    /// How far ahead it may be sent; zero: not at all.
+    pub hold: Duration,
 }
 
 /// Ports of one kind that clients may use.

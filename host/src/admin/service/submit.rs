@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use super::trial::peer;
 use super::{Service, ServiceError};
 use crate::accounts::Account;
+use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::intake::{Panel, Peer, Principal, Rejection, SpoolError};
 use crate::operators::Actor;
 use crate::queue::MessageDetails;
-use crate::smtp::{MailParameters, Mailbox, RcptParameters, Recipient, Transaction};
+use crate::smtp::{Hold, MailParameters, Mailbox, RcptParameters, Recipient, Transaction};
 
 /// What was submitted, as far as the envelope says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Outgoing {
     pub recipients: Vec<Mailbox>,
     /// Header section and body, with CRLF.
     pub content: Vec<u8>,
+    /// When it is to be sent; none: now.
+    pub send_at: Option<Timestamp>,
 }
 
 /// What the relay answered.
@@ -68,6 +71,7 @@ impl Service {
             sender,
             recipients: vec![recipient],
             content: content.into_bytes(),
+            send_at: None,
         };
         self.submit(actor, list_id, &test.username, client, outgoing)
             .await
@@ -92,7 +96,10 @@ impl Service {
         }
         let list = self.list(actor, list_id).await?;
         let principal = Principal::new(Account { user, list });
-        let peer = peer(client);
+        let peer = Peer {
+            max_hold: self.rooms.message.hold,
+            ..peer(client)
+        };
         Ok(match self.taken(&peer, &principal, outgoing).await {
             Ok(id) => Submitted::Queued(id),
             Err(rejection) => Submitted::Refused(rejection.reply.to_string().trim_end().to_owned()),
@@ -197,6 +204,7 @@ fn transaction(outgoing: &Outgoing) -> Transaction {
         recipients: outgoing.recipients.iter().map(recipient).collect(),
         parameters: MailParameters {
             smtputf8: is_international,
+            hold: outgoing.send_at.map(Hold::Until),
             ..MailParameters::default()
         },
         size: outgoing.content.len() as u64,

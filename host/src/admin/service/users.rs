@@ -151,6 +151,21 @@ impl Service {
         })
     }
 
+    /// Users of a list in the order they were made, from the one behind number `after` on.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub async fn users_after(
+        &self,
+        actor: &Actor,
+        list_id: i64,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<User>, ServiceError> {
+        self.list(actor, list_id).await?;
+        Ok(self.store().users_after(list_id, after, limit).await?)
+    }
+
     /// One user of a list.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ mod sign_in;
 mod smtp;
 mod statistics;
 mod timeline;
+mod tokens;
 mod trial;
 mod user_form;
 mod users;
@@ -33,8 +34,10 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::{get, post};
 
-use self::answer::with_security_fields;
+pub(super) use self::answer::{page_with, with_security_fields};
+pub(super) use self::assets::{CSS, ICON};
 use self::once::Once;
+pub(super) use self::visit::client;
 use super::{Config, Service};
 
 /// What every page is made from. Cheap to clone.
@@ -61,6 +64,7 @@ pub fn router(config: &Config, service: Service) -> Router {
         .merge(trial::routes())
         .merge(operators::routes())
         .merge(account::routes())
+        .merge(tokens::routes())
         .route("/sign-out", post(sign_in::sign_out))
         .fallback(errors::nothing_here)
         .layer(from_fn(visit::only_signed_in));

@@ -170,7 +170,7 @@ fn as_query(path: &str) -> String {
 }
 
 /// Who asks, and how: a proxy of ours tells of its client, the last it saw being the one it vouches for.
-fn client(request: &Request, config: &Config) -> (IpAddr, bool) {
+pub(in crate::admin) fn client(request: &Request, config: &Config) -> (IpAddr, bool) {
     let connection = request.extensions().get::<Client>();
     let Some(connection) = connection else {
         return (Ipv4Addr::UNSPECIFIED.into(), false);
