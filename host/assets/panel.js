@@ -44,6 +44,7 @@
       setInterval(async () => {
         const current = document.getElementById(part.id);
         if (document.hidden || !current || current.contains(document.activeElement)) return;
+        if (current.querySelector("input[type=checkbox]:checked")) return;
         try {
           const response = await fetch(location.href, { credentials: "same-origin" });
           if (!response.ok || response.redirected) return;
@@ -85,6 +86,16 @@
     }
   };
 
+  // <input data-tick-all="NAME"> ticks all boxes of that name in its form.
+  const tickAll = (root) => {
+    for (const box of root.querySelectorAll("[data-tick-all]")) {
+      box.hidden = false;
+      box.addEventListener("change", () => {
+        for (const one of box.form.querySelectorAll(`input[name="${box.dataset.tickAll}"]`)) one.checked = box.checked;
+      });
+    }
+  };
+
   // A form is sent once, however often its button is pressed.
   const sendOnce = () => {
     document.addEventListener("submit", (event) => {
@@ -108,6 +119,7 @@
   const improve = (root) => {
     showTimes(root);
     addCopyButtons(root);
+    tickAll(root);
   };
 
   improve(document);

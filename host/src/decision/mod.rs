@@ -5,6 +5,7 @@
 //! decisions it made. Pure: `intake` makes decisions, `store` keeps them, `cli` shows them.
 
 mod chain;
+mod lately;
 mod words;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::chain::{Chain, Policy};
+pub use self::lately::{Difference, Glimpse, Lately, Price, RuleCount, ShadowCount};
 pub use self::words::{recipients, reply, sender, step_lines, subject};
 use crate::alert::NewAlert;
 use crate::clock::Timestamp;

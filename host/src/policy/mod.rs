@@ -212,6 +212,20 @@ impl PolicySet {
         self.chain.iter().map(|policy| &policy.info)
     }
 
+    /// What the configuration says of each policy, with what is known of those that are loaded.
+    pub fn entries(&self) -> impl Iterator<Item = (&PolicyConfig, Option<&PolicyInfo>)> {
+        let info = |name: &str| self.policies().find(|info| info.name == name);
+        self.config
+            .chain
+            .iter()
+            .map(move |entry| (entry, info(&entry.name)))
+    }
+
+    /// What happens to a message on which no policy has an opinion.
+    pub fn default_decision(&self) -> DefaultDecision {
+        self.config.default
+    }
+
     /// Those whose verdicts count.
     fn enforced(&self) -> impl Iterator<Item = &Policy> {
         self.chain.iter().filter(|policy| policy.is_enforced())

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use self::meaning::Meaning;
-pub use self::order::{Command, Concerned, Order, OrderKind};
+pub use self::order::{Command, Concerned, Obstacle, Order, OrderKind};
 pub use self::parameters::{Deadline, MessageParameters, SmtpUtf8};
 pub use self::priority::Priority;
 pub use self::report::{

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Priority;
+use super::{MessageStatus, MessageSummary, Priority};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 
@@ -37,16 +37,19 @@ pub enum OrderKind {
     Retry,
     /// It has another priority from now on.
     Reprioritize,
+    /// It is not tried before another time.
+    Schedule,
 }
 
 impl OrderKind {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Release,
         Self::Delete,
         Self::Hold,
         Self::Retry,
         Self::Reprioritize,
+        Self::Schedule,
     ];
 
     /// The number the store keeps.
@@ -69,6 +72,7 @@ impl fmt::Display for OrderKind {
             Self::Hold => "held",
             Self::Retry => "made due",
             Self::Reprioritize => "reprioritized",
+            Self::Schedule => "scheduled",
         })
     }
 }
@@ -86,6 +90,8 @@ pub enum Command {
     Retry,
     /// Gives them another priority.
     Reprioritize(Priority),
+    /// Has them not tried before this time, which may be over.
+    Schedule(Timestamp),
 }
 
 impl Command {
@@ -97,6 +103,54 @@ impl Command {
             Self::Hold(_) => OrderKind::Hold,
             Self::Retry => OrderKind::Retry,
             Self::Reprioritize(_) => OrderKind::Reprioritize,
+            Self::Schedule(_) => OrderKind::Schedule,
+        }
+    }
+}
+
+/// Why a command cannot be carried out on a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// Nothing waits any more.
+    #[error("it is finished: it is {0}")]
+    Finished(MessageStatus),
+    /// There is nothing to release.
+    #[error("it is not held: it is {0}")]
+    NotHeld(MessageStatus),
+    /// It is held already.
+    #[error("it is held already")]
+    HeldAlready,
+    /// It is held.
+    #[error("it is held; release it to let it leave")]
+    Held,
+    /// There is no other attempt.
+    #[error("it does not wait for another attempt")]
+    NotWaiting,
+    /// It has that priority.
+    #[error("it has that priority")]
+    SamePriority,
+}
+
+impl Command {
+    /// Why it cannot be carried out on this message, if it cannot.
+    pub fn obstacle(&self, message: &MessageSummary) -> Option<Obstacle> {
+        let status = message.status();
+        if matches!(self, Self::Release) && status != MessageStatus::Held {
+            return Some(Obstacle::NotHeld(status));
+        }
+        if message.finished_at.is_some() {
+            return Some(Obstacle::Finished(status));
+        }
+        match self {
+            Self::Hold(_) if status == MessageStatus::Held => Some(Obstacle::HeldAlready),
+            Self::Retry if status == MessageStatus::Held => Some(Obstacle::Held),
+            Self::Retry if status != MessageStatus::Deferred && status != MessageStatus::Queued => {
+                Some(Obstacle::NotWaiting)
+            }
+            Self::Reprioritize(priority) if message.meta.priority == *priority => {
+                Some(Obstacle::SamePriority)
+            }
+            _ => None,
         }
     }
 }
@@ -129,6 +183,6 @@ mod tests {
         for kind in OrderKind::ALL {
             assert_eq!(OrderKind::from_code(kind.code()), Some(kind));
         }
-        assert_eq!(OrderKind::from_code(5), None);
+        assert_eq!(OrderKind::from_code(6), None);
     }
 }

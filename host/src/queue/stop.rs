@@ -17,6 +17,21 @@ pub enum StopScope {
     Destination(String),
 }
 
+impl StopScope {
+    /// A destination as an administrator writes it: a domain, `smarthost`, `route:NAME` or `maildir`; none when
+    /// it is no name.
+    pub fn destination(text: &str) -> Option<Self> {
+        let is_odd = |c: char| c.is_whitespace() || c.is_control() || c == '@';
+        let name = if text.starts_with("route:") {
+            text.to_owned()
+        } else {
+            canonical_domain(text.trim_start_matches('@'))
+        };
+        let is_name = !name.is_empty() && !name.contains(is_odd);
+        is_name.then_some(Self::Destination(name))
+    }
+}
+
 /// Something that is stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stop {

@@ -67,7 +67,10 @@ async fn obey(shared: &Arc<Shared>, last: &mut i64) -> Result<bool, StoreError> 
             }
             OrderKind::Retry => shared.retry(id),
             // What is left of a message may be for other recipients, or have another priority.
-            OrderKind::Delete | OrderKind::Release | OrderKind::Reprioritize => {
+            OrderKind::Delete
+            | OrderKind::Release
+            | OrderKind::Reprioritize
+            | OrderKind::Schedule => {
                 changed.insert(id);
             }
         }

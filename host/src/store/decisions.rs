@@ -11,8 +11,8 @@ use super::upkeep::PURGE_STEP;
 use super::{StoreError, filters, rows};
 use crate::clock::Timestamp;
 use crate::decision::{
-    About, Chain, Decision, DecisionFilter, NewDecision, Outcome, Recorded, RefusedHeader,
-    Retention, Run, Stage,
+    About, Chain, Decision, DecisionFilter, Glimpse, NewDecision, Outcome, Recorded, RefusedHeader,
+    Retention, Run, Stage, Step,
 };
 use crate::id::QueueId;
 
@@ -28,6 +28,8 @@ const RECORDED_AFTER: &str = ", (SELECT request FROM recording WHERE recording.i
 const BESIDE_SHADOW_AFTER: &str = " FROM decision WHERE EXISTS \
      (SELECT 1 FROM decision AS other WHERE other.id = decision.id AND other.shadow = 1) AND id > ";
 const SELECT_CHAIN: &str = "SELECT policies FROM policy_chain WHERE id = $1";
+const SELECT_NEWEST: &str = "SELECT id, decided_at, shadow, list_id, outcome, priority, steps FROM decision \
+     ORDER BY seq DESC LIMIT $1";
 const SELECT_REQUEST: &str = "SELECT request FROM recording WHERE id = $1";
 /// The oldest are looked at, whether or not they go: the step costs the same however many there are. The newest
 /// stays, so that no number is given twice.
@@ -288,6 +290,47 @@ pub(super) async fn recorded(
     Ok(recorded)
 }
 
+/// The newest decisions since then as far as sums need them, newest first.
+pub(super) async fn glimpses(
+    readers: &SqlitePool,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<Glimpse>, StoreError> {
+    let found = sqlx::query(SELECT_NEWEST)
+        .bind(i64::from(limit))
+        .fetch_all(readers)
+        .await
+        .map_err(|error| StoreError::reading("the decisions", error))?;
+    let glimpses: Result<Vec<Glimpse>, StoreError> = found.iter().map(glimpse).collect();
+    glimpses.map(|all| all.into_iter().filter(|one| one.at >= since).collect())
+}
+
+fn glimpse(row: &SqliteRow) -> Result<Glimpse, StoreError> {
+    Ok(Glimpse {
+        id: rows::queue_id(row, "id")?,
+        at: rows::timestamp(row, "decided_at")?,
+        run: run(row)?,
+        list_id: rows::get(row, "list_id")?,
+        outcome: Outcome::from_code(rows::get(row, "outcome")?),
+        priority: rows::priority(row)?,
+        steps: steps(row)?,
+    })
+}
+
+fn run(row: &SqliteRow) -> Result<Run, StoreError> {
+    let is_shadow: bool = rows::get(row, "shadow")?;
+    Ok(if is_shadow {
+        Run::Shadow
+    } else {
+        Run::Enforced
+    })
+}
+
+fn steps(row: &SqliteRow) -> Result<Vec<Step>, StoreError> {
+    let steps: String = rows::get(row, "steps")?;
+    serde_json::from_str(&steps).map_err(|_| rows::damaged("steps", &steps))
+}
+
 async fn all(
     readers: &SqlitePool,
     mut query: QueryBuilder<Sqlite>,
@@ -323,21 +366,16 @@ async fn chain(readers: &SqlitePool, id: i64) -> Result<Chain, StoreError> {
 }
 
 fn decision(row: &SqliteRow, chain: Arc<Chain>) -> Result<Decision, StoreError> {
-    let steps: String = rows::get(row, "steps")?;
     Ok(Decision {
         about: about(row)?,
-        run: if rows::get(row, "shadow")? {
-            Run::Shadow
-        } else {
-            Run::Enforced
-        },
+        run: run(row)?,
         generation: rows::count(row, "generation")?,
         chain,
         outcome: Outcome::from_code(rows::get(row, "outcome")?),
         priority: rows::priority(row)?,
         reply: reply(row)?,
         effects: effects(row)?,
-        steps: serde_json::from_str(&steps).map_err(|_| rows::damaged("steps", &steps))?,
+        steps: steps(row)?,
     })
 }
 

@@ -135,6 +135,25 @@ fn push_status(query: &mut QueryBuilder<Sqlite>, status: MessageStatus) {
     });
 }
 
+/// Appends where an open message stands, as a number that [`open_status`] reads.
+pub(super) fn push_open_status(query: &mut QueryBuilder<Sqlite>) {
+    let now = Timestamp::now().as_millis();
+    query.push(format!(
+        "CASE WHEN {HELD} THEN 0 WHEN NOT {ANY_RECIPIENT}one.status = 0) THEN 1 \
+         WHEN COALESCE(held_until, 0) > {now} THEN 2 ELSE 3 END"
+    ));
+}
+
+/// Where an open message of that number stands.
+pub(super) const fn open_status(number: i64) -> MessageStatus {
+    match number {
+        0 => MessageStatus::Held,
+        1 => MessageStatus::Deferred,
+        2 => MessageStatus::Scheduled,
+        _ => MessageStatus::Queued,
+    }
+}
+
 /// Appends the condition that a command can be carried out on a message.
 pub(super) fn push_eligible(query: &mut QueryBuilder<Sqlite>, command: &Command) {
     query.push(" AND message.open = 1");
@@ -149,6 +168,11 @@ pub(super) fn push_eligible(query: &mut QueryBuilder<Sqlite>, command: &Command)
         Command::Reprioritize(priority) => query
             .push(" AND message.priority <> ")
             .push_bind(i64::from(priority.number())),
+        // A deadline that the client has set is kept.
+        Command::Schedule(at) => query
+            .push(" AND (deliver_by_at IS NULL OR expires_at > ")
+            .push_bind(at.as_millis())
+            .push(")"),
     };
 }
 

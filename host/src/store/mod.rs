@@ -11,6 +11,7 @@ mod accounts;
 mod alerts;
 mod attempts;
 mod bulk;
+mod census;
 mod changes;
 mod columns;
 mod config;
@@ -60,6 +61,7 @@ use tokio::sync::{Notify, OnceCell, OwnedSemaphorePermit, Semaphore, mpsc, onesh
 use tokio::task::JoinHandle;
 
 pub use self::accounts::NewUser;
+pub use self::census::{Census, Counted, Pace, QueuePage};
 pub use self::config::Config;
 pub use self::error::StoreError;
 pub use self::lock::QueueLock;

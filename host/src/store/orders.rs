@@ -59,6 +59,9 @@ impl OrderWork {
             .build()
             .execute(&mut *connection)
             .await?;
+        if let Command::Schedule(at) = self.command {
+            postpone(connection, &ids, at).await?;
+        }
         if self.command == Command::Delete {
             let ids: Vec<i64> = ids.iter().map(|id| id.as_i64()).collect();
             attempts::finish(connection, &ids).await?;
@@ -123,6 +126,7 @@ impl OrderWork {
                 query.push_bind(i64::from(priority.number()));
                 query
             }
+            Command::Schedule(at) => schedule(*at),
             Command::Delete => {
                 let mut query = QueryBuilder::new("UPDATE recipient SET status = ");
                 query.push_bind(RecipientStatus::Cancelled.code());
@@ -145,7 +149,10 @@ impl OrderWork {
                     filters::push_domain(&mut query, domain);
                 }
             }
-            Command::Release | Command::Hold(_) | Command::Reprioritize(_) => {
+            Command::Release
+            | Command::Hold(_)
+            | Command::Reprioritize(_)
+            | Command::Schedule(_) => {
                 filters::push_ids(&mut query, " WHERE id", ids);
             }
         }
@@ -157,12 +164,43 @@ impl OrderWork {
         match (&self.command, &self.domain) {
             (Command::Hold(reason), _) => reason.clone(),
             (Command::Reprioritize(priority), _) => format!("from {} to {priority}", one.priority),
+            (Command::Schedule(at), _) => format!("not before {}", at.to_whole_seconds()),
             (Command::Delete | Command::Retry, Some(domain)) => {
                 format!("for recipients at {domain}")
             }
             _ => String::new(),
         }
     }
+}
+
+/// What is left of its time begins anew then, unless the client has set a deadline.
+fn schedule(at: Timestamp) -> QueryBuilder<Sqlite> {
+    let at = at.as_millis();
+    let mut query = QueryBuilder::new(
+        "UPDATE message SET expires_at = CASE \
+         WHEN deliver_by_at IS NOT NULL THEN expires_at \
+         ELSE MAX(expires_at, expires_at - MAX(received_at, COALESCE(held_until, 0)) + ",
+    );
+    query
+        .push_bind(at)
+        .push(") END, held_until = ")
+        .push_bind(at);
+    query
+}
+
+async fn postpone(
+    connection: &mut SqliteConnection,
+    ids: &[QueueId],
+    at: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let mut query = QueryBuilder::<Sqlite>::new("UPDATE recipient SET due_at = ");
+    query
+        .push_bind(at.as_millis())
+        .push(" WHERE ")
+        .push(filters::recipients_of(OrderKind::Schedule));
+    filters::push_ids(&mut query, " AND message_id", ids);
+    query.build().persistent(false).execute(connection).await?;
+    Ok(())
 }
 
 /// A message that a command can be carried out on.
@@ -202,12 +240,17 @@ pub(super) async fn count(
     readers: &SqlitePool,
     filter: &MessageFilter,
     command: &Command,
+    window: Option<(i64, i64)>,
 ) -> Result<Concerned, StoreError> {
     let mut query = QueryBuilder::<Sqlite>::new(
         "SELECT COUNT(*) AS messages, COALESCE(SUM(recipients), 0) AS recipients FROM (SELECT (",
     );
     push_recipient_count(&mut query, command, filter.recipient_domain.as_deref());
     query.push(") AS recipients FROM message WHERE 1 = 1");
+    if let Some((from, before)) = window {
+        query.push(" AND message.id >= ").push_bind(from);
+        query.push(" AND message.id < ").push_bind(before);
+    }
     filters::push(&mut query, filter);
     filters::push_eligible(&mut query, command);
     query.push(") WHERE recipients > 0");

@@ -12,7 +12,7 @@ use crate::queue::{
 };
 
 /// One correlated count for each status: a page is small, and each is a walk over one message's recipients.
-const SELECT_SUMMARIES: &str = "SELECT message.id, message.list_id, username, reverse_path, \
+const SUMMARY_COLUMNS: &str = "SELECT message.id, message.list_id, username, reverse_path, \
      priority, body, subject, message_id, session_id, rule, received_at, expires_at, size, \
      finished_at, smtputf8, require_tls, ret, envid, deliver_by_at, deliver_by_mode, mt_priority, \
      held_until, route, hold, released_at, client, requested_priority, notice_of, list.name AS list_name, \
@@ -21,8 +21,10 @@ const SELECT_SUMMARIES: &str = "SELECT message.id, message.list_id, username, re
      (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 2) AS delivered, \
      (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 3) AS failed, \
      (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 4) AS expired, \
-     (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 5) AS cancelled \
-     FROM message LEFT JOIN list ON list.id = message.list_id WHERE ";
+     (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 5) AS cancelled ";
+const FROM_ALL: &str = "FROM message LEFT JOIN list ON list.id = message.list_id WHERE ";
+const FROM_OPEN: &str = "FROM message INDEXED BY message_open \
+     LEFT JOIN list ON list.id = message.list_id WHERE message.open = 1 AND message.id >= ";
 const SELECT_RECIPIENTS: &str = "SELECT position, mailbox, status, attempts, due_at, notify, \
      orcpt FROM recipient WHERE message_id = $1 ORDER BY position";
 const SELECT_ATTEMPTS: &str = "SELECT recipient, began_at, ended_at, next_hop, tls, outcome, reply_code, \
@@ -66,7 +68,7 @@ pub(super) async fn messages(
 }
 
 fn filtered(filter: &MessageFilter) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(SELECT_SUMMARIES);
+    let mut query = summaries();
     query
         .push("message.id < ")
         .push_bind(filter.before.map_or(i64::MAX, QueueId::as_i64));
@@ -89,6 +91,37 @@ pub(super) async fn count_open(readers: &SqlitePool, list: i64) -> Result<OpenCo
         messages: rows::count(&row, "messages")?,
         is_cut: rows::get::<i64>(&row, "looked_at")? == MAX_COUNTED,
     })
+}
+
+/// Open messages whose ids begin at the first number and end before the second, newest first.
+pub(super) async fn open_between(
+    readers: &SqlitePool,
+    filter: &MessageFilter,
+    (from, before): (i64, i64),
+    limit: usize,
+) -> Result<Vec<MessageSummary>, StoreError> {
+    let mut query = QueryBuilder::<Sqlite>::new(SUMMARY_COLUMNS);
+    query
+        .push(FROM_OPEN)
+        .push_bind(from)
+        .push(" AND message.id < ")
+        .push_bind(before);
+    filters::push(&mut query, filter);
+    query
+        .push(" ORDER BY message.id DESC LIMIT ")
+        .push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    let found = query
+        .build()
+        .fetch_all(readers)
+        .await
+        .map_err(|error| StoreError::reading("the queue", error))?;
+    found.iter().map(summary).collect()
+}
+
+fn summaries() -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(SUMMARY_COLUMNS);
+    query.push(FROM_ALL);
+    query
 }
 
 /// The first recipients of these messages.
@@ -123,7 +156,7 @@ pub(super) async fn message(
     let failed = |error| StoreError::reading("a message", error);
     // One transaction, so that the parts fit together.
     let mut transaction = readers.begin().await.map_err(failed)?;
-    let mut query = QueryBuilder::<Sqlite>::new(SELECT_SUMMARIES);
+    let mut query = summaries();
     query.push("message.id = ").push_bind(id.as_i64());
     let found = query
         .build()
@@ -145,7 +178,7 @@ pub(super) async fn message(
         .fetch_all(&mut *transaction)
         .await
         .map_err(failed)?;
-    let mut query = QueryBuilder::<Sqlite>::new(SELECT_SUMMARIES);
+    let mut query = summaries();
     query.push("notice_of = ").push_bind(id.as_i64());
     let notices = query
         .push(" ORDER BY message.id")

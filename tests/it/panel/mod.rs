@@ -3,6 +3,8 @@
 mod lists;
 mod messages;
 mod operators;
+mod policies;
+mod queue;
 mod roles;
 mod sessions;
 mod settings;

@@ -3,7 +3,9 @@
 use gatepost_tests::panel::{Browser, Paneled};
 
 /// Routes below a list, whose number is `N`; its first user is `sN_1`.
-const OF_A_LIST: [&str; 14] = [
+const OF_A_LIST: [&str; 16] = [
+    "/lists/N/queue",
+    "/lists/N/queue?status=held",
     "/lists/N",
     "/lists/N/edit",
     "/lists/N/messages",
@@ -20,7 +22,11 @@ const OF_A_LIST: [&str; 14] = [
     "/lists/N/users/sN_1/delete",
 ];
 /// Forms below a list.
-const FORMS_OF_A_LIST: [&str; 6] = [
+const FORMS_OF_A_LIST: [&str; 10] = [
+    "/lists/N/queue/change",
+    "/lists/N/queue/do",
+    "/lists/N/queue/stop",
+    "/lists/N/queue/start",
     "/lists/N/edit",
     "/lists/N/smtp/test",
     "/lists/N/users/new",
@@ -29,7 +35,9 @@ const FORMS_OF_A_LIST: [&str; 6] = [
     "/lists/N/users/sN_1/delete",
 ];
 /// Routes for operators alone; number 1 is an operator, and list 1 is the list manager's own.
-const OF_OPERATORS: [&str; 10] = [
+const OF_OPERATORS: [&str; 12] = [
+    "/queue",
+    "/policies",
     "/lists/new",
     "/lists/1/delete",
     "/messages",
@@ -42,7 +50,12 @@ const OF_OPERATORS: [&str; 10] = [
     "/operators/1/delete",
 ];
 /// Forms for operators alone.
-const FORMS_OF_OPERATORS: [&str; 7] = [
+const FORMS_OF_OPERATORS: [&str; 12] = [
+    "/queue/change",
+    "/queue/do",
+    "/queue/stop",
+    "/queue/start",
+    "/policies/reload",
     "/lists/new",
     "/lists/1/delete",
     "/operators/new",

@@ -9,7 +9,10 @@ mod lists;
 mod messages;
 mod once;
 mod operators;
+mod policies;
 mod queue;
+mod queue_changes;
+mod queue_view;
 mod sign_in;
 mod statistics;
 mod story;
@@ -28,6 +31,12 @@ pub use self::error::{Invalid, Problem, ServiceError};
 pub use self::lists::{ListPage, ListRow, ListSettings};
 pub use self::messages::{MessageSearch, STATUSES, Story};
 pub use self::once::Earlier;
+pub use self::policies::{ChainEntry, PolicyReport};
+use self::queue_changes::Changes;
+pub use self::queue_changes::{Changed, Running};
+pub use self::queue_view::{
+    MESSAGES_ON_A_PAGE, Progress, QueueCounts, QueueQuery, Selected, StopRow, parse_moment,
+};
 pub use self::sign_in::{SignInError, Signed};
 pub use self::statistics::{NAMES_IN_A_FILE, NAMES_ON_A_PAGE, Queued, Statistics, Today};
 pub use self::story::{Event, events};
@@ -55,6 +64,7 @@ pub struct Service {
     guard: Arc<Guard>,
     verifier: Arc<Verifier>,
     limits: Arc<RwLock<LimitsConfig>>,
+    changes: Arc<Changes>,
 }
 
 /// The rooms below, and what of the configuration people see.
@@ -116,6 +126,7 @@ impl Service {
             guard: Arc::new(Guard::new()),
             verifier: Arc::new(Verifier::new(accounts)),
             limits: Arc::new(RwLock::new(limits)),
+            changes: Arc::default(),
         }
     }
 

@@ -20,13 +20,16 @@ const MAX_NOTE_OCTETS: usize = 1000;
 const PLACES: &[(&str, &str, &str, bool)] = &[
     ("lists", "Lists", "/lists", false),
     ("messages", "Messages", "/messages", true),
+    ("queue", "Queue", "/queue", true),
     ("statistics", "Statistics", "/statistics", true),
+    ("policies", "Policies", "/policies", true),
     ("operators", "Operators", "/operators", true),
 ];
 /// Where one can go within a list: a key, the word, and the path below the list's.
 const OF_LIST: &[(&str, &str, &str)] = &[
     ("home", "Home", ""),
     ("messages", "Messages", "/messages"),
+    ("queue", "Queue", "/queue"),
     ("statistics", "Statistics", "/statistics"),
     ("settings", "Settings", "/smtp"),
 ];

@@ -3,12 +3,13 @@
 mod chart;
 
 use std::fmt;
+use std::time::Duration;
 
 pub use self::chart::{bars, bucket_label, grouped, hour_label};
 use super::errors::sentence;
 use crate::accounts::User;
 use crate::clock::Timestamp;
-use crate::queue::Priority;
+use crate::queue::{MessageStatus, Priority};
 
 /// Text that is HTML and is not escaped again. Whatever comes from elsewhere has been escaped by its maker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +58,28 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
+/// How long something takes, for people.
+pub fn duration(takes: &Duration) -> String {
+    let minutes = takes.as_secs().div_ceil(60);
+    match minutes {
+        0..=1 => "less than a minute".to_owned(),
+        2..=119 => format!("about {minutes} minutes"),
+        120..=2879 => format!("about {} hours", minutes.div_ceil(60)),
+        _ => format!("about {} days", minutes.div_ceil(1440)),
+    }
+}
+
+/// The class of a badge that tells where a message stands.
+pub const fn badge(status: &MessageStatus) -> &'static str {
+    match status {
+        MessageStatus::Held => "warn",
+        MessageStatus::Deferred | MessageStatus::Failed | MessageStatus::Expired => "bad",
+        MessageStatus::Scheduled | MessageStatus::Cancelled => "plain",
+        MessageStatus::Delivered => "good",
+        MessageStatus::Queued | MessageStatus::Partial => "",
+    }
+}
+
 /// A priority as people call it.
 pub fn priority(priority: &Priority) -> &'static str {
     match priority {
@@ -98,6 +121,15 @@ pub fn qr_code(text: &str) -> Option<Html> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_estimate_is_as_exact_as_it_can_be() {
+        let text = |s| duration(&Duration::from_secs(s));
+        assert_eq!(text(5), "less than a minute");
+        assert_eq!(text(61), "about 2 minutes");
+        assert_eq!(text(7200), "about 2 hours");
+        assert_eq!(text(300_000), "about 4 days");
+    }
 
     #[test]
     fn a_time_is_exact_for_programs_and_short_for_people() {

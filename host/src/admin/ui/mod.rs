@@ -16,6 +16,9 @@ mod lists;
 mod messages;
 mod once;
 mod operators;
+mod policies;
+mod queue;
+mod queue_ask;
 mod setup;
 mod sign_in;
 mod smtp;
@@ -65,6 +68,8 @@ pub fn router(config: &Config, service: Service) -> Router {
         .merge(operators::routes())
         .merge(account::routes())
         .merge(tokens::routes())
+        .merge(queue::routes())
+        .merge(policies::routes())
         .route("/sign-out", post(sign_in::sign_out))
         .fallback(errors::nothing_here)
         .layer(from_fn(visit::only_signed_in));

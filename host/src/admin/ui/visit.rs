@@ -158,8 +158,8 @@ pub async fn only_signed_in(visit: Visit, request: Request, next: Next) -> Respo
     see_other(&format!("/sign-in?next={}", as_query(&visit.path)))
 }
 
-/// A path as the value of a query.
-fn as_query(path: &str) -> String {
+/// A text as the value of a query.
+pub fn as_query(path: &str) -> String {
     let octet = |octet: u8| match octet {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
             char::from(octet).to_string()

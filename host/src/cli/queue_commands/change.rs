@@ -6,7 +6,7 @@ use super::known;
 use super::selection::Selection;
 use crate::cli::{Failure, Output, actor};
 use crate::id::QueueId;
-use crate::queue::{Command, Concerned, MessageStatus, MessageSummary};
+use crate::queue::{Command, Concerned, MessageSummary, Obstacle};
 use crate::store::Store;
 
 /// Carries a command out on what is selected, or counts.
@@ -44,34 +44,17 @@ pub async fn run(
 
 /// Why a message that was named cannot be changed so.
 fn check(command: &Command, id: QueueId, summary: &MessageSummary) -> Result<(), Failure> {
-    let status = summary.status();
-    let show = format!("`gatepost queue show {id}` tells what became of it");
-    if matches!(command, Command::Release) && status != MessageStatus::Held {
-        let text = format!("message {id} is not held: it is {status}");
-        return Err(Failure::message(text).hint(show));
-    }
-    if summary.finished_at.is_some() {
-        let hint = "only what waits or is held can be changed; finished messages go by themselves";
-        let text = format!("message {id} is finished: it is {status}");
-        return Err(Failure::message(text).hint(hint));
-    }
-    let refused = match command {
-        Command::Hold(_) if status == MessageStatus::Held => Some("it is held already"),
-        Command::Retry if status == MessageStatus::Held => {
-            Some("it is held; release it to let it leave")
-        }
-        Command::Retry if status != MessageStatus::Deferred && status != MessageStatus::Queued => {
-            Some("it does not wait for another attempt")
-        }
-        Command::Reprioritize(priority) if summary.meta.priority == *priority => {
-            Some("it has that priority")
-        }
-        _ => None,
+    let Some(obstacle) = command.obstacle(summary) else {
+        return Ok(());
     };
-    match refused {
-        Some(reason) => Err(Failure::message(format!("message {id}: {reason}")).hint(show)),
-        None => Ok(()),
-    }
+    let hint = match obstacle {
+        Obstacle::Finished(_) => {
+            "only what waits or is held can be changed; finished messages go by themselves"
+                .to_owned()
+        }
+        _ => format!("`gatepost queue show {id}` tells what became of it"),
+    };
+    Err(Failure::message(format!("message {id}: {obstacle}")).hint(hint))
 }
 
 fn text(command: &Command, selection: &Selection, concerned: Concerned) -> String {
@@ -85,6 +68,7 @@ fn text(command: &Command, selection: &Selection, concerned: Concerned) -> Strin
         Command::Hold(_) => format!("held {messages}"),
         Command::Retry => format!("made {messages} due now"),
         Command::Reprioritize(priority) => format!("gave {messages} priority {priority}"),
+        Command::Schedule(at) => format!("scheduled {messages} for {}", at.to_whole_seconds()),
     };
     let recipients = plural(concerned.recipients, "recipient");
     let done = match command {

@@ -15,6 +15,7 @@ use self::timeline::Story;
 use super::decision_output::ListNames;
 use super::output::table;
 use super::{Failure, Output};
+use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::queue::{
     Command, MessageDetails, MessageFilter, MessageStatus, MessageSummary, Outcome, Priority, Stop,
@@ -74,6 +75,14 @@ pub enum QueueCommand {
         #[arg(long, value_name = "1-5")]
         to: Priority,
     },
+    /// Have messages not tried before a time; one that is over means now
+    Schedule {
+        #[command(flatten)]
+        selection: Selection,
+        /// When, in UTC: 2026-11-24T06:00:00Z
+        #[arg(long, value_name = "TIME", value_parser = instant)]
+        at: Timestamp,
+    },
     /// Stop mail: what runs is finished, and the rest waits until it is started, also over a restart
     Stop {
         #[command(flatten)]
@@ -122,8 +131,14 @@ pub async fn run(command: QueueCommand, store: &Store, output: Output) -> Result
         QueueCommand::Retry { selection } => (Command::Retry, selection),
         QueueCommand::Delete { selection } => (Command::Delete, selection),
         QueueCommand::Reprioritize { selection, to } => (Command::Reprioritize(to), selection),
+        QueueCommand::Schedule { selection, at } => (Command::Schedule(at), selection),
     };
     change::run(&command, &selection, store, output).await
+}
+
+fn instant(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse_utc(text)
+        .ok_or_else(|| "say a time in UTC, like 2026-11-24T06:00:00Z".to_owned())
 }
 
 /// One printable line of bounded length.

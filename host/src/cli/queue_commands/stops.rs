@@ -8,7 +8,7 @@ use crate::cli::decision_output::ListNames;
 use crate::cli::output::table;
 use crate::cli::{Failure, Output, actor};
 use crate::clock::Timestamp;
-use crate::queue::{Stop, StopScope, canonical_domain};
+use crate::queue::{Stop, StopScope};
 use crate::store::Store;
 
 /// What is stopped or started.
@@ -32,24 +32,15 @@ impl What {
             return Ok(StopScope::List(find_list(store, name).await?.id));
         }
         match &self.destination {
-            Some(name) if name.starts_with("route:") => Ok(StopScope::Destination(name.clone())),
-            Some(name) => {
-                let name = canonical_domain(name.trim_start_matches('@'));
-                check_destination(&name)?;
-                Ok(StopScope::Destination(name))
-            }
+            Some(name) => StopScope::destination(name).ok_or_else(|| not_a_destination(name)),
             None => Ok(StopScope::All),
         }
     }
 }
 
-fn check_destination(name: &str) -> Result<(), Failure> {
-    let is_odd = |c: char| c.is_whitespace() || c.is_control() || c == '@';
-    if !name.is_empty() && !name.contains(is_odd) {
-        return Ok(());
-    }
+fn not_a_destination(name: &str) -> Failure {
     let hint = "say a domain like example.com, or smarthost, route:NAME or maildir";
-    Err(Failure::message(format!("`{}` is not a destination", name.escape_debug())).hint(hint))
+    Failure::message(format!("`{}` is not a destination", name.escape_debug())).hint(hint)
 }
 
 /// Stops what is named, if it is not.

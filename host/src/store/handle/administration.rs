@@ -10,7 +10,7 @@ use crate::store::jobs::Work;
 use crate::store::orders::{self, OrderWork};
 use crate::store::stops::{self, StopWork};
 use crate::store::suppressions::{self, SuppressionWork};
-use crate::store::{Store, StoreError, messages};
+use crate::store::{Census, Counted, Pace, QueuePage, Store, StoreError, census, messages};
 
 /// Messages changed in one transaction. 250: some milliseconds, for which a client's message waits at most.
 const STEP: u32 = 250;
@@ -27,6 +27,20 @@ impl Store {
         filter: &MessageFilter,
         command: &Command,
         by: &str,
+    ) -> Result<Concerned, StoreError> {
+        self.order_and_tell(filter, command, by, |_| {}).await
+    }
+
+    /// The same; after each step `tell` hears how much is done by then.
+    ///
+    /// # Errors
+    /// As [`Store::order`].
+    pub async fn order_and_tell(
+        &self,
+        filter: &MessageFilter,
+        command: &Command,
+        by: &str,
+        mut tell: impl FnMut(Concerned) + Send,
     ) -> Result<Concerned, StoreError> {
         let Some(newest) = self.newest_message().await? else {
             return Ok(Concerned::default());
@@ -51,6 +65,7 @@ impl Store {
             };
             let answer = self.write(Work::Order(work)).await?;
             total = total.plus(orders::unpack(answer));
+            tell(total);
         }
     }
 
@@ -63,7 +78,44 @@ impl Store {
         filter: &MessageFilter,
         command: &Command,
     ) -> Result<Concerned, StoreError> {
-        orders::count(&self.shared.readers, filter, command).await
+        orders::count(&self.shared.readers, filter, command, None).await
+    }
+
+    /// The same as far as it can be counted at once.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn count_at_once(
+        &self,
+        filter: &MessageFilter,
+        command: &Command,
+    ) -> Result<Counted, StoreError> {
+        census::count(&self.shared.readers, filter, command).await
+    }
+
+    /// A page of open messages, newest first; it comes at once however long the queue is, and says where
+    /// to go on.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn queue_page(&self, filter: &MessageFilter) -> Result<QueuePage, StoreError> {
+        census::page(&self.shared.readers, filter).await
+    }
+
+    /// How many open messages a list has, or all have, as far as they can be counted at once.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn census(&self, list: Option<i64>) -> Result<Census, StoreError> {
+        census::census(&self.shared.readers, list).await
+    }
+
+    /// What was finished in the last minute, of a list or of all.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn pace(&self, list: Option<i64>) -> Result<Pace, StoreError> {
+        census::pace(&self.shared.readers, list, Timestamp::now()).await
     }
 
     /// The number of the newest order; 0 when there was none.

@@ -1,6 +1,9 @@
 //! Decisions of the policies.
 
-use crate::decision::{Decision, DecisionFilter, Findings, NewDecision, Recorded, Retention};
+use crate::clock::Timestamp;
+use crate::decision::{
+    Decision, DecisionFilter, Findings, Glimpse, NewDecision, Recorded, Retention,
+};
 use crate::id::QueueId;
 use crate::store::decisions::{self, Kept};
 use crate::store::jobs::Work;
@@ -28,6 +31,14 @@ impl Store {
     /// The store cannot be read.
     pub async fn decisions(&self, filter: &DecisionFilter) -> Result<Vec<Decision>, StoreError> {
         decisions::select(&self.shared.readers, filter).await
+    }
+
+    /// The newest decisions since then as far as sums need them, `limit` at most, newest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn glimpses(&self, since: Timestamp, limit: u32) -> Result<Vec<Glimpse>, StoreError> {
+        decisions::glimpses(&self.shared.readers, since, limit).await
     }
 
     /// The decisions about one message or command: the one that counted, then those in shadow.

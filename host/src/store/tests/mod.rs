@@ -2,6 +2,7 @@
 
 mod accounts;
 mod alerts;
+mod census;
 mod content;
 mod decisions;
 mod failures;

@@ -40,7 +40,7 @@ pub fn bars(by: By, buckets: &[(Timestamp, Sums)]) -> Html {
          <path class=\"grid\" d=\"M0 0H{width}M0 50H{width}M0 100H{width}\"/>{svg}</svg></div>\
          <div class=\"axis\" aria-hidden=\"true\"><span>{}</span><span>{}</span><span>{}</span></div></figure>",
         legend.concat(),
-        grouped(&top),
+        grouped(top),
         "Bars of what was delivered, bounced and blocked; the table below tells the numbers",
         label(0),
         label(middle),
@@ -63,7 +63,7 @@ fn bar(by: By, x: usize, start: Timestamp, sums: &Sums, top: u64) -> String {
         }
         below += count;
     }
-    let parts = PARTS.map(|(_, word, count)| format!("{} {word}", grouped(&count(sums))));
+    let parts = PARTS.map(|(_, word, count)| format!("{} {word}", grouped(count(sums))));
     let title = format!("{}: {}", bucket_label(&by, &start), parts.join(", "));
     // Something to point at over the whole height.
     format!(
@@ -110,7 +110,7 @@ pub fn hour_label(start: &Timestamp) -> String {
 }
 
 /// A number with commas between its thousands.
-pub fn grouped(number: &u64) -> String {
+pub fn grouped(number: impl std::fmt::Display) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn numbers_are_readable() {
-        let shown = [0, 999, 1000, 1_234_567].map(|number| grouped(&number));
+        let shown = [0, 999, 1000, 1_234_567].map(grouped);
         assert_eq!(shown, ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0, 6, 11, 2001].map(nice), [5, 10, 20, 5000]);
     }
