@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 
 /// The table of the design, from the top to the leaves. Rooms of one row do not use each other, so a
 /// row of the design stands here as several where one of its rooms builds on another.
-const LAYERS: [&[&str]; 16] = [
+const LAYERS: [&[&str]; 19] = [
     &["main", "lib", "cli", "app", "config", "demo"],
     // A listener hands its connections on.
     &["listener"],
     &["submission", "web", "admin", "monitor"],
+    &["notify"],
     &["scheduler"],
     &["intake", "delivery", "bounce", "acme"],
     &["store", "policy"],
+    // What webhooks are told is made of what is decided and raised.
+    &["event"],
     // A decision may bring alerts.
     &["decision", "statistics"],
     &["alert"],
@@ -25,6 +28,7 @@ const LAYERS: [&[&str]; 16] = [
     // What serves connections, for whatever is served.
     &["http"],
     &["tls", "metrics", "shutdown", "guard"],
+    &["fetch"],
     &["id", "secret"],
     &["clock", "causes"],
 ];

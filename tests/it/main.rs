@@ -2,6 +2,7 @@
 
 mod abuse;
 mod acme;
+mod alerts;
 mod api;
 mod autoconfig;
 mod bombs;
@@ -44,4 +45,5 @@ mod shipped;
 mod smuggling;
 mod submission;
 mod swap;
+mod webhooks;
 mod wit;

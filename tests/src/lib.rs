@@ -8,6 +8,7 @@
 //! - [`panel::Browser`] uses the control panel without a screen.
 //! - [`knot::Knot`] is a DNS of its own, [`authority::Authority`] issues certificates, and
 //!   [`policy_host::PolicyHost`] serves MTA-STS policies.
+//! - [`receiver::Receiver`] takes what is posted to webhooks.
 //! - [`load`] submits as fast as it can and measures the answers.
 //! - [`postfix::Postfix`] and [`cpu`] are for the comparison in `tests/bench`.
 //! - [`crafted`] makes policies that no compiler would make.
@@ -30,6 +31,7 @@ pub mod pebble;
 pub mod policy_host;
 pub mod postfix;
 pub mod question;
+pub mod receiver;
 pub mod relay;
 pub mod sink;
 pub mod texts;

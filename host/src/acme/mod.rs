@@ -21,7 +21,7 @@ pub use self::challenges::Challenges;
 pub use self::error::AcmeError;
 use self::files::Folder;
 use self::plan::Attempts;
-use crate::alert::{NewAlert, Severity};
+use crate::alert::{Kind, NewAlert, Severity};
 use crate::clock::Timestamp;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
@@ -178,13 +178,6 @@ fn alert(names: &[String], days: u64, reason: &str, at: Timestamp) -> NewAlert {
             format!("the certificate is valid for {days} more days"),
         ),
     };
-    NewAlert {
-        list_id: None,
-        kind: "certificate-expiring".to_owned(),
-        severity,
-        user: String::new(),
-        summary: format!("{state} for {names}, and none can be had: {reason}"),
-        key: names,
-        at,
-    }
+    let summary = format!("{state} for {names}, and none can be had: {reason}");
+    NewAlert::new(Kind::CertificateExpiring, severity, summary, at).keyed(names)
 }

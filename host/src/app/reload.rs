@@ -15,7 +15,7 @@ use super::ports;
 use super::watch::Watch;
 use crate::accounts::Verifier;
 use crate::admin;
-use crate::alert::{NewAlert, Severity};
+use crate::alert::{Kind, NewAlert, Severity};
 use crate::causes::with_causes;
 use crate::clock::Timestamp;
 use crate::config::{Config, ConfigError, Problem};
@@ -276,15 +276,9 @@ impl Reloader {
             hint,
             "the reload failed, everything stays as it was: {reason}"
         );
-        let alert = NewAlert {
-            list_id: None,
-            kind: "reload-failed".to_owned(),
-            severity: Severity::Warning,
-            user: String::new(),
-            key: String::new(),
-            summary: format!("the reload failed, everything stays as it was: {reason}"),
-            at: Timestamp::now(),
-        };
+        let summary = format!("the reload failed, everything stays as it was: {reason}");
+        let now = Timestamp::now();
+        let alert = NewAlert::new(Kind::ReloadFailed, Severity::Warning, summary, now);
         if let Err(error) = self.store.raise(vec![alert]).await {
             warn!(%error, "an alert cannot be kept");
         }
@@ -370,6 +364,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         delivery,
         dkim,
         policy,
+        notify,
         reload,
         web,
         monitor,
@@ -392,6 +387,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         ("delivery", *delivery != other.delivery),
         ("dkim", *dkim != other.dkim),
         (POLICY, *policy != other.policy),
+        ("notify", *notify != other.notify),
         ("reload", *reload != other.reload),
         ("web", *web != other.web),
         ("monitor", *monitor != other.monitor),

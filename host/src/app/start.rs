@@ -21,6 +21,7 @@ use crate::id::QueueIds;
 use crate::intake::{Directory, Intake};
 use crate::listener::{Bound, Open};
 use crate::monitor;
+use crate::notify;
 use crate::policy::{CodeCache, Counters, Policies, PolicySet, Resources, ShadowQueue};
 use crate::scheduler::{Scheduler, Setup};
 use crate::shutdown::Shutdown;
@@ -42,9 +43,23 @@ pub(super) async fn relay(config: &Config) -> Result<App, StartError> {
     let shutdown = Shutdown::new();
     let ids = Arc::new(QueueIds::after(store.newest_message().await?));
     let scheduler = scheduler(config, &store, parts.delivery, &ids).await?;
+    let notifying = notify::Setup {
+        config: config.notify.clone(),
+        hostname: config.hostname.clone(),
+        public_url: config
+            .panel
+            .url
+            .as_deref()
+            .map(|url| url.trim_end_matches('/').to_owned()),
+        store: store.clone(),
+        scheduler: scheduler.clone(),
+        ids: Arc::clone(&ids),
+        certificates: certificates.clone(),
+    };
     let intake = intake(config, &store, (parts.policies.clone(), parts.shadows), ids);
     let submission = submission(config, intake.clone(), &store, &scheduler, &shutdown).await?;
     let mut tasks = Tasks::new(&shutdown);
+    notify::start(notifying, &mut tasks.running, &shutdown)?;
     let (addresses, entrances) = tasks.serve(&submission, doors.into_iter().zip(opened));
     let http = http::Shared {
         config,

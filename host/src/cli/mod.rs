@@ -77,7 +77,7 @@ enum Command {
     /// Look at the queue, hold, release, retry, delete and reprioritize messages, stop and start mail
     #[command(subcommand)]
     Queue(queue_commands::QueueCommand),
-    /// Look at alerts
+    /// Look at alerts, and set who is told of them
     #[command(subcommand)]
     Alert(alert_commands::AlertCommand),
     /// Write, test, look at and reload policies

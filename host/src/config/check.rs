@@ -43,6 +43,7 @@ pub fn check(config: &Config) -> Result<(), Problem> {
     tls(config)?;
     super::check_web::check(config)?;
     super::check_panel::check(config)?;
+    super::check_notify::check(config)?;
     limits(config)
 }
 

@@ -3,6 +3,7 @@
 //! Nobody but `app` reads the whole; unknown keys are errors, and every error says where it is.
 
 mod check;
+mod check_notify;
 mod check_panel;
 mod check_web;
 #[cfg(test)]
@@ -16,8 +17,8 @@ use serde::Deserialize;
 pub use self::check::Problem;
 pub use self::reload::Reload;
 use crate::{
-    accounts, admin, autoconfig, delivery, dkim, intake, listener, monitor, policy, scheduler,
-    smtp, store, submission, tls, web,
+    accounts, admin, autoconfig, delivery, dkim, intake, listener, monitor, notify, policy,
+    scheduler, smtp, store, submission, tls, web,
 };
 
 /// Where the configuration is looked for when no `--config` is given; without any, defaults hold.
@@ -61,6 +62,8 @@ pub struct Config {
     pub dkim: dkim::Config,
     /// Which policies decide.
     pub policy: policy::Config,
+    /// How alerts reach people and programs.
+    pub notify: notify::Config,
     /// When the files are read again.
     pub reload: Reload,
     /// The file it was read from; none for the built-in defaults.
@@ -91,6 +94,7 @@ impl Default for Config {
             delivery: delivery::Config::default(),
             dkim: dkim::Config::default(),
             policy: policy::Config::default(),
+            notify: notify::Config::default(),
             reload: Reload::default(),
             file: None,
             folder: PathBuf::new(),
@@ -199,6 +203,7 @@ impl Config {
         self.store.url = store_url(&folder, &self.store.url);
         self.delivery.maildir = folder.join(&self.delivery.maildir);
         let paths = self.tls.paths_mut().chain(&mut self.delivery.ca_file);
+        let paths = paths.chain(&mut self.notify.ca_file);
         for path in paths.chain(self.dkim.paths_mut()) {
             *path = folder.join(&*path);
         }

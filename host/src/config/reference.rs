@@ -53,6 +53,8 @@ const NOT_DEFAULTS: &[&str] = &[
     "delivery.route.smarthost.host",
     "delivery.route.smarthost.username",
     "delivery.route.smarthost.password",
+    "notify.sender",
+    "notify.ca-file",
     // Beside the store, wherever that is.
     "policy.cache-folder",
     "policy.chain.name",

@@ -11,7 +11,7 @@ use super::smtp::connection::{Connection, Fault};
 use super::smtp::envelope::Transaction;
 use super::smtp::reply::deferred;
 use super::smtp::transaction::Transacted;
-use crate::alert::{NewAlert, Severity};
+use crate::alert::{Kind, NewAlert, Severity};
 use crate::clock::Timestamp;
 use crate::queue::{Attempt, Destination, Job, OpenRecipient, Outcome, RemoteReply};
 use crate::store::Store;
@@ -290,15 +290,9 @@ fn problem(tried: &Tried) -> Option<NewAlert> {
         Fault::Unreachable | Fault::Tls | Fault::Unprotected => return None,
     };
     tracing::warn!(next_hop = host, "{summary}");
-    Some(NewAlert {
-        list_id: None,
-        kind: "delivery-problem".to_owned(),
-        severity: Severity::Critical,
-        user: String::new(),
-        key: host.clone(),
-        summary,
-        at: Timestamp::now(),
-    })
+    let (severity, now) = (Severity::Critical, Timestamp::now());
+    let alert = NewAlert::new(Kind::DeliveryProblem, severity, summary, now);
+    Some(alert.keyed(host.clone()))
 }
 
 impl Report {

@@ -3,25 +3,49 @@
 use tracing::{debug, info};
 
 use super::{Peer, Principal};
-use crate::alert::NewAlert;
+use crate::alert::{About, Kind, NewAlert};
 use crate::clock::Timestamp;
 use crate::decision::NewDecision;
 use crate::metrics::{self, Evaluation};
 use crate::policy::{Ruling, Step};
 
-/// The alerts of a ruling, as the store keeps them.
-pub fn alerts(ruling: &Ruling, principal: &Principal, at: Timestamp) -> Vec<NewAlert> {
-    let alert = |raised: &crate::policy::PolicyAlert| NewAlert {
-        list_id: Some(principal.account.list.id),
-        kind: raised.code.clone(),
-        severity: raised.severity,
-        user: principal.account.user.username.clone(),
-        // Not the summary: a client that varies its address would make a row for each.
-        key: rule(&ruling.steps, &raised.policy),
-        summary: raised.summary.clone(),
-        at,
+/// The alerts of a ruling, as the store keeps them, with the message that was decided about.
+pub fn alerts(
+    ruling: &Ruling,
+    principal: &Principal,
+    decided: Option<&NewDecision>,
+    at: Timestamp,
+) -> Vec<NewAlert> {
+    let account = &principal.account;
+    let alert = |raised: &crate::policy::PolicyAlert| {
+        let (kind, summary) = (Kind::of_policy(&raised.code), raised.summary.clone());
+        let rule = rule(&ruling.steps, &raised.policy);
+        let alert = NewAlert::new(kind, raised.severity, summary, at);
+        alert
+            .of(Some(account.list.id), &account.user.username)
+            .about(about(decided, rule.clone()))
+            // Not the summary: a client that varies its address would make a row for each.
+            .keyed(rule)
     };
     ruling.alerts.iter().map(alert).collect()
+}
+
+fn about(decided: Option<&NewDecision>, rule: String) -> About {
+    let Some(about) = decided.map(|decided| &decided.decision.about) else {
+        return About {
+            rule,
+            ..About::default()
+        };
+    };
+    let sender = match about.from.as_str() {
+        "" => about.sender.clone().unwrap_or_default(),
+        from => from.to_owned(),
+    };
+    About {
+        message: Some(about.id),
+        sender,
+        rule,
+    }
 }
 
 /// The rules that were applied, in the order of the chain.

@@ -375,7 +375,7 @@ impl Intake {
         decision: Option<NewDecision>,
     ) -> Result<Passed, Rejection> {
         let findings = Findings {
-            alerts: evaluate::alerts(&ruling, principal, Timestamp::now()),
+            alerts: evaluate::alerts(&ruling, principal, decision.as_ref(), Timestamp::now()),
             decision: decision.map(Box::new),
         };
         evaluate::count(&ruling);

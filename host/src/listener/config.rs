@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::Deserialize;
 
 use super::PortRange;
-use crate::submission::Network;
+use crate::fetch::Network;
 use crate::tls::MinVersion;
 
 /// Where clients connect and how they are encrypted.

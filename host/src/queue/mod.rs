@@ -79,6 +79,16 @@ pub struct MessageMeta {
     pub origin: Origin,
 }
 
+/// What stands as the rule of a message by which the relay tells of its own alerts.
+pub const ALERT_RULE: &str = "gatepost/alert";
+
+impl MessageMeta {
+    /// True for a message by which the relay tells of its own alerts: nothing is told about it.
+    pub fn tells_of_alerts(&self) -> bool {
+        self.username.is_empty() && self.rule == ALERT_RULE
+    }
+}
+
 /// The octets of a message as they leave: CRLF line ends, no bare CR or LF, not dot-stuffed.
 ///
 /// A small message is all `head`. Of a large one the head holds the header and the beginning of the

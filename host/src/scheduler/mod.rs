@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 pub use self::config::Config;
 use self::plan::{Counts, Unreachable};
+pub use self::plan::{Health, Trouble};
 use self::shell::Shared;
 use crate::delivery::Delivery;
 use crate::id::{QueueId, QueueIds};
@@ -106,6 +107,11 @@ impl Scheduler {
     /// How the queue stands.
     pub fn snapshot(&self) -> Snapshot {
         self.shared.snapshot()
+    }
+
+    /// How long mail waits that is due, and where nothing arrives.
+    pub fn health(&self) -> Health {
+        self.shared.health()
     }
 
     /// Stops starting, waits for what runs and for its outcomes to be recorded, each for the

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::recorder::{Finished, insist, recipient};
 use super::shell::Shared;
-use crate::alert::{NewAlert, Severity};
+use crate::alert::{About, Kind as AlertKind, NewAlert, Severity};
 use crate::bounce::{Action, Kind, Notice, Told};
 use crate::causes::with_causes;
 use crate::clock::Timestamp;
@@ -142,8 +142,12 @@ async fn raise(shared: &Shared, about: &OpenMessage, alerts: Vec<NewAlert>) {
     }
 }
 
-/// One for each recipient given up: also where the sender does not want to know.
+/// One for each recipient given up: also where the sender does not want to know. None about a message that
+/// tells of alerts, or it would never end.
 fn alerts(message: &OpenMessage, recorded: &[RecordedAttempt]) -> Vec<NewAlert> {
+    if message.meta.tells_of_alerts() {
+        return Vec::new();
+    }
     let given_up = recorded.iter().filter(|one| {
         matches!(
             one.status,
@@ -155,20 +159,22 @@ fn alerts(message: &OpenMessage, recorded: &[RecordedAttempt]) -> Vec<NewAlert> 
 
 fn alert(message: &OpenMessage, one: &RecordedAttempt) -> Option<NewAlert> {
     let mailbox = &recipient(message, one.attempt.recipient)?.mailbox;
-    Some(NewAlert {
-        list_id: message.meta.list_id,
-        kind: "delivery-failed".to_owned(),
-        severity: Severity::Warning,
-        user: message.meta.username.clone(),
-        key: mailbox.domain().to_ascii_lowercase(),
-        summary: format!(
-            "message {} to {mailbox} {}: {}",
-            message.id,
-            one.status,
-            one.attempt.outcome.reply()
-        ),
-        at: Timestamp::now(),
-    })
+    let summary = format!(
+        "message {} to {mailbox} {}: {}",
+        message.id,
+        one.status,
+        one.attempt.outcome.reply()
+    );
+    let (meta, now) = (&message.meta, Timestamp::now());
+    let sender = meta.reverse_path.as_ref().map(ToString::to_string);
+    let about = About {
+        message: Some(message.id),
+        sender: sender.unwrap_or_default(),
+        rule: meta.rule.clone(),
+    };
+    let alert = NewAlert::new(AlertKind::DeliveryFailed, Severity::Warning, summary, now);
+    let alert = alert.of(meta.list_id, &meta.username).about(about);
+    Some(alert.keyed(mailbox.domain().to_ascii_lowercase()))
 }
 
 /// The beginning of the original; a notification goes out without it rather than not at all.

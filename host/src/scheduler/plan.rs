@@ -6,6 +6,7 @@
 //! behind it. With ageing, what is ready for long becomes more urgent step by step. Every operation costs O(log n).
 
 mod envelopes;
+mod health;
 mod lane;
 mod limits;
 mod moves;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use self::lane::{Lane, Order};
 pub use self::limits::{Ageing, Limits, Named};
-pub use self::view::{Claim, Counts, Unreachable};
+pub use self::view::{Claim, Counts, Health, Trouble, Unreachable};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::queue::{Destination, OpenMessage, Priority, RemoteReply};

@@ -80,6 +80,12 @@ impl Finished {
         finished
     }
 
+    /// Whether a recipient was served by it.
+    pub fn serves_anybody(&self) -> bool {
+        let is_delivered = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Delivered(_));
+        self.attempts.iter().any(is_delivered)
+    }
+
     /// Whether its destination could be reached.
     pub const fn reach(&self) -> &Reach {
         &self.reach
@@ -147,7 +153,8 @@ async fn settle(shared: &Arc<Shared>, finished: Finished, recorded: Vec<Recorded
         id: finished.message.id,
         attempts: recorded.clone(),
     };
-    let result = insist("record an attempt", || shared.store.record(record.clone())).await;
+    let record_it = || shared.store.record_of(&finished.message, record.clone());
+    let result = insist("record an attempt", record_it).await;
     if let Err(error) = result {
         // It stays claimed: nobody is served twice while this process lives.
         tracing::error!(queue.id = %finished.message.id, error = %with_causes(&error), "an outcome is lost");

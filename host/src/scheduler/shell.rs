@@ -10,7 +10,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::flight::InFlight;
-use super::plan::{Claim, Plan};
+use super::plan::{Claim, Health, Plan};
 use super::recorder::{self, Finished};
 use super::retry::Retry;
 use super::{Config, Setup, Snapshot, keeper, limits, steering, worker};
@@ -48,6 +48,8 @@ pub(super) struct State {
     pub stops: Stops,
     /// The lists that remember recipients which do not exist, by number and name.
     pub suppressing: HashMap<i64, String>,
+    /// When a recipient was served last.
+    served_at: Timestamp,
     /// When the time keeper wakes by itself.
     alarm: Timestamp,
     is_loading: bool,
@@ -109,6 +111,7 @@ impl Shared {
                 in_flight: InFlight::default(),
                 stops: Stops::default(),
                 suppressing: HashMap::new(),
+                served_at: Timestamp::now(),
                 alarm: Timestamp::default(),
                 is_loading: true,
                 knows_stops: false,
@@ -189,6 +192,17 @@ impl Shared {
         }
     }
 
+    pub fn health(&self) -> Health {
+        let state = self.state.lock();
+        Health {
+            urgent_due_since: state.plan.due_since(Priority::High),
+            due_since: state.plan.due_since(Priority::Lowest),
+            served_at: state.served_at,
+            troubles: state.plan.troubles(),
+            is_at_rest: state.plan.is_paused() || state.is_loading || state.is_stopping,
+        }
+    }
+
     /// Frees the slot of an attempt; returns what its worker does next, if that is for the same destination.
     pub fn finished(
         self: &Arc<Self>,
@@ -198,6 +212,9 @@ impl Shared {
     ) -> Option<Claim> {
         let now = Timestamp::now();
         let mut state = self.state.lock();
+        if outcome.serves_anybody() {
+            state.served_at = now;
+        }
         match (outcome.reach(), &outcome.slow_down) {
             (Reach::Reached, Some(reply)) => {
                 let slowed = state.plan.slow_down(destination, priority, now);

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::{QueryBuilder, Sqlite};
 
 use super::{StoreError, rows};
-use crate::alert::{Alert, NewAlert, Severity};
+use crate::alert::{Alert, AlertFilter, Group, Kind, NewAlert, Severity};
 use crate::clock::Timestamp;
+use crate::id::QueueId;
 use crate::metrics;
 
 /// How long an alert is counted before the same one is a new alert.
@@ -15,18 +17,17 @@ const SAME_ALERT: Duration = Duration::from_secs(24 * 60 * 60);
 
 const COUNT_AGAIN: &str = "UPDATE alert SET occurrences = occurrences + $1, summary = $2, \
      severity = CASE WHEN severity < $3 THEN $3 ELSE severity END, \
-     last_at = CASE WHEN last_at < $4 THEN $4 ELSE last_at END \
+     last_at = CASE WHEN last_at < $4 THEN $4 ELSE last_at END, \
+     untold_since = CASE WHEN told >= occurrences THEN $4 ELSE untold_since END, \
+     message_id = COALESCE($10, message_id), sender = $11, rule = $12 \
      WHERE id = (SELECT id FROM alert WHERE list_id = $5 AND kind = $6 AND username = $7 \
      AND subject_key = $8 AND first_at > $9 ORDER BY first_at DESC LIMIT 1)";
 const INSERT_ALERT: &str = "INSERT INTO alert (list_id, kind, severity, username, subject_key, \
-     summary, occurrences, first_at, last_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+     summary, occurrences, first_at, last_at, untold_since, message_id, sender, rule) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $8, $10, $11, $12)";
 const SELECT_ALERTS: &str = "SELECT alert.id, list.name AS list_name, kind, severity, username, \
-     summary, occurrences, first_at, last_at FROM alert LEFT JOIN list ON list.id = alert.list_id \
-     ORDER BY last_at DESC, alert.id DESC LIMIT $1";
-const SELECT_ALERTS_OF_LIST: &str = "SELECT alert.id, list.name AS list_name, kind, severity, \
-     username, summary, occurrences, first_at, last_at \
-     FROM alert LEFT JOIN list ON list.id = alert.list_id WHERE alert.list_id = $2 \
-     ORDER BY last_at DESC, alert.id DESC LIMIT $1";
+     summary, occurrences, first_at, last_at, alert.message_id, alert.sender, alert.rule \
+     FROM alert LEFT JOIN list ON list.id = alert.list_id WHERE TRUE";
 
 /// The same alert, raised any number of times within one transaction.
 struct Repeated<'a> {
@@ -45,7 +46,7 @@ pub(super) async fn raise(
     alerts: &[&NewAlert],
 ) -> Result<(), StoreError> {
     for alert in repeated(alerts) {
-        metrics::alerted(&alert.last.kind);
+        metrics::alerted(alert.last.kind.as_str());
         raise_one(connection, &alert)
             .await
             .map_err(|error| StoreError::writing("store an alert", error))?;
@@ -73,14 +74,14 @@ impl<'a> Repeated<'a> {
             last: alert,
             severity: alert.severity,
             first_at: alert.at,
-            count: 1,
+            count: alert.times,
         }
     }
 
     fn again(&mut self, alert: &'a NewAlert) {
         self.severity = self.severity.max(alert.severity);
         self.first_at = self.first_at.min(alert.at);
-        self.count += 1;
+        self.count += alert.times;
         if alert.at >= self.last.at {
             self.last = alert;
         }
@@ -88,7 +89,12 @@ impl<'a> Repeated<'a> {
 }
 
 fn subject(alert: &NewAlert) -> Subject<'_> {
-    (list_number(alert), &alert.kind, &alert.user, &alert.key)
+    (
+        list_number(alert),
+        alert.kind.as_str(),
+        &alert.user,
+        &alert.key,
+    )
 }
 
 fn list_number(alert: &NewAlert) -> i64 {
@@ -110,6 +116,9 @@ async fn raise_one(
         .bind(last.user.as_str())
         .bind(last.key.as_str())
         .bind((last.at - SAME_ALERT).as_millis())
+        .bind(last.about.message.map(QueueId::as_i64))
+        .bind(last.about.sender.as_str())
+        .bind(last.about.rule.as_str())
         .execute(&mut *connection)
         .await?;
     if counted.rows_affected() == 0 {
@@ -133,26 +142,59 @@ async fn insert(
         .bind(alert.count)
         .bind(alert.first_at.as_millis())
         .bind(last.at.as_millis())
+        .bind(last.about.message.map(QueueId::as_i64))
+        .bind(last.about.sender.as_str())
+        .bind(last.about.rule.as_str())
         .execute(connection)
         .await?;
     Ok(())
 }
 
-/// The most recent alerts, of one list or of all.
+/// A page of alerts, the most recent first.
 pub(super) async fn select(
     readers: &SqlitePool,
-    list: Option<i64>,
-    limit: u32,
+    filter: &AlertFilter,
 ) -> Result<Vec<Alert>, StoreError> {
-    let query = match list {
-        Some(list) => sqlx::query(SELECT_ALERTS_OF_LIST)
-            .bind(i64::from(limit))
-            .bind(list),
-        None => sqlx::query(SELECT_ALERTS).bind(i64::from(limit)),
-    };
+    let mut query = QueryBuilder::<Sqlite>::new(SELECT_ALERTS);
+    if let Some(list) = filter.list {
+        query
+            .push(" AND alert.list_id = ")
+            .push_bind(list.unwrap_or(0));
+    }
+    if let Some(group) = filter.group {
+        query.push(" AND ");
+        of_group(&mut query, group);
+    }
+    if let Some((last_at, id)) = filter.before {
+        query
+            .push(" AND (last_at, alert.id) < (")
+            .push_bind(last_at.as_millis())
+            .push(", ")
+            .push_bind(id)
+            .push(")");
+    }
+    query
+        .push(" ORDER BY last_at DESC, alert.id DESC LIMIT ")
+        .push_bind(i64::from(filter.limit));
     let found = query
+        .build()
         .fetch_all(readers)
         .await
         .map_err(|error| StoreError::reading("the alerts", error))?;
     found.iter().map(rows::alert).collect()
+}
+
+/// What policies call as they like is what has none of the names that are known.
+fn of_group(query: &mut QueryBuilder<Sqlite>, group: Group) {
+    let kinds = Kind::of_group(group);
+    query.push(if group == Group::Policy {
+        "kind NOT IN ("
+    } else {
+        "kind IN ("
+    });
+    let mut names = query.separated(", ");
+    for kind in kinds {
+        names.push_bind(kind.as_str().to_owned());
+    }
+    query.push(")");
 }

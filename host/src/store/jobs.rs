@@ -18,12 +18,14 @@ use super::stops::StopWork;
 use super::suppressions::SuppressionWork;
 use super::suspensions::{self, NewSuspension};
 use super::sweep::Lingering;
+use super::telling::TellingWork;
 use super::tokens::TokenWork;
+use super::webhooks::WebhookWork;
 use super::{
     StoreError, StsPolicy, alerts, attempts, content, counts, decisions, messages, sent, sts,
-    sweep, together, upkeep,
+    sweep, together, upkeep, webhooks,
 };
-use crate::alert::NewAlert;
+use crate::alert::{Event, NewAlert};
 use crate::clock::Timestamp;
 use crate::decision::Retention;
 use crate::id::QueueId;
@@ -49,6 +51,12 @@ pub(super) enum Work {
     Accept(Arc<NewMessage>, Vec<NewAlert>, Option<Kept>),
     /// What an attempt came to.
     Record(AttemptRecord),
+    /// Work with the events that webhooks are to be told of it.
+    With(Box<Work>, Vec<Event>),
+    /// What is told of alerts, and to whom.
+    Tell(TellingWork),
+    /// Webhooks, and what came of their posts.
+    Webhook(WebhookWork),
     /// Alerts without a message.
     Raise(Vec<NewAlert>),
     /// A decision without a message, and what it raised.
@@ -113,7 +121,12 @@ pub(super) struct Chunk {
 impl Work {
     /// True when nobody waits for its commit.
     pub(super) fn is_patient(&self) -> bool {
-        matches!(self, Self::Record(_) | Self::Count(_) | Self::SumUp(_))
+        match self {
+            Self::Record(_) | Self::Count(_) | Self::SumUp(_) => true,
+            Self::With(work, _) => work.is_patient(),
+            Self::Webhook(WebhookWork::Posted(_)) => true,
+            _ => false,
+        }
     }
 
     /// Octets of content it holds in memory while it waits.
@@ -125,6 +138,9 @@ impl Work {
             }
             Self::Decide(kept, _) => kept.octets(),
             Self::Settle(messages) => messages.iter().map(|one| one.head.len()).sum(),
+            Self::With(work, events) => {
+                work.octets() + events.iter().map(|event| event.body.len()).sum::<usize>()
+            }
             _ => 0,
         }
     }
@@ -133,13 +149,21 @@ impl Work {
     pub(super) fn head(&self) -> Option<(QueueId, Bytes)> {
         match self {
             Self::Accept(message, ..) => Some((message.id, message.content.head.clone())),
+            Self::With(work, _) => work.head(),
+            Self::Tell(telling) => {
+                let message = telling.message()?;
+                Some((message.id, message.content.head.clone()))
+            }
             _ => None,
         }
     }
 
     /// What is attempted, for errors.
-    pub(super) const fn attempt(&self) -> &'static str {
+    pub(super) fn attempt(&self) -> &'static str {
         match self {
+            Self::With(work, _) => work.attempt(),
+            Self::Tell(_) => "note what is told of alerts",
+            Self::Webhook(_) => "change webhooks",
             Self::Stage(_) => "store a part of a message",
             Self::Discard(_) | Self::DiscardOrphans => "discard an upload",
             Self::Accept(..) => "store a message",
@@ -193,6 +217,7 @@ struct Group<'a> {
     records: Vec<&'a AttemptRecord>,
     alerts: Vec<&'a NewAlert>,
     decisions: Vec<&'a Kept>,
+    events: Vec<&'a Event>,
     discarded: Vec<QueueId>,
     /// Executed one by one; with their places, for their answers.
     single: Vec<(usize, &'a Work)>,
@@ -202,27 +227,38 @@ impl<'a> Group<'a> {
     fn sort(tasks: &[Task<'a>]) -> Self {
         let mut group = Self::default();
         for (number, task) in tasks.iter().enumerate() {
-            match task.work {
-                Work::Stage(chunk) => group.chunks.push(chunk),
-                Work::Accept(message, alerts, kept) => {
-                    group.accepted.push(Placed {
-                        message,
-                        place: task.place,
-                    });
-                    group.alerts.extend(alerts);
-                    group.decisions.extend(kept);
-                }
-                Work::Record(record) => group.records.push(record),
-                Work::Raise(alerts) => group.alerts.extend(alerts),
-                Work::Decide(kept, alerts) => {
-                    group.alerts.extend(alerts);
-                    group.decisions.push(kept);
-                }
-                Work::Discard(id) => group.discarded.push(*id),
-                work => group.single.push((number, work)),
-            }
+            group.add(number, task.work, task.place);
         }
         group
+    }
+
+    fn add(&mut self, number: usize, work: &'a Work, place: Option<Place>) {
+        match work {
+            Work::Stage(chunk) => self.chunks.push(chunk),
+            Work::Accept(message, alerts, kept) => {
+                self.accepted.push(Placed { message, place });
+                self.alerts.extend(alerts);
+                self.decisions.extend(kept);
+            }
+            Work::Record(record) => self.records.push(record),
+            Work::Raise(alerts) => self.alerts.extend(alerts),
+            Work::Decide(kept, alerts) => {
+                self.alerts.extend(alerts);
+                self.decisions.push(kept);
+            }
+            Work::With(work, events) => {
+                self.add(number, work, place);
+                self.events.extend(events);
+            }
+            Work::Tell(telling) => {
+                let message = telling.message();
+                self.accepted
+                    .extend(message.map(|message| Placed { message, place }));
+                self.single.push((number, work));
+            }
+            Work::Discard(id) => self.discarded.push(*id),
+            work => self.single.push((number, work)),
+        }
     }
 }
 
@@ -243,6 +279,7 @@ pub(super) async fn apply(
     sent::count(connection, &group.accepted).await?;
     attempts::record(connection, &group.records).await?;
     alerts::raise(connection, &group.alerts).await?;
+    webhooks::insert(connection, &group.events).await?;
     content::discard(connection, &group.discarded).await?;
     let mut answers = vec![0; tasks.len()];
     for (number, work) in group.single {
@@ -275,6 +312,8 @@ async fn apply_single(connection: &mut SqliteConnection, work: &Work) -> Result<
         Work::PurgePolicyCounts(now) => counts::purge(connection, *now).await,
         Work::SumUp(entry) => entry.apply(connection).await,
         Work::PurgeStatistics(old) => statistics::purge(connection, *old).await,
+        Work::Tell(telling) => telling.apply(connection).await,
+        Work::Webhook(work) => work.apply(connection).await,
         Work::Suspend(new) => suspensions::suspend(connection, new).await,
         #[cfg(test)]
         Work::Command(sql) => sqlx::query(*sql)
@@ -287,6 +326,7 @@ async fn apply_single(connection: &mut SqliteConnection, work: &Work) -> Result<
         | Work::Accept(..)
         | Work::Record(_)
         | Work::Raise(_)
+        | Work::With(..)
         | Work::Decide(..) => Ok(0),
     }
 }

@@ -26,6 +26,7 @@ mod ledger;
 mod listing;
 mod lock;
 mod log;
+mod merging;
 mod messages;
 mod operators;
 mod orders;
@@ -42,11 +43,13 @@ mod sts;
 mod suppressions;
 mod suspensions;
 mod sweep;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod together;
 mod tokens;
 mod upkeep;
+mod webhooks;
 mod writer;
 
 use std::collections::HashSet;
@@ -54,6 +57,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use sqlx::Connection;
 use sqlx::sqlite::SqlitePool;
@@ -69,12 +73,15 @@ pub use self::reloads::{ReloadCause, ReloadFailure, ReloadOutcome};
 pub use self::reports::OpenCount;
 pub use self::search::{FoundMessage, FoundPage, Search, SearchStatus};
 pub use self::sts::StsPolicy;
+pub use self::telling::{PendingAlert, Told};
 pub use self::tokens::{EarlierRequest, RequestKey};
 pub use crate::statistics::Period;
 
 use self::accounts::Edit;
 use self::changes::{Changes, Stamp};
 use self::jobs::{Job, Work};
+use self::merging::Merger;
+use self::webhooks::Hooks;
 use self::writer::Writer;
 
 /// A handle to the store; clones share it.
@@ -102,6 +109,11 @@ struct Shared {
     generation: Mutex<Option<(Stamp, i64)>>,
     /// Chains of policies that are known to be kept.
     chains: Mutex<HashSet<i64>>,
+    /// Who wants to be told of which events.
+    hooks: ArcSwap<Hooks>,
+    merger: Merger,
+    /// Told when there are events to be posted.
+    events: Notify,
 }
 
 /// How long it is kept.
@@ -154,7 +166,7 @@ impl Store {
         let max_waiting_octets = u32::try_from(config.max_waiting_octets.max(1))
             .unwrap_or(u32::MAX)
             .min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
-        Ok(Self {
+        let store = Self {
             shared: Arc::new(Shared {
                 readers: sqlite::reader_pool(config, &path),
                 content: log::folder_of(&path),
@@ -170,8 +182,13 @@ impl Store {
                 closing,
                 writer: Mutex::new(Some(tokio::spawn(writer.run()))),
                 chains: Mutex::default(),
+                hooks: ArcSwap::default(),
+                merger: Merger::default(),
+                events: Notify::new(),
             }),
-        })
+        };
+        store.refresh_hooks().await?;
+        Ok(store)
     }
 
     /// True while writes are known to work. False: answer `421` or `451` and accept nothing.
@@ -210,6 +227,7 @@ impl Store {
 
     /// Commits what waits, answers it, and closes the database. Later calls fail with `Closed`.
     pub async fn close(&self) {
+        self.store_waiting_alerts().await;
         self.shared.closing.notify_one();
         let writer = self.shared.writer.lock().take();
         if let Some(search) = self.shared.search.get() {
@@ -227,6 +245,7 @@ impl Store {
     /// Hands work to the writer and waits for its commit.
     async fn write(&self, work: Work) -> Result<i64, StoreError> {
         let share = self.share(work.octets()).await?;
+        let has_events = matches!(work, Work::With(..));
         let (reply, answer) = oneshot::channel();
         let job = Job {
             work,
@@ -235,7 +254,11 @@ impl Store {
         };
         let sent = self.shared.jobs.send(job).await;
         sent.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        let answer = answer.await.map_err(|_| StoreError::Closed)?;
+        if has_events {
+            self.shared.events.notify_one();
+        }
+        answer
     }
 
     /// Waits for room for so many octets among those that wait for the writer.

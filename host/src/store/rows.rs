@@ -10,7 +10,7 @@ use super::{StoreError, columns};
 use crate::accounts::{
     Account, Allowance, Limit, List, PolicySettings, Suspension, Unauthorized, User,
 };
-use crate::alert::{Alert, Severity};
+use crate::alert::{About, Alert, Kind, Severity};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::queue::{
@@ -166,14 +166,24 @@ pub(super) fn alert(row: &SqliteRow) -> Result<Alert, StoreError> {
     Ok(Alert {
         id: get(row, "id")?,
         list: get(row, "list_name")?,
-        kind: get(row, "kind")?,
+        kind: Kind::from_name(&get::<String>(row, "kind")?),
         severity: Severity::from_code(get(row, "severity")?),
         user: get(row, "username")?,
         summary: get(row, "summary")?,
+        about: About {
+            message: get::<Option<i64>>(row, "message_id")?.map(QueueId::from_i64),
+            sender: get(row, "sender")?,
+            rule: get(row, "rule")?,
+        },
         count: get(row, "occurrences")?,
         first_at: timestamp(row, "first_at")?,
         last_at: timestamp(row, "last_at")?,
     })
+}
+
+/// The list that a row belongs to; the whole relay has the number 0.
+pub(super) fn list_id(row: &SqliteRow) -> Result<Option<i64>, StoreError> {
+    Ok(Some(get(row, "list_id")?).filter(|&id: &i64| id != 0))
 }
 
 /// The identifier of a message.

@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0015_statistics.sql"),
     include_str!("migrations/0016_content_log.sql"),
     include_str!("migrations/0017_api_tokens.sql"),
+    include_str!("migrations/0018_alerts.sql"),
 ];
 
 const COUNT_TABLES: &str = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'";

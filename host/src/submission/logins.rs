@@ -5,15 +5,13 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
 use super::Shared;
-use crate::alert::{NewAlert, Severity};
+use crate::alert::{Kind, NewAlert, Severity};
 use crate::clock::Timestamp;
 use crate::guard::{Crossed, Guess, Hold, Origin};
 use crate::intake::{Peer, Principal};
 use crate::metrics;
 use crate::smtp::Reply;
 
-/// The alert's machine name.
-const ALERT_KIND: &str = "authentication-failures";
 /// The subject of the one alert about all names that are no user's: they are a client's text.
 const UNKNOWN_USERS: &str = "unknown users";
 
@@ -79,7 +77,7 @@ impl Shared {
         }
         let alerts = alerts(crossed, origin, principal, Timestamp::now());
         for alert in &alerts {
-            warn!(%origin, kind = ALERT_KIND, "{}", alert.summary);
+            warn!(%origin, kind = %alert.kind, "{}", alert.summary);
         }
         if let Err(error) = self.store.raise(alerts).await {
             error!(session.id = peer.session_id, %error, "an alert could not be stored");
@@ -106,14 +104,9 @@ fn alerts(
     principal: Option<&Principal>,
     at: Timestamp,
 ) -> Vec<NewAlert> {
-    let alert = |list_id, user: &str, key: String, summary: String| NewAlert {
-        list_id,
-        kind: ALERT_KIND.to_owned(),
-        severity: Severity::Warning,
-        user: user.to_owned(),
-        key,
-        summary,
-        at,
+    let alert = |list_id, user: &str, key: String, summary: String| {
+        let alert = NewAlert::new(Kind::AuthenticationFailures, Severity::Warning, summary, at);
+        alert.of(list_id, user).keyed(key)
     };
     let of_user = crossed.user.map(|count| match principal {
         Some(principal) => {

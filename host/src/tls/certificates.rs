@@ -11,7 +11,7 @@ use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::loaded::{self, Loaded};
+use super::loaded::{self, Facts, Loaded};
 use super::{MinVersion, TlsError, provider};
 
 /// What clients are shown: one certificate for everyone, and others for those who ask for their
@@ -59,6 +59,19 @@ impl Certificates {
             shown.default = Arc::new(default);
         }
         shown.by_name = by_name;
+    }
+
+    /// What all certificates say of themselves that are shown now.
+    pub fn facts(&self) -> Vec<Facts> {
+        let shown = self.shown.read();
+        let keys = std::iter::once(&shown.default).chain(shown.by_name.values());
+        let mut facts: Vec<Facts> = Vec::new();
+        for one in keys.filter_map(|key| Facts::of(key)) {
+            if !facts.contains(&one) {
+                facts.push(one);
+            }
+        }
+        facts
     }
 
     /// The default certificate as it is now.

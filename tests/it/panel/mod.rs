@@ -1,5 +1,6 @@
 //! The control panel over HTTP: who gets in, what is safe, and what each page does.
 
+mod alerts;
 mod lists;
 mod messages;
 mod operators;

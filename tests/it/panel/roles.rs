@@ -3,11 +3,14 @@
 use gatepost_tests::panel::{Browser, Paneled};
 
 /// Routes below a list, whose number is `N`; its first user is `sN_1`.
-const OF_A_LIST: [&str; 16] = [
+const OF_A_LIST: [&str; 19] = [
     "/lists/N/queue",
     "/lists/N/queue?status=held",
     "/lists/N",
     "/lists/N/edit",
+    "/lists/N/alerts",
+    "/lists/N/alerts/settings",
+    "/lists/N/alerts/webhook",
     "/lists/N/messages",
     "/lists/N/statistics",
     "/lists/N/statistics.csv",
@@ -22,12 +25,16 @@ const OF_A_LIST: [&str; 16] = [
     "/lists/N/users/sN_1/delete",
 ];
 /// Forms below a list.
-const FORMS_OF_A_LIST: [&str; 10] = [
+const FORMS_OF_A_LIST: [&str; 14] = [
     "/lists/N/queue/change",
     "/lists/N/queue/do",
     "/lists/N/queue/stop",
     "/lists/N/queue/start",
     "/lists/N/edit",
+    "/lists/N/alerts/settings",
+    "/lists/N/alerts/test",
+    "/lists/N/alerts/webhook",
+    "/lists/N/alerts/webhook/delete",
     "/lists/N/smtp/test",
     "/lists/N/users/new",
     "/lists/N/users/sN_1",
@@ -35,11 +42,14 @@ const FORMS_OF_A_LIST: [&str; 10] = [
     "/lists/N/users/sN_1/delete",
 ];
 /// Routes for operators alone; number 1 is an operator, and list 1 is the list manager's own.
-const OF_OPERATORS: [&str; 12] = [
+const OF_OPERATORS: [&str; 15] = [
     "/queue",
     "/policies",
     "/lists/new",
     "/lists/1/delete",
+    "/alerts",
+    "/alerts/settings",
+    "/alerts/webhook",
     "/messages",
     "/statistics",
     "/statistics.csv",
@@ -50,13 +60,17 @@ const OF_OPERATORS: [&str; 12] = [
     "/operators/1/delete",
 ];
 /// Forms for operators alone.
-const FORMS_OF_OPERATORS: [&str; 12] = [
+const FORMS_OF_OPERATORS: [&str; 16] = [
     "/queue/change",
     "/queue/do",
     "/queue/stop",
     "/queue/start",
     "/policies/reload",
     "/lists/new",
+    "/alerts/settings",
+    "/alerts/test",
+    "/alerts/webhook",
+    "/alerts/webhook/delete",
     "/lists/1/delete",
     "/operators/new",
     "/operators/1",

@@ -49,7 +49,7 @@ pub struct AlertDocument {
 fn document(alert: Alert) -> AlertDocument {
     AlertDocument {
         id: alert.id,
-        kind: alert.kind,
+        kind: alert.kind.to_string(),
         severity: match alert.severity {
             Severity::Info => "info",
             Severity::Warning => "warning",

@@ -3,6 +3,7 @@
 //! Every operation takes the [`Actor`] first and looks whether the thing is theirs: what is not, is not
 //! found. Knows no HTTP, no page and no command line; all three are thin over it.
 
+mod alerts;
 mod compose;
 mod error;
 mod lists;
@@ -20,12 +21,14 @@ mod submit;
 mod tokens;
 mod trial;
 mod users;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
 
+pub use self::alerts::AlertPage;
 pub use self::compose::{Attachment, Draft, Person};
 pub use self::error::{Invalid, Problem, ServiceError};
 pub use self::lists::{ListPage, ListRow, ListSettings};
@@ -46,6 +49,7 @@ pub use self::trial::{Question, TriedStep, Verdict};
 pub use self::users::{
     EntryAdvice, SentCounts, UserPage, UserSettings, advise_domains, advise_senders,
 };
+pub use self::webhooks::HookView;
 use crate::accounts::{self, List, Verifier};
 use crate::admin::Config;
 use crate::autoconfig::{Encryption, Relay};

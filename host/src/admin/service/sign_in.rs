@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use super::{Service, ServiceError};
-use crate::alert::{NewAlert, Severity};
+use crate::alert::{Kind, NewAlert, Severity};
 use crate::clock::Timestamp;
 use crate::guard::{Crossed, Guess, Hold, Origin};
 use crate::operators::{
@@ -14,8 +14,6 @@ use crate::operators::{
 };
 use crate::secret::Secret;
 
-/// The alert's machine name.
-const ALERT_KIND: &str = "panel-sign-in-failures";
 /// Names of the operator that the first start makes: the first that nobody has.
 const FIRST_NAMES: [&str; 2] = ["admin", "operator"];
 /// A session's use is noted when the last note is older: a request costs no write.
@@ -264,14 +262,8 @@ impl Service {
 /// One alert for the name and one for the address, if they have just reached the threshold. The name is
 /// a stranger's text and not told.
 fn alerts(crossed: Crossed, origin: Origin, at: Timestamp) -> Vec<NewAlert> {
-    let alert = |key: String, summary: String| NewAlert {
-        list_id: None,
-        kind: ALERT_KIND.to_owned(),
-        severity: Severity::Warning,
-        user: String::new(),
-        key,
-        summary,
-        at,
+    let alert = |key: String, summary: String| {
+        NewAlert::new(Kind::SignInFailures, Severity::Warning, summary, at).keyed(key)
     };
     let of_name = crossed.user.map(|count| {
         let summary = format!(

@@ -22,6 +22,7 @@ const PLACES: &[(&str, &str, &str, bool)] = &[
     ("messages", "Messages", "/messages", true),
     ("queue", "Queue", "/queue", true),
     ("statistics", "Statistics", "/statistics", true),
+    ("alerts", "Alerts", "/alerts", true),
     ("policies", "Policies", "/policies", true),
     ("operators", "Operators", "/operators", true),
 ];
@@ -31,6 +32,7 @@ const OF_LIST: &[(&str, &str, &str)] = &[
     ("messages", "Messages", "/messages"),
     ("queue", "Queue", "/queue"),
     ("statistics", "Statistics", "/statistics"),
+    ("alerts", "Alerts", "/alerts"),
     ("settings", "Settings", "/smtp"),
 ];
 

@@ -3,6 +3,8 @@
 //! `visit` looks at every request before a page does; the rest is one file for each kind of thing.
 
 mod account;
+mod alert_words;
+mod alerts;
 mod answer;
 mod assets;
 mod confirm;
@@ -29,6 +31,7 @@ mod trial;
 mod user_form;
 mod users;
 mod visit;
+mod webhooks;
 mod words;
 
 use std::sync::Arc;
@@ -70,6 +73,8 @@ pub fn router(config: &Config, service: Service) -> Router {
         .merge(tokens::routes())
         .merge(queue::routes())
         .merge(policies::routes())
+        .merge(alerts::routes())
+        .merge(webhooks::routes())
         .route("/sign-out", post(sign_in::sign_out))
         .fallback(errors::nothing_here)
         .layer(from_fn(visit::only_signed_in));

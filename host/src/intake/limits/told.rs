@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::Principal;
 use super::counter::{Crossed, Demoted, Exceeded, Refusals};
-use crate::alert::{NewAlert, Severity};
+use crate::alert::{Kind, NewAlert, Severity};
 use crate::clock::Timestamp;
 use crate::smtp::Reply;
 
@@ -43,16 +43,10 @@ impl Sending<'_> {
         &self.principal.account.user.username
     }
 
-    fn alert(&self, kind: &str, severity: Severity, key: &str, summary: String) -> NewAlert {
-        NewAlert {
-            list_id: Some(self.principal.account.list.id),
-            kind: kind.to_owned(),
-            severity,
-            user: self.username().to_owned(),
-            key: key.to_owned(),
-            summary,
-            at: self.at,
-        }
+    fn alert(&self, kind: Kind, severity: Severity, key: &str, summary: String) -> NewAlert {
+        let list_id = Some(self.principal.account.list.id);
+        let alert = NewAlert::new(kind, severity, summary, self.at);
+        alert.of(list_id, self.username()).keyed(key)
     }
 
     /// Many messages: near a limit, or without one.
@@ -62,13 +56,13 @@ impl Sending<'_> {
         let (span, one) = (cap.span.word(), cap.span.one());
         let (kind, summary) = match cap.limit.0 {
             Some(limit) => (
-                "sending-limit-near",
+                Kind::SendingLimitNear,
                 format!(
                     "{user} has sent {sent} of the {limit} messages it may send in {one}, the most recent from {client}"
                 ),
             ),
             None => (
-                "many-messages",
+                Kind::ManyMessages,
                 format!(
                     "{user} has sent {sent} messages within {one}, the most recent from {client}; \
                      a limit is set with `gatepost user edit {user} --messages-per-{span} N`"
@@ -89,7 +83,7 @@ impl Sending<'_> {
             refusals.count,
             refusals.since.to_whole_seconds(),
         );
-        self.alert("sending-limit-reached", Severity::Warning, span, summary)
+        self.alert(Kind::SendingLimitReached, Severity::Warning, span, summary)
     }
 
     /// Messages that went with priority 2 instead of 1.
@@ -102,7 +96,7 @@ impl Sending<'_> {
             demotions.count,
             demotions.since.to_whole_seconds(),
         );
-        self.alert("urgent-budget-used-up", Severity::Warning, span, summary)
+        self.alert(Kind::UrgentBudgetUsedUp, Severity::Warning, span, summary)
     }
 
     /// Why a user is suspended, as it stands beside the user.
@@ -124,7 +118,7 @@ impl Sending<'_> {
              then, or if all is well, `gatepost user edit {user} --active true`",
             self.reason(exceeded)
         );
-        self.alert("user-suspended", Severity::Critical, "", summary)
+        self.alert(Kind::UserSuspended, Severity::Critical, "", summary)
     }
 }
 

@@ -47,6 +47,8 @@ pub(super) struct Lane {
     pace: Pace,
     failures: u32,
     successes: u32,
+    /// Since when it could not be reached, tries between included.
+    pub failing_since: Option<Timestamp>,
 }
 
 impl Lane {
@@ -71,6 +73,7 @@ impl Lane {
             pace: Pace::new(rate),
             failures: 0,
             successes: 0,
+            failing_since: None,
         }
     }
 
@@ -122,6 +125,7 @@ impl Lane {
             self.window = (self.window + 1).min(self.widest(limits));
             self.pace.recovered();
         }
+        self.failing_since = None;
         if self.failures > 0 {
             self.failures = 0;
             self.window = self.widest(limits);
@@ -146,6 +150,7 @@ impl Lane {
             return None;
         }
         self.failures = self.failures.saturating_add(1);
+        self.failing_since.get_or_insert(now);
         let until = now + limits.unreachable_wait(self.failures);
         self.held_until = Some(until);
         self.held_until

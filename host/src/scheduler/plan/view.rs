@@ -34,6 +34,32 @@ pub struct Counts {
     pub running: [usize; 5],
 }
 
+/// How long mail waits that is due.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Since when the longest of what is due waits, of priorities 1 and 2.
+    pub urgent_due_since: Option<Timestamp>,
+    /// The same of all priorities.
+    pub due_since: Option<Timestamp>,
+    /// When a recipient was served last; the start of the relay before the first.
+    pub served_at: Timestamp,
+    /// Destinations that cannot be reached, and since when that is so.
+    pub troubles: Vec<Trouble>,
+    /// Nothing is sent, as somebody wants it so, or the queue is being read.
+    pub is_at_rest: bool,
+}
+
+/// A destination that could not be reached at the last try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Where nothing arrives.
+    pub destination: Destination,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why it could not be reached last.
+    pub reason: RemoteReply,
+}
+
 /// A destination that cannot be reached at present.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreachable {

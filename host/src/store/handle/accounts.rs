@@ -111,7 +111,9 @@ impl Store {
             suspension,
             alert,
         };
-        self.write(Work::Suspend(new)).await.map(|count| count > 0)
+        let is_done = self.write(Work::Suspend(new)).await? > 0;
+        self.raised(is_done);
+        Ok(is_done)
     }
 
     /// How many messages of a user were accepted within a day, or since its suspension was lifted.

@@ -1,5 +1,6 @@
 //! Decisions of the policies.
 
+use super::webhooks::with;
 use crate::clock::Timestamp;
 use crate::decision::{
     Decision, DecisionFilter, Findings, Glimpse, NewDecision, Recorded, Retention,
@@ -18,10 +19,15 @@ impl Store {
         let Some(decision) = findings.decision else {
             return self.raise(findings.alerts).await;
         };
+        let event = self.blocked_event(&decision);
         let kept = self.kept(decision);
         let chain = new_chain(&kept);
-        self.write(Work::Decide(kept, findings.alerts)).await?;
+        let alerts = self.admit(findings.alerts);
+        let has_alerts = !alerts.is_empty();
+        let work = Work::Decide(kept, alerts);
+        self.write(with(work, event)).await?;
         self.chain_is_kept(chain);
+        self.raised(has_alerts);
         Ok(())
     }
 

@@ -9,4 +9,6 @@ mod queue;
 mod reloads;
 mod search;
 mod statistics;
+mod telling;
 mod upkeep;
+mod webhooks;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::decisions::new_chain;
+use super::webhooks::with;
 use crate::decision::Findings;
 use crate::id::QueueId;
 use crate::queue::{
@@ -50,8 +51,13 @@ impl Store {
         let Findings { alerts, decision } = findings.into();
         let kept = decision.map(|decision| self.kept(decision));
         let chain = kept.as_ref().map(new_chain);
-        self.write(Work::Accept(message, alerts, kept)).await?;
+        let event = self.accepted_event(&message);
+        let alerts = self.admit(alerts);
+        let has_alerts = !alerts.is_empty();
+        let work = Work::Accept(message, alerts, kept);
+        self.write(with(work, event)).await?;
         self.chain_is_kept(chain.flatten());
+        self.raised(has_alerts);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::{Bench, RECEIVED, contract, new_user};
 use crate::accounts::{Allowance, Limit, Span, Suspension, User};
-use crate::alert::{NewAlert, Severity};
+use crate::alert::{Kind, NewAlert, Severity};
 use crate::clock::Timestamp;
 use crate::queue::Priority;
 use crate::store::Store;
@@ -225,15 +225,9 @@ fn suspension() -> Suspension {
 }
 
 async fn suspend(bench: &Bench, user: &User) -> bool {
-    let alert = NewAlert {
-        list_id: Some(user.list_id),
-        kind: "user-suspended".to_owned(),
-        severity: Severity::Critical,
-        user: user.username.clone(),
-        key: String::new(),
-        summary: "it floods".to_owned(),
-        at: RECEIVED,
-    };
+    let (kind, summary) = (Kind::UserSuspended, "it floods".to_owned());
+    let alert = NewAlert::new(kind, Severity::Critical, summary, RECEIVED);
+    let alert = alert.of(Some(user.list_id), &user.username);
     let done = bench.suspend_user(user.id, suspension(), alert).await;
     done.expect("the store works")
 }

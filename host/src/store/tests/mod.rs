@@ -13,6 +13,7 @@ mod queue;
 mod search;
 mod statistics;
 mod sts;
+mod webhooks;
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
