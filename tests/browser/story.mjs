@@ -13,7 +13,6 @@ await inBrowser(async (page) => {
 });
 
 async function addUser(page) {
-  await page.getByRole("link", { name: "SMTP+" }).click();
   await page.getByRole("link", { name: "Add new user" }).first().click();
   const domains = page.getByLabel("Authorized domains");
   await domains.pressSequentially("www.example.com,info@example.com");
