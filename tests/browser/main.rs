@@ -30,6 +30,7 @@ fn every_page_is_accessible_and_fits_a_desktop_and_a_phone() {
 /// Runs a story against a relay of its own.
 fn run(story: &str) {
     if let Some(missing) = missing() {
+        let missing = missing.display();
         assert!(std::env::var_os("CI").is_none(), "{missing} is missing");
         eprintln!("NOT RUN: {missing} is missing; tests/needs all installs it");
         return;
