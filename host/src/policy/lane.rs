@@ -24,8 +24,9 @@ pub(super) const SLICE_FUEL: u64 = 250_000;
 /// Processor time that an evaluation may take where the session runs, in slices that cost little fuel. 1 ms: many
 /// times what any verdict takes that ends within its slice; looked at when the epoch advances.
 pub(super) const SLICE_TIME: Duration = Duration::from_millis(1);
-/// Processor time of one evaluation in the long lane. 5 ms: three times what an interpreter needs for a verdict.
-const LONG_TIME: Duration = Duration::from_millis(5);
+/// Processor time of one evaluation in the long lane. 20 ms: several times what an interpreter needs for a verdict, also with the
+/// caches of a busy machine, where the last lane may not get a turn before the deadline.
+const LONG_TIME: Duration = Duration::from_millis(20);
 /// What is added to the niceness of the long lane's threads. 5: beside a busy process they still get a third of its
 /// share, so that an interpreter's verdict comes in time on a busy machine.
 const LONG_NICENESS: i32 = 5;
