@@ -52,6 +52,10 @@ fn run(story: &str) {
 /// What the suite needs and does not find.
 fn missing() -> Option<PathBuf> {
     let modules = Path::new(FOLDER).join("node_modules/playwright-core/package.json");
-    let wanted = [PathBuf::from(CHROMIUM), PathBuf::from("/usr/bin/node"), modules];
+    let wanted = [
+        PathBuf::from(CHROMIUM),
+        PathBuf::from("/usr/bin/node"),
+        modules,
+    ];
     wanted.into_iter().find(|path| !path.exists())
 }
