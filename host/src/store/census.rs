@@ -124,19 +124,22 @@ struct Windows<'a> {
     before: i64,
     until: Instant,
     has_begun: bool,
+    /// Messages that are named are few, and looked for all at once.
+    is_whole: bool,
 }
 
 /// Ids from the first to before the second.
 type Window = (i64, i64);
 
 impl<'a> Windows<'a> {
-    fn new(readers: &'a SqlitePool, before: Option<QueueId>, time: Duration) -> Self {
+    fn new(readers: &'a SqlitePool, filter: &MessageFilter, time: Duration) -> Self {
         Self {
             readers,
             size: FIRST_WINDOW,
-            before: before.map_or(i64::MAX, QueueId::as_i64),
+            before: filter.before.map_or(i64::MAX, QueueId::as_i64),
             until: Instant::now() + time,
             has_begun: false,
+            is_whole: filter.ids.is_some(),
         }
     }
 
@@ -145,17 +148,26 @@ impl<'a> Windows<'a> {
         if self.is_at_end() || (self.has_begun && self.is_late()) {
             return Ok(None);
         }
-        let bound: Option<i64> = sqlx::query_scalar(SELECT_BOUND)
-            .bind(self.before)
-            .bind(self.size - 1)
-            .fetch_optional(self.readers)
-            .await
-            .map_err(failed)?;
+        let bound = if self.is_whole {
+            None
+        } else {
+            self.bound().await?
+        };
         let window = (bound.unwrap_or(i64::MIN), self.before);
         self.before = window.0;
         self.has_begun = true;
         self.size = (self.size * 2).min(LAST_WINDOW);
         Ok(Some(window))
+    }
+
+    /// The oldest message of a window that begins here; none when it reaches the end.
+    async fn bound(&self) -> Result<Option<i64>, StoreError> {
+        sqlx::query_scalar(SELECT_BOUND)
+            .bind(self.before)
+            .bind(self.size - 1)
+            .fetch_optional(self.readers)
+            .await
+            .map_err(failed)
     }
 
     fn is_at_end(&self) -> bool {
@@ -178,8 +190,12 @@ pub(super) async fn page(
     filter: &MessageFilter,
 ) -> Result<QueuePage, StoreError> {
     let filter = &with_held_alone(readers, filter).await?;
+    // Of none the database finds no way by an index.
+    if filter.ids.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(QueuePage::default());
+    }
     let limit = filter.limit as usize;
-    let mut windows = Windows::new(readers, filter.before, PAGE_TIME);
+    let mut windows = Windows::new(readers, filter, PAGE_TIME);
     let mut found: Vec<MessageSummary> = Vec::new();
     while found.len() < limit
         && let Some(window) = windows.next().await?
@@ -234,7 +250,7 @@ async fn with_held_alone(
 /// Counts the open messages of a list, or of all.
 pub(super) async fn census(readers: &SqlitePool, list: Option<i64>) -> Result<Census, StoreError> {
     let mut census = Census::default();
-    let mut windows = Windows::new(readers, None, COUNT_TIME);
+    let mut windows = Windows::new(readers, &MessageFilter::default(), COUNT_TIME);
     while let Some((from, before)) = windows.next().await? {
         let mut query = QueryBuilder::<Sqlite>::new("SELECT priority, ");
         filters::push_open_status(&mut query);
@@ -267,7 +283,7 @@ pub(super) async fn count(
     command: &Command,
 ) -> Result<Counted, StoreError> {
     let filter = &with_held_alone(readers, filter).await?;
-    let mut windows = Windows::new(readers, filter.before, PAGE_TIME);
+    let mut windows = Windows::new(readers, filter, PAGE_TIME);
     let mut concerned = Concerned::default();
     while let Some(window) = windows.next().await? {
         let counted = orders::count(readers, filter, command, Some(window)).await?;

@@ -102,7 +102,7 @@ fn the_queue_shows_what_waits_and_finds_it_by_its_properties() {
     }
     let answer = browser.open("/queue?priority=9");
     assert_eq!(answer.status, 422);
-    browser.shows("a priority is a number from 1 to 5");
+    browser.shows("priority is a number from 1 to 5");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn all_that_a_filter_finds_is_changed_and_nothing_else() {
     assert_eq!(change(&mut browser, &ask("schedule")), 200);
     let late = [&[("do", "schedule"), ("at", "tomorrow")], &found[..]].concat();
     assert_eq!(browser.submit("/queue/do", &late).status, 422);
-    browser.shows("write a time in UTC");
+    browser.shows("Write a time in UTC");
     let late = [&[("do", "schedule"), ("at", &at[..16])], &found[..]].concat();
     assert_eq!(browser.submit("/queue/do", &late).status, 200);
     browser.shows("2 messages scheduled.");
@@ -242,7 +242,7 @@ fn a_list_manager_stops_the_own_list_and_starts_what_no_operator_has_stopped() {
     operator.open("/queue");
     let odd = [("what", "destination"), ("destination", "a b")];
     assert_eq!(operator.submit("/queue/stop", &odd).status, 422);
-    operator.shows("write a domain like example.com");
+    operator.shows("Write a domain like example.com");
     let good = [("what", "destination"), ("destination", "One.example")];
     assert_eq!(operator.submit("/queue/stop", &good).status, 200);
     operator.shows("Stopped: mail to one.example");

@@ -50,16 +50,17 @@ async fn a_page_of_the_queue_goes_on_where_the_one_before_ended(bench: Bench) {
     let (second, next) = ids(&bench, &filter).await;
     assert_eq!(second, accepted[400..]);
     assert_eq!(next, None);
+    let held = MessageFilter {
+        status: Some(MessageStatus::Held),
+        ..all()
+    };
+    assert_eq!(ids(&bench, &held).await, (Vec::new(), None));
     let hold = Command::Hold("a look".to_owned());
     let oldest = MessageFilter {
         ids: Some(vec![accepted[699]]),
         ..all()
     };
     bench.order(&oldest, &hold, "root").await.expect("written");
-    let held = MessageFilter {
-        status: Some(MessageStatus::Held),
-        ..all()
-    };
     assert_eq!(ids(&bench, &held).await, (vec![accepted[699]], None));
     let page = bench.queue_page(&held).await.expect("readable");
     assert_eq!(page.messages[0].1, "a@example.net");
