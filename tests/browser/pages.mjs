@@ -50,6 +50,7 @@ async function paths(page) {
     if (before.length >= 2 || before.includes(path)) continue;
     const answer = await page.goto(relay.panel + path);
     check(answer.status() === 200, `${path} is linked and answers ${answer.status()}`);
+    if (!answer.headers()["content-type"].startsWith("text/html")) continue;
     seen.set(kind, [...before, path]);
     const links = await page.locator("a[href^='/']:not([download])").evaluateAll((all) => all.map((a) => a.getAttribute("href")));
     waiting.push(...links.map((link) => link.replace(/#.*/, "")));

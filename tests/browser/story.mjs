@@ -54,7 +54,7 @@ async function mailIsBlocked(page, user) {
   await page.getByRole("link", { name: /Refused at/ }).first().click();
   await page.getByText("unauthorized", { exact: false }).first().waitFor();
   await examine(page, "the way of a blocked message");
-  await page.getByRole("link", { name: /^Alert/ }).first().click();
+  await page.getByRole("navigation", { name: "List Web shop" }).getByRole("link", { name: /^Alert/ }).click();
   await page.getByText("boss@example.net").first().waitFor();
   await examine(page, "the Alert Center");
   await page.goto(`${user.page}/try`);
