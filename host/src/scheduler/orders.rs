@@ -57,7 +57,6 @@ pub(super) async fn follow(shared: &Arc<Shared>, mut last: i64) {
 /// Follows a page of orders; true when there may be more.
 async fn obey(shared: &Arc<Shared>, last: &mut i64) -> Result<bool, StoreError> {
     let orders = shared.store.orders_after(*last).await?;
-    tell(&orders);
     let mut changed: BTreeSet<QueueId> = shared.take_changed().into_iter().collect();
     for order in &orders {
         let id = order.message;
@@ -80,6 +79,7 @@ async fn obey(shared: &Arc<Shared>, last: &mut i64) -> Result<bool, StoreError> 
         shared.put_back_changed(changed);
         return Err(error);
     }
+    tell(&orders);
     *last = orders.last().map_or(*last, |order| order.number);
     Ok(orders.len() >= PAGE)
 }
