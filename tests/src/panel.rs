@@ -8,7 +8,7 @@ use crate::relay::{Relay, Setup, free_port};
 
 /// Redirects followed in a row.
 const MAX_REDIRECTS: usize = 5;
-/// The password of everybody who signs in by [`Browser::operator`] and its kind.
+/// The password of everybody who signs in by [`Paneled::operator`] and its kind.
 pub const PASSWORD: &str = "correct horse battery";
 
 /// A relay with a panel, and the panel's port.
