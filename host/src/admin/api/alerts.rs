@@ -9,6 +9,7 @@ use super::Api;
 use super::access::Reader;
 use super::page;
 use super::problem::Problem;
+use super::refusals::{BadRequest, NotThere, Refused};
 use super::request::{Path, Query};
 use crate::alert::{Alert, Severity};
 
@@ -75,12 +76,9 @@ fn document(alert: Alert) -> AlertDocument {
     params(("list" = i64, Path, description = "The number of the list"), Latest),
     responses(
         (status = 200, description = "Alerts", body = Vec<AlertDocument>),
-        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that holds", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, or it belongs to others", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot answer now", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotThere,
+        BadRequest,
     )
 )]
 pub async fn latest(

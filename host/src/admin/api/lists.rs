@@ -12,6 +12,7 @@ use super::Api;
 use super::access::{Caller, Reader, Writer};
 use super::page::{self, Page, Paging};
 use super::problem::Problem;
+use super::refusals::{BadDocument, BadRequest, Contradiction, NotThere, Refused};
 use super::request::{Document, Path, Query};
 use crate::accounts::{List, PolicySettings, Unauthorized};
 use crate::admin::service::{ListSettings, ServiceError};
@@ -153,11 +154,8 @@ async fn numbered(api: &Api, caller: &Caller, id: i64) -> Result<Json<NumberedLi
     params(Paging),
     responses(
         (status = 200, description = "A page of lists", body = Page<ListName>),
-        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that holds", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot answer now", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        BadRequest,
     )
 )]
 pub async fn all(
@@ -190,15 +188,8 @@ pub async fn all(
     request_body = ListDocument,
     responses(
         (status = 201, description = "It is made", body = NumberedList),
-        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that holds", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The document did not come in time", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The document is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The document is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Fields of the document cannot be as they are", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot answer now", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        BadDocument,
     )
 )]
 pub async fn add(
@@ -220,11 +211,8 @@ pub async fn add(
     params(("list" = i64, Path, description = "The number of the list")),
     responses(
         (status = 200, description = "The list", body = NumberedList),
-        (status = 401, description = "No token, or none that holds", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, or it belongs to others", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot answer now", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotThere,
     )
 )]
 pub async fn one(
@@ -247,16 +235,9 @@ pub async fn one(
     request_body = ListDocument,
     responses(
         (status = 200, description = "The list as it is now", body = NumberedList),
-        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that holds", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, or it belongs to others", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The document did not come in time", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The document is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The document is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Fields of the document cannot be as they are", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot answer now", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotThere,
+        BadDocument,
     )
 )]
 pub async fn replace(
@@ -281,12 +262,9 @@ pub async fn replace(
     params(("list" = i64, Path, description = "The number of the list")),
     responses(
         (status = 204, description = "It is deleted"),
-        (status = 401, description = "No token, or none that holds", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, or it belongs to others", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It contradicts what there is", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot answer now", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotThere,
+        Contradiction,
     )
 )]
 pub async fn delete(

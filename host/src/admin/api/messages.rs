@@ -10,6 +10,7 @@ use super::Api;
 use super::access::Reader;
 use super::page::{self, Page};
 use super::problem::Problem;
+use super::refusals::{BadRequest, NotThere, Refused};
 use super::request::{Path, Query};
 use crate::clock::Timestamp;
 use crate::decision::Decision;
@@ -356,12 +357,9 @@ fn story(details: &MessageDetails, decisions: &[Decision]) -> MessageStory {
     params(("list" = i64, Path, description = "The number of the list"), Listing),
     responses(
         (status = 200, description = "A page of messages", body = Page<MessageDocument>),
-        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that holds", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, or it belongs to others", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot answer now", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotThere,
+        BadRequest,
     )
 )]
 pub async fn all(
@@ -392,11 +390,8 @@ pub async fn all(
     params(("list" = i64, Path, description = "The number of the list"), ("message" = String, Path, description = "Its queue id")),
     responses(
         (status = 200, description = "The message", body = MessageStory),
-        (status = 401, description = "No token, or none that holds", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, or it belongs to others", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot answer now", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotThere,
     )
 )]
 pub async fn one(

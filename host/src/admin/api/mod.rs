@@ -13,6 +13,7 @@ mod once;
 mod page;
 mod problem;
 mod queue;
+mod refusals;
 mod request;
 mod send;
 mod users;

@@ -10,6 +10,7 @@ use super::Api;
 use super::access::Writer;
 use super::messages::FilterDocument;
 use super::problem::Problem;
+use super::refusals::{BadDocument, NotThere, Refused};
 use super::request::{Document, Path};
 use crate::queue::{Command, Priority};
 
@@ -97,16 +98,9 @@ fn command(order: &OrderRequest) -> Result<Command, Problem> {
     request_body = OrderRequest,
     responses(
         (status = 200, description = "How much it concerned", body = ConcernedDocument),
-        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that holds", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, or it belongs to others", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The document did not come in time", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The document is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The document is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Fields of the document cannot be as they are", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot answer now", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotThere,
+        BadDocument,
     )
 )]
 pub async fn order(

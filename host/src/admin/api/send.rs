@@ -13,6 +13,7 @@ use super::Api;
 use super::access::{Caller, Sender};
 use super::once;
 use super::problem::Problem;
+use super::refusals::{BadDocument, Contradiction, Refused};
 use super::request::{Octets, read};
 use crate::admin::service::{Attachment, Draft, Person, ServiceError, Submitted};
 use crate::clock::Timestamp;
@@ -172,16 +173,9 @@ impl NewMessage {
     request_body = NewMessage,
     responses(
         (status = 202, description = "It is in the queue", body = Accepted),
-        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that holds", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The document did not come in time", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It contradicts what there is", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The document is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The document is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Fields of the document cannot be as they are", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot answer now", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        BadDocument,
+        Contradiction,
     )
 )]
 pub async fn send(

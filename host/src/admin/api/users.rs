@@ -13,6 +13,7 @@ use super::access::{Reader, Writer};
 use super::lists::{policy_settings, settings_document};
 use super::page::{self, Page, Paging};
 use super::problem::Problem;
+use super::refusals::{BadDocument, BadRequest, NotThere, Refused};
 use super::request::{Document, Path, Query};
 use crate::accounts::{Allowance, User};
 use crate::admin::service::{SentCounts, ServiceError, UserSettings};
@@ -195,12 +196,9 @@ fn named(user: &User) -> NamedUser {
     params(("list" = i64, Path, description = "The number of the list"), Paging),
     responses(
         (status = 200, description = "A page of users", body = Page<NamedUser>),
-        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that holds", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, or it belongs to others", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot answer now", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotThere,
+        BadRequest,
     )
 )]
 pub async fn all(
@@ -234,16 +232,9 @@ pub async fn all(
     request_body = UserDocument,
     responses(
         (status = 201, description = "It is made", body = NewUser),
-        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that holds", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, or it belongs to others", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The document did not come in time", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The document is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The document is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Fields of the document cannot be as they are", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot answer now", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotThere,
+        BadDocument,
     )
 )]
 pub async fn add(
@@ -270,11 +261,8 @@ pub async fn add(
     params(("list" = i64, Path, description = "The number of the list"), ("username" = String, Path, description = "The name it logs in with")),
     responses(
         (status = 200, description = "The user", body = NamedUser),
-        (status = 401, description = "No token, or none that holds", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, or it belongs to others", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot answer now", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotThere,
     )
 )]
 pub async fn one(
@@ -299,16 +287,9 @@ pub async fn one(
     request_body = UserDocument,
     responses(
         (status = 200, description = "The user as it is now", body = NamedUser),
-        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or none that holds", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, or it belongs to others", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The document did not come in time", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The document is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The document is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Fields of the document cannot be as they are", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot answer now", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotThere,
+        BadDocument,
     )
 )]
 pub async fn replace(
@@ -334,11 +315,8 @@ pub async fn replace(
     params(("list" = i64, Path, description = "The number of the list"), ("username" = String, Path, description = "The name it logs in with")),
     responses(
         (status = 204, description = "It is deleted"),
-        (status = 401, description = "No token, or none that holds", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, or it belongs to others", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot answer now", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotThere,
     )
 )]
 pub async fn delete(
@@ -362,11 +340,8 @@ pub async fn delete(
     params(("list" = i64, Path, description = "The number of the list"), ("username" = String, Path, description = "The name it logs in with")),
     responses(
         (status = 200, description = "The new password", body = NewPassword),
-        (status = 401, description = "No token, or none that holds", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, or it belongs to others", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot answer now", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotThere,
     )
 )]
 pub async fn reset_password(
@@ -391,11 +366,8 @@ pub async fn reset_password(
     params(("list" = i64, Path, description = "The number of the list"), ("username" = String, Path, description = "The name it logs in with")),
     responses(
         (status = 200, description = "What it has sent", body = SentDocument),
-        (status = 401, description = "No token, or none that holds", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such thing, or it belongs to others", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot answer now", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotThere,
     )
 )]
 pub async fn sent(
