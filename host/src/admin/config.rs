@@ -140,10 +140,16 @@ impl Config {
         format!("{url}/welcome/{}", token.expose())
     }
 
+    /// What people type into their browser, when the configuration says it; without a trailing slash.
+    pub fn named_url(&self) -> Option<&str> {
+        let url = self.url.as_deref();
+        url.map(|url| url.trim_end_matches('/'))
+    }
+
     /// Where people find the panel that is served at `address`; without a trailing slash.
     pub fn public_url(&self, address: SocketAddr, hostname: &str) -> String {
-        if let Some(url) = &self.url {
-            return url.trim_end_matches('/').to_owned();
+        if let Some(url) = self.named_url() {
+            return url.to_owned();
         }
         let scheme = if self.https { "https" } else { "http" };
         if address.ip().is_loopback() {

@@ -43,19 +43,7 @@ pub(super) async fn relay(config: &Config) -> Result<App, StartError> {
     let shutdown = Shutdown::new();
     let ids = Arc::new(QueueIds::after(store.newest_message().await?));
     let scheduler = scheduler(config, &store, parts.delivery, &ids).await?;
-    let notifying = notify::Setup {
-        config: config.notify.clone(),
-        hostname: config.hostname.clone(),
-        public_url: config
-            .panel
-            .url
-            .as_deref()
-            .map(|url| url.trim_end_matches('/').to_owned()),
-        store: store.clone(),
-        scheduler: scheduler.clone(),
-        ids: Arc::clone(&ids),
-        certificates: certificates.clone(),
-    };
+    let notifying = notifying(config, &store, &scheduler, &ids, certificates.as_ref());
     let intake = intake(config, &store, (parts.policies.clone(), parts.shadows), ids);
     let submission = submission(config, intake.clone(), &store, &scheduler, &shutdown).await?;
     let mut tasks = Tasks::new(&shutdown);
@@ -243,6 +231,25 @@ async fn open_store(
     store.discard_orphaned_chunks().await?;
     counters::restore(counters, &store).await?;
     Ok((store, lock))
+}
+
+/// What brings alerts to people and events to programs.
+fn notifying(
+    config: &Config,
+    store: &Store,
+    scheduler: &Scheduler,
+    ids: &Arc<QueueIds>,
+    certificates: Option<&Certificates>,
+) -> notify::Setup {
+    notify::Setup {
+        config: config.notify.clone(),
+        hostname: config.hostname.clone(),
+        public_url: config.panel.named_url().map(str::to_owned),
+        store: store.clone(),
+        scheduler: scheduler.clone(),
+        ids: Arc::clone(ids),
+        certificates: certificates.cloned(),
+    }
 }
 
 async fn scheduler(

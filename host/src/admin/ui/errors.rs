@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::answer::page_with;
 use super::assets::{CSS, ICON};
+use super::frame::Flash;
 use super::visit::Visit;
 use crate::admin::service::ServiceError;
 
@@ -75,6 +76,17 @@ fn error_page(status: StatusCode, title: &str, text: &str) -> Response {
         text,
     };
     page_with(status, &page)
+}
+
+/// What stands in the way, to be said on the next page.
+///
+/// # Errors
+/// Whatever else went wrong, which has a page of its own.
+pub fn obstacle(error: ServiceError) -> Result<Flash, UiError> {
+    match error {
+        ServiceError::Conflict(text) => Ok(Flash::not_done(sentence(&text))),
+        other => Err(other.into()),
+    }
 }
 
 /// An error's text as a sentence: with a capital, and an end.

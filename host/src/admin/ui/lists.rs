@@ -10,7 +10,7 @@ use axum::routing::get;
 use super::Site;
 use super::answer::{page, page_with, see_other};
 use super::confirm::Confirm;
-use super::errors::{UiError, sentence};
+use super::errors::{UiError, obstacle};
 use super::fields::Fields;
 use super::frame::{Flash, Frame, Wanted};
 use super::html;
@@ -254,12 +254,10 @@ async fn delete(
             let flash = Flash::done(format!("List {} is deleted.", list.name));
             Ok(visitor.visit.say(see_other("/lists"), &flash))
         }
-        Err(ServiceError::Conflict(text)) => {
+        Err(error) => {
             let response = see_other(&format!("/lists/{id}/edit"));
-            let flash = Flash::not_done(sentence(&text));
-            Ok(visitor.visit.say(response, &flash))
+            Ok(visitor.visit.say(response, &obstacle(error)?))
         }
-        Err(error) => Err(error.into()),
     }
 }
 

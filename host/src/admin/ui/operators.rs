@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use super::Site;
 use super::answer::{page, page_with, see_other};
 use super::confirm::Confirm;
-use super::errors::{UiError, sentence};
+use super::errors::{UiError, obstacle};
 use super::fields::Fields;
 use super::frame::{Flash, Frame};
 use super::html;
@@ -184,11 +184,7 @@ async fn save(
             let made = operator_page(&site, &visitor, Some(operator), form, invalid).await?;
             Ok(page_with(StatusCode::UNPROCESSABLE_ENTITY, &made))
         }
-        Err(ServiceError::Conflict(text)) => {
-            let flash = Flash::not_done(sentence(&text));
-            Ok(visitor.visit.say(response, &flash))
-        }
-        Err(error) => Err(error.into()),
+        Err(error) => Ok(visitor.visit.say(response, &obstacle(error)?)),
     }
 }
 
@@ -246,12 +242,10 @@ async fn delete(
             let flash = Flash::done(format!("{} is deleted.", operator.name));
             Ok(visitor.visit.say(see_other("/operators"), &flash))
         }
-        Err(ServiceError::Conflict(text)) => {
+        Err(error) => {
             let response = see_other(&format!("/operators/{id}"));
-            let flash = Flash::not_done(sentence(&text));
-            Ok(visitor.visit.say(response, &flash))
+            Ok(visitor.visit.say(response, &obstacle(error)?))
         }
-        Err(error) => Err(error.into()),
     }
 }
 

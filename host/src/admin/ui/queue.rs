@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 
 use super::Site;
 use super::answer::{page_with, see_other};
-use super::errors::{UiError, sentence};
+use super::errors::{UiError, obstacle};
 use super::fields::Fields;
 use super::frame::{Flash, Frame};
 use super::html;
@@ -309,8 +309,7 @@ async fn start(
     };
     let flash = match site.service.start(&visitor.actor, scope).await {
         Ok(()) => Flash::done("Started. What waited leaves now, the most urgent first."),
-        Err(ServiceError::Conflict(text)) => Flash::not_done(sentence(&text)),
-        Err(error) => return Err(error.into()),
+        Err(error) => obstacle(error)?,
     };
     Ok(visitor.visit.say(see_other(&place.base), &flash))
 }

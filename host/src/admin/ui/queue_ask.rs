@@ -9,7 +9,7 @@ use axum::response::Response;
 
 use super::Site;
 use super::answer::{page, page_with, see_other};
-use super::errors::{UiError, sentence};
+use super::errors::{UiError, obstacle};
 use super::fields::Fields;
 use super::frame::{Flash, Frame};
 use super::html;
@@ -269,8 +269,7 @@ async fn run(
         Err(ServiceError::Invalid(invalid)) => {
             return ask(site, visitor, place, fields, act, selected, invalid).await;
         }
-        Err(ServiceError::Conflict(text)) => Flash::not_done(sentence(&text)),
-        Err(error) => return Err(error.into()),
+        Err(error) => obstacle(error)?,
     };
     let response = see_other(&place.back(&carried(fields)));
     Ok(visitor.visit.say(response, &flash))

@@ -269,8 +269,7 @@ fn is_own_origin(header: &HeaderMap, config: &Config, is_https: bool) -> bool {
     };
     let scheme = if is_https { "https" } else { "http" };
     let host = text(HOST.as_str()).unwrap_or_default();
-    let own_url = config.url.as_deref().map(|url| url.trim_end_matches('/'));
-    origin == format!("{scheme}://{host}") || own_url == Some(origin)
+    origin == format!("{scheme}://{host}") || config.named_url() == Some(origin)
 }
 
 #[cfg(test)]
