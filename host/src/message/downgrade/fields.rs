@@ -128,6 +128,17 @@ pub(super) fn rewritten(
 }
 
 impl Change {
+    /// Nothing but what the next hop does not take.
+    pub const fn cleaning(channel: Channel, is_own: bool) -> Self {
+        Self {
+            channel,
+            is_own,
+            encoding: None,
+            content_type: None,
+            mime_version: false,
+        }
+    }
+
     /// The field that says another transfer encoding than it did.
     fn relabelled(&self, field: &Field<'_>) -> Option<Vec<u8>> {
         if !field

@@ -317,3 +317,14 @@ fn limits_are_kept() {
         Err(Obstacle::TooComplex)
     );
 }
+
+#[test]
+fn parts_are_told_apart_by_the_header_that_leaves() {
+    let content =
+        "Content-Type: multipart/digest; boundary=x\u{f}\n\r\n\r\n--x\r\nno field \u{9e}\0\n";
+    for channel in [SEVEN, EIGHT] {
+        let out = down(content.as_bytes(), channel, 7).expect("no obstacle");
+        let out = out.expect("something to clean");
+        assert_eq!(down(&out, channel, 7), Ok(None), "once is enough");
+    }
+}

@@ -71,6 +71,16 @@ struct Utf8 {
     is_broken: bool,
 }
 
+/// The header of a part.
+struct Head<'a> {
+    /// As it stands there.
+    raw: &'a [u8],
+    section: HeaderSection<'a>,
+    /// As it leaves, when it cannot stay as it is.
+    cleaned: Option<Vec<u8>>,
+    is_own: bool,
+}
+
 #[derive(Debug)]
 pub(super) struct Walker {
     channel: Channel,
@@ -223,11 +233,11 @@ impl Walker {
             self.place = place;
             return Ok(());
         };
-        let lines = fields::without_stray_lines(&raw);
-        let section = HeaderSection::parse(&lines).map_err(|_| Obstacle::TooComplex)?;
         let is_own = !std::mem::replace(&mut self.is_inside, true);
+        let lines = fields::without_stray_lines(&raw);
+        let head = Head::of(&raw, &lines, self.channel, is_own)?;
         let kind = if has_blank {
-            Kind::of(&section, is_in_digest)
+            head.kind(is_in_digest)?
         } else {
             Kind::Leaf(Leaf {
                 encoding: Encoding::None,
@@ -245,7 +255,7 @@ impl Walker {
                 if self.levels.len() >= MAX_DEPTH {
                     return Err(Obstacle::TooComplex);
                 }
-                self.header(&section, &raw, is_own, None, out)?;
+                self.header(&head, None, out)?;
                 self.levels.push(Level {
                     boundary,
                     is_sealed,
@@ -258,7 +268,7 @@ impl Walker {
                 }
             }
             Kind::Message => {
-                self.header(&section, &raw, is_own, None, out)?;
+                self.header(&head, None, out)?;
                 Place::Header {
                     raw: Vec::new(),
                     is_in_digest: false,
@@ -266,7 +276,7 @@ impl Walker {
             }
             Kind::Leaf(leaf) => {
                 let walked = self.begin_leaf(leaf)?;
-                self.header(&section, &raw, is_own, Some(leaf), out)?;
+                self.header(&head, Some(leaf), out)?;
                 Place::Leaf(walked)
             }
         };
@@ -292,27 +302,17 @@ impl Walker {
         }
     }
 
-    /// Writes a header; a survey only looks whether it can be written.
+    /// Writes a header; a survey only looks whether it must be rewritten.
     fn header(
         &mut self,
-        section: &HeaderSection<'_>,
-        raw: &[u8],
-        is_own: bool,
+        head: &Head<'_>,
         leaf: Option<Leaf>,
         out: &mut Vec<u8>,
     ) -> Result<(), Obstacle> {
-        let mut change = Change {
-            channel: self.channel,
-            is_own,
-            encoding: None,
-            content_type: None,
-            mime_version: false,
-        };
         match &mut self.pass {
-            Pass::Survey(plan) => {
-                plan.has_text |= fields::rewritten(section, raw, &change)?.is_some();
-            }
+            Pass::Survey(plan) => plan.has_text |= head.cleaned.is_some(),
             Pass::Write { plan, leaf: next } => {
+                let mut change = Change::cleaning(self.channel, head.is_own);
                 // Its own plan is that of the leaf which begins behind it.
                 let planned = leaf.and_then(|_| plan.leaves.get(*next - 1));
                 change.encoding = planned.and_then(|planned| planned.coding.label());
@@ -321,10 +321,10 @@ impl Walker {
                 {
                     change.content_type = Some(plain(planned.is_utf8));
                 }
-                change.mime_version = is_own && plan.has_encoded();
-                match fields::rewritten(section, raw, &change)? {
+                change.mime_version = head.is_own && plan.has_encoded();
+                match fields::rewritten(&head.section, head.raw, &change)? {
                     Some(written) => out.extend_from_slice(&written),
-                    None => out.extend_from_slice(raw),
+                    None => out.extend_from_slice(head.raw),
                 }
             }
         }
@@ -390,6 +390,34 @@ impl Walker {
         if let Pass::Write { .. } = self.pass {
             out.extend_from_slice(octets);
         }
+    }
+}
+
+impl<'a> Head<'a> {
+    /// From what stands there, and its `lines` that are fields.
+    fn of(
+        raw: &'a [u8],
+        lines: &'a [u8],
+        channel: Channel,
+        is_own: bool,
+    ) -> Result<Self, Obstacle> {
+        let section = HeaderSection::parse(lines).map_err(|_| Obstacle::TooComplex)?;
+        let cleaned = fields::rewritten(&section, raw, &Change::cleaning(channel, is_own))?;
+        Ok(Self {
+            raw,
+            section,
+            cleaned,
+            is_own,
+        })
+    }
+
+    /// What the part is, by the header that leaves: of the original readers may think differently.
+    fn kind(&self, is_in_digest: bool) -> Result<Kind, Obstacle> {
+        let Some(cleaned) = &self.cleaned else {
+            return Ok(Kind::of(&self.section, is_in_digest));
+        };
+        let section = HeaderSection::parse(cleaned).map_err(|_| Obstacle::TooComplex)?;
+        Ok(Kind::of(&section, is_in_digest))
     }
 }
 
