@@ -9,9 +9,11 @@
 //! are or make it impossible, for their signatures are over their encoding.
 
 mod coding;
+mod facts;
 mod fields;
 mod lines;
 mod part;
+mod scan;
 mod walk;
 
 use std::sync::Arc;
