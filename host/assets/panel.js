@@ -96,6 +96,17 @@
     }
   };
 
+  // <input type="file" data-max-octets="N"> says that files are too large before they are sent.
+  const limitFiles = () => {
+    for (const field of document.querySelectorAll("input[type=file][data-max-octets]")) {
+      field.addEventListener("change", () => {
+        const octets = [...field.files].reduce((sum, file) => sum + file.size, 0);
+        field.setCustomValidity(octets > Number(field.dataset.maxOctets) ? field.dataset.tooLarge : "");
+        field.reportValidity();
+      });
+    }
+  };
+
   // A form is sent once, however often its button is pressed.
   const sendOnce = () => {
     document.addEventListener("submit", (event) => {
@@ -125,6 +136,7 @@
   improve(document);
   keepLive();
   checkWhileTyping();
+  limitFiles();
   sendOnce();
   forgetSecrets();
   document.querySelector(".summary[tabindex]")?.focus();

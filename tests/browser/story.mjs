@@ -7,6 +7,7 @@ await inBrowser(async (page) => {
   await addList(page, "Web shop");
   const user = await addUser(page);
   await mailGoes(page, user);
+  await mailIsWritten(page, user);
   await mailIsBlocked(page, user);
   await resetPassword(page, user);
   await signOut(page);
@@ -45,6 +46,35 @@ async function mailGoes(page, user) {
   await page.getByRole("link", { name: "<b>Your order</b> & more" }).click();
   await page.getByText("Delivered", { exact: false }).first().waitFor();
   await examine(page, "the way of a message");
+}
+
+async function mailIsWritten(page, user) {
+  await page.goto(user.page);
+  await page.getByRole("main").getByRole("link", { name: "Write a message" }).click();
+  const from = page.getByLabel("From", { exact: true });
+  check((await from.inputValue()) === "info@example.com", "an address of the user stands there");
+  const subject = "Prices & <b>more</b>";
+  await from.fill("boss@example.net");
+  await page.getByLabel("To", { exact: true }).fill("anna@example.org; Bert <bert@example.org>");
+  await page.getByLabel("Subject").fill(subject);
+  await page.getByLabel("Text").fill("Dear Anna,\n\nhere they are.\n");
+  await page.getByLabel("Priority").selectOption("2 - high");
+  await page.getByRole("button", { name: "Send" }).click();
+  await page.getByText("550 5.7.1").first().waitFor();
+  await examine(page, "a written message that was refused");
+  await picture(page, "write-refused");
+  check((await page.getByLabel("Subject").inputValue()) === subject, "what was typed stays");
+  await from.fill("Shop <orders@example.com>");
+  const file = { name: "prices.csv", mimeType: "text/csv", buffer: Buffer.from("a;b\n1;2\n") };
+  await page.getByLabel("Attachments").setInputFiles(file);
+  await page.getByRole("button", { name: "Send" }).dblclick();
+  await page.getByText("This page shows its way").waitFor();
+  await page.getByText("2 - high").first().waitFor();
+  await page.getByRole("link", { name: "Messages", exact: true }).first().click();
+  await page.getByRole("link", { name: subject }).first().waitFor();
+  // One that was refused, and one that a double click sent.
+  const sent = await page.getByRole("row", { name: subject }).filter({ hasText: "orders@example.com" }).count();
+  check(sent === 1, `a double click sends ${sent} messages`);
 }
 
 async function mailIsBlocked(page, user) {

@@ -8,6 +8,8 @@ use crate::relay::{Relay, Setup, free_port};
 
 /// Redirects followed in a row.
 const MAX_REDIRECTS: usize = 5;
+/// What stands between the parts of a form with files.
+const BOUNDARY: &str = "a-boundary-of-these-tests";
 /// The password of everybody who signs in by [`Paneled::operator`] and its kind.
 pub const PASSWORD: &str = "correct horse battery";
 
@@ -188,6 +190,37 @@ impl Browser {
         self.exchange(path, &text)
     }
 
+    /// Sends a form with files as the page shows it, with its token, wherever it leads. A file is a field, a name and a text.
+    ///
+    /// # Panics
+    /// When it leads nowhere.
+    #[track_caller]
+    pub fn upload(
+        &mut self,
+        path: &str,
+        fields: &[(&str, &str)],
+        files: &[(&str, &str, &str)],
+    ) -> Answer {
+        let token = self.form_token();
+        let fields = [&[("csrf", token.as_str())], fields].concat();
+        let body = in_parts(&fields, files);
+        let (host, cookies, length) = (self.host(), self.cookie_field(), body.len());
+        let text = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n{cookies}Connection: close\r\n\
+             Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        let answer = self.exchange(path, &text);
+        self.follow(answer)
+    }
+
+    /// The value of a hidden field of the page; empty when it has none.
+    pub fn hidden(&self, name: &str) -> String {
+        let marker = format!("<input type=\"hidden\" name=\"{name}\" value=\"");
+        let found = self.page.split_once(&marker);
+        let value = found.and_then(|(_, rest)| rest.split_once('"'));
+        value.map_or_else(String::new, |(value, _)| value.to_owned())
+    }
+
     /// The token that forms of the page carry; empty when it has none.
     pub fn form_token(&self) -> String {
         let marker = "<meta name=\"csrf\" content=\"";
@@ -278,6 +311,25 @@ impl Browser {
     fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
+}
+
+/// As a form with files is written (`multipart/form-data`, RFC 7578).
+fn in_parts(fields: &[(&str, &str)], files: &[(&str, &str, &str)]) -> String {
+    let mut body = String::new();
+    for (name, value) in fields {
+        let _ = write!(
+            body,
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+        );
+    }
+    for (name, file, text) in files {
+        let _ = write!(
+            body,
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{file}\"\r\n\
+             Content-Type: text/csv\r\n\r\n{text}\r\n"
+        );
+    }
+    body + "--" + BOUNDARY + "--\r\n"
 }
 
 /// As a form is written (`application/x-www-form-urlencoded`).

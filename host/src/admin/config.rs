@@ -45,6 +45,9 @@ pub struct Config {
     pub max_header_octets: usize,
     /// Octets of a form. Default 1,048,576: the longest authorized domains and senders, percent-encoded.
     pub max_body_octets: usize,
+    /// Octets of a form with files, of people who are signed in alone. Default 16,777,216: what mail programs commonly take,
+    /// and two at a time fit into memory.
+    pub max_upload_octets: usize,
     /// Seconds for a TLS handshake. Default 10.
     pub handshake_timeout_s: u64,
     /// Seconds until a request's header section is complete, and until the next request comes. Default 30.
@@ -77,6 +80,7 @@ impl Default for Config {
             max_connections_per_address: 128,
             max_header_octets: 16_384,
             max_body_octets: 1_048_576,
+            max_upload_octets: 16_777_216,
             handshake_timeout_s: 10,
             header_timeout_s: 30,
             body_timeout_s: 60,

@@ -12,3 +12,4 @@ mod settings;
 mod statistics;
 mod tokens;
 mod users;
+mod write;

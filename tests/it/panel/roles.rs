@@ -3,7 +3,9 @@
 use gatepost_tests::panel::{Browser, Paneled};
 
 /// Routes below a list, whose number is `N`; its first user is `sN_1`.
-const OF_A_LIST: [&str; 19] = [
+const OF_A_LIST: [&str; 21] = [
+    "/lists/N/write",
+    "/lists/N/write?user=sN_1",
     "/lists/N/queue",
     "/lists/N/queue?status=held",
     "/lists/N",
@@ -25,7 +27,8 @@ const OF_A_LIST: [&str; 19] = [
     "/lists/N/users/sN_1/delete",
 ];
 /// Forms below a list.
-const FORMS_OF_A_LIST: [&str; 14] = [
+const FORMS_OF_A_LIST: [&str; 15] = [
+    "/lists/N/write",
     "/lists/N/queue/change",
     "/lists/N/queue/do",
     "/lists/N/queue/stop",

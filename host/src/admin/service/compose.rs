@@ -1,10 +1,12 @@
-//! Makes a message of its parts: what a program or a person writes without a mail program.
+//! Makes a message of its parts, what a program or a person writes without a mail program, and sends it.
+
+use std::net::IpAddr;
 
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::Address;
 use mail_builder::headers::raw::Raw;
 
-use super::{Invalid, Outgoing, Service, ServiceError, Submitted};
+use super::{Invalid, Outgoing, Person, Service, ServiceError, Submitted};
 use crate::clock::Timestamp;
 use crate::operators::{Actor, Token};
 use crate::queue::Priority;
@@ -14,17 +16,12 @@ use crate::smtp::Mailbox;
 const MAX_LINE_CHARACTERS: usize = 998;
 /// Octets of a media type. Default 127: twice what RFC 6838 §4.2 asks for is not needed by anything registered.
 const MAX_MEDIA_TYPE_OCTETS: usize = 127;
+/// Characters of what is no address that are repeated to who wrote it. Default 100.
+const MAX_SHOWN_CHARACTERS: usize = 100;
+/// Octets that a message is granted beside its files.
+const MORE_THAN_FILES: u64 = 256 * 1024;
 /// What a file is that says nothing of itself.
 const OCTETS: &str = "application/octet-stream";
-
-/// Somebody with an address.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Person {
-    /// How they are called; empty: by the address.
-    pub name: String,
-    /// The address.
-    pub address: String,
-}
 
 /// A file that goes along.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,21 +71,59 @@ impl Service {
     pub async fn send(
         &self,
         actor: &Actor,
-        client: std::net::IpAddr,
+        client: IpAddr,
+        draft: Draft,
+    ) -> Result<Submitted, ServiceError> {
+        self.send_as(actor, None, client, draft).await
+    }
+
+    /// The same in the name of a user of this list alone.
+    ///
+    /// # Errors
+    /// As [`Service::send`], and [`ServiceError::NotFound`].
+    pub async fn send_in_list(
+        &self,
+        actor: &Actor,
+        list_id: i64,
+        client: IpAddr,
+        draft: Draft,
+    ) -> Result<Submitted, ServiceError> {
+        self.list(actor, list_id).await?;
+        self.send_as(actor, Some(list_id), client, draft).await
+    }
+
+    async fn send_as(
+        &self,
+        actor: &Actor,
+        list: Option<i64>,
+        client: IpAddr,
         draft: Draft,
     ) -> Result<Submitted, ServiceError> {
         let found = self.store().user_by_name(&draft.username).await?;
-        let user = found.filter(|user| actor.reaches(user.list_id));
-        let Some(user) = user else {
-            return Err(ServiceError::invalid("user", "there is no such user"));
-        };
-        let outgoing = self.outgoing(draft)?;
+        let user = found.filter(|user| {
+            actor.reaches(user.list_id) && list.is_none_or(|list| list == user.list_id)
+        });
+        let mut invalid = Invalid::default();
+        if user.is_none() {
+            invalid.add("user", "there is no such user");
+        }
+        let sending = self.outgoing(draft, invalid);
+        let (outgoing, user) = (
+            sending?,
+            user.ok_or_else(|| ServiceError::not_found("user"))?,
+        );
         self.submit(actor, user.list_id, &user.username, client, outgoing)
             .await
     }
 
-    fn outgoing(&self, draft: Draft) -> Result<Outgoing, ServiceError> {
-        let mut invalid = Invalid::default();
+    /// Octets of files that can go along with one message: base64 makes three of them four, in lines of 76.
+    pub fn attachable(&self) -> u64 {
+        let all = self.rooms.message.octets;
+        (all / 100 * 72).saturating_sub(MORE_THAN_FILES)
+    }
+
+    /// With everything that is wrong beside what is known to be.
+    fn outgoing(&self, draft: Draft, mut invalid: Invalid) -> Result<Outgoing, ServiceError> {
         let sender = path("from", &draft.from, &mut invalid);
         let recipients = self.recipients(&draft, &mut invalid);
         check(&draft, &mut invalid);
@@ -141,9 +176,19 @@ fn path(field: &'static str, person: &Person, invalid: &mut Invalid) -> Option<M
     check_line(field, &person.name, invalid);
     let parsed = Mailbox::parse_utf8(&person.address);
     if parsed.is_err() {
-        invalid.add(field, "write an address like info@example.com");
+        let message = match person.address.as_str() {
+            "" => "write an address like info@example.com".to_owned(),
+            other => format!("{} is not an address like info@example.com", shown(other)),
+        };
+        invalid.add(field, message);
     }
     parsed.ok()
+}
+
+/// What somebody has typed, as it can be shown.
+fn shown(typed: &str) -> String {
+    let few: String = typed.chars().take(MAX_SHOWN_CHARACTERS).collect();
+    format!("`{}`", few.replace(char::is_control, " ").replace('`', "'"))
 }
 
 /// What would make another message of it than was meant.
@@ -212,7 +257,9 @@ fn content(draft: Draft, hostname: &str) -> Result<Vec<u8>, ServiceError> {
         message = message.html_body(html);
     }
     for file in draft.attachments {
-        let kind = match file.media_type.is_empty() {
+        // RFC 2046 §5.2.1: a message is never in base64, so as a file it is octets.
+        let is_unsaid = file.media_type.is_empty() || file.media_type.starts_with("message/");
+        let kind = match is_unsaid {
             true => OCTETS.to_owned(),
             false => file.media_type,
         };
@@ -291,6 +338,23 @@ mod tests {
             ["subject", "attachments", "attachments", "from"]
         );
         assert!(problems(&draft()).is_empty());
+    }
+
+    #[test]
+    fn a_message_that_is_a_file_is_octets() {
+        let mut forwarding = draft();
+        forwarding.attachments = vec![Attachment {
+            name: "old.eml".to_owned(),
+            media_type: "message/rfc822".to_owned(),
+            content: b"Subject: old\r\n\r\nOld.\r\n".to_vec(),
+        }];
+        let written = content(forwarding, "relay.example.com").expect("it can be written");
+        let text = String::from_utf8(written).expect("text");
+        assert!(
+            text.contains("Content-Type: application/octet-stream"),
+            "{text}"
+        );
+        assert!(!text.contains("message/rfc822"), "{text}");
     }
 
     #[test]

@@ -1,11 +1,14 @@
-//! What a form sent, by name.
+//! What a form sent: fields by name, and files.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::FromRequestParts;
+use axum::extract::multipart::Multipart;
 use axum::http::request::Parts;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Fields of one form at most. Default 2,000: a list manager may have a box for each of many lists.
 const MAX_FIELDS: usize = 2000;
@@ -48,7 +51,73 @@ impl Fields {
     }
 }
 
-/// Those of this request; `visit` has read them and looked at their token.
+/// A file that a form sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its name, as the browser says.
+    pub name: String,
+    /// Its media type, as the browser says.
+    pub media_type: String,
+    /// What is in it.
+    pub octets: Bytes,
+}
+
+/// The files of a form. Cheap to clone; while there is one, the turn of the form is taken.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    all: Arc<Vec<File>>,
+    _turn: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+impl Files {
+    /// Each of them, in the order in which they were chosen.
+    pub fn all(&self) -> &[File] {
+        &self.all
+    }
+}
+
+/// The fields and the files of a form that is sent in parts; none when it breaks off or has too many.
+pub async fn parts_of(
+    mut sent: Multipart,
+    turn: Option<Arc<OwnedSemaphorePermit>>,
+) -> Option<(Fields, Files)> {
+    let (mut pairs, mut files) = (Vec::new(), Vec::new());
+    while let Some(part) = sent.next_field().await.ok()? {
+        if pairs.len() + files.len() >= MAX_FIELDS {
+            return None;
+        }
+        let name = part.name().unwrap_or_default().to_owned();
+        let file_name = part.file_name().map(str::to_owned);
+        let media_type = part.content_type().unwrap_or_default().to_owned();
+        let octets = part.bytes().await.ok()?;
+        match file_name {
+            None => pairs.push((name, String::from_utf8_lossy(&octets).into_owned())),
+            // Nothing was chosen.
+            Some(name) if name.is_empty() && octets.is_empty() => {}
+            Some(name) => files.push(File {
+                name,
+                media_type,
+                octets,
+            }),
+        }
+    }
+    let files = Files {
+        all: Arc::new(files),
+        _turn: turn,
+    };
+    Some((Fields::new(pairs)?, files))
+}
+
+/// Those of this request; `form` has read them and looked at their token.
+impl<S: Send + Sync> FromRequestParts<S> for Files {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.remove::<Self>().unwrap_or_default())
+    }
+}
+
+/// Those of this request; `form` has read them and looked at their token.
 impl<S: Send + Sync> FromRequestParts<S> for Fields {
     type Rejection = Infallible;
 

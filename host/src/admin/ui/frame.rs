@@ -30,6 +30,7 @@ const PLACES: &[(&str, &str, &str, bool)] = &[
 const OF_LIST: &[(&str, &str, &str)] = &[
     ("home", "Home", ""),
     ("messages", "Messages", "/messages"),
+    ("write", "Write a message", "/write"),
     ("queue", "Queue", "/queue"),
     ("statistics", "Statistics", "/statistics"),
     ("alerts", "Alerts", "/alerts"),

@@ -12,6 +12,7 @@ mod cookies;
 mod csv;
 mod errors;
 mod fields;
+mod form;
 mod frame;
 mod html;
 mod lists;
@@ -28,21 +29,25 @@ mod statistics;
 mod timeline;
 mod tokens;
 mod trial;
+mod twice;
 mod user_form;
 mod users;
 mod visit;
 mod webhooks;
 mod words;
+mod write;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::{get, post};
+use tokio::sync::Semaphore;
 
 pub(super) use self::answer::{page_with, with_security_fields};
 pub(super) use self::assets::{CSS, ICON};
 use self::once::Once;
+use self::twice::Twice;
 pub(super) use self::visit::client;
 use super::{Config, Service};
 
@@ -52,6 +57,8 @@ struct Site {
     service: Service,
     config: Arc<Config>,
     once: Once,
+    twice: Twice,
+    uploads: Arc<Semaphore>,
 }
 
 /// Every path; all others are 404.
@@ -60,6 +67,8 @@ pub fn router(config: &Config, service: Service) -> Router {
         service,
         config: Arc::new(config.clone()),
         once: Once::default(),
+        twice: Twice::default(),
+        uploads: Arc::new(Semaphore::new(form::UPLOADS)),
     };
     let pages = Router::new()
         .merge(lists::routes())
@@ -71,6 +80,7 @@ pub fn router(config: &Config, service: Service) -> Router {
         .merge(operators::routes())
         .merge(account::routes())
         .merge(tokens::routes())
+        .merge(write::routes())
         .merge(queue::routes())
         .merge(policies::routes())
         .merge(alerts::routes())

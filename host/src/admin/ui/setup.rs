@@ -107,7 +107,7 @@ impl Setup {
 }
 
 /// An address that this user may send as; none when it may be any.
-fn sender(user: &User) -> Option<String> {
+pub fn sender(user: &User) -> Option<String> {
     let senders = sender_entries(&user.authorized_senders);
     let own = senders.into_iter().find(|entry| entry.contains('@'));
     own.or_else(|| {

@@ -1,23 +1,18 @@
-//! Looks at every request before a page does: who it is, whether a form is ours, what it may cost.
+//! Looks at every request before a page does: who it is, and that a form is ours, which `form` reads.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use axum::body::{Body, to_bytes};
-use axum::extract::{FromRequest, FromRequestParts, Request, State};
-use axum::http::header::{CONTENT_TYPE, HOST, ORIGIN};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use subtle::ConstantTimeEq;
-use tokio::time::timeout;
-use tracing::info;
 
 use super::Site;
 use super::answer::see_other;
 use super::cookies::{FLASH, SESSION, VISIT, cookie, set_cookie};
 use super::errors::{self, UiError};
-use super::fields::Fields;
+use super::form;
 use super::frame::Flash;
 use crate::admin::Config;
 use crate::admin::service::Signed;
@@ -26,10 +21,6 @@ use crate::operators::{Actor, Token};
 
 /// What tokens in forms are derived for.
 const FORMS: &str = "gatepost panel: forms";
-/// The field and the header field that carry them.
-const TOKEN_FIELD: &str = "csrf";
-const TOKEN_HEADER: &str = "x-csrf-token";
-const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A request as far as every page needs it. Cheap to clone.
 #[derive(Clone)]
@@ -129,7 +120,7 @@ pub async fn look(State(site): State<Site>, mut request: Request, next: Next) ->
         path: path.map_or("/", |path| path.as_str()).to_owned(),
     };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        request = match take_form(&site.config, &visit, request).await {
+        request = match form::take(&site, &visit, request).await {
             Ok(request) => request,
             Err(refused) => return refused,
         };
@@ -195,124 +186,12 @@ pub(in crate::admin) fn client(request: &Request, config: &Config) -> (IpAddr, b
     )
 }
 
-/// Reads the form of a request that changes something, when it comes from a page of ours.
-async fn take_form(config: &Config, visit: &Visit, request: Request) -> Result<Request, Response> {
-    if !is_own_origin(request.headers(), config, visit.is_https) {
-        info!(client = %visit.client, "a form of another site was refused");
-        return Err(errors::refused(
-            visit,
-            StatusCode::FORBIDDEN,
-            "This form came from another site, so nothing was done.",
-        ));
-    }
-    let (parts, body) = request.into_parts();
-    let whole = timeout(
-        config.body_timeout(),
-        to_bytes(body, config.max_body_octets),
-    );
-    let octets = match whole.await {
-        Ok(Ok(octets)) => octets,
-        Ok(Err(_)) => {
-            let status = StatusCode::PAYLOAD_TOO_LARGE;
-            return Err(errors::refused(visit, status, "This form is too large."));
-        }
-        Err(_) => {
-            let status = StatusCode::REQUEST_TIMEOUT;
-            return Err(errors::refused(visit, status, "This form took too long."));
-        }
-    };
-    let fields = fields(&parts, octets.clone()).await;
-    let shown = parts
-        .headers
-        .get(TOKEN_HEADER)
-        .map(|field| field.as_bytes());
-    let shown = shown.unwrap_or_else(|| fields.raw(TOKEN_FIELD).as_bytes());
-    if !bool::from(shown.ct_eq(visit.form_token().as_bytes())) {
-        return Err(errors::refused(
-            visit,
-            StatusCode::FORBIDDEN,
-            "This form is no longer valid: you signed in or out since it was opened. Open the page again.",
-        ));
-    }
-    let mut request = Request::from_parts(parts, Body::from(octets));
-    request.extensions_mut().insert(fields);
-    Ok(request)
-}
-
-/// What a form sent; nothing when it is of another kind.
-async fn fields(parts: &Parts, octets: axum::body::Bytes) -> Fields {
-    let mut request = Request::new(Body::from(octets));
-    *request.method_mut() = Method::POST;
-    let Some(kind) = parts.headers.get(CONTENT_TYPE) else {
-        return Fields::default();
-    };
-    if !kind.to_str().is_ok_and(|kind| kind.starts_with(FORM)) {
-        return Fields::default();
-    }
-    request.headers_mut().insert(CONTENT_TYPE, kind.clone());
-    let pairs = axum::Form::<Vec<(String, String)>>::from_request(request, &()).await;
-    let pairs = pairs.map_or_else(|_| Vec::new(), |axum::Form(pairs)| pairs);
-    Fields::new(pairs).unwrap_or_default()
-}
-
-/// False when the browser says that a form comes from elsewhere. Programs say nothing; they have no
-/// cookies that a stranger could use.
-fn is_own_origin(header: &HeaderMap, config: &Config, is_https: bool) -> bool {
-    let text = |name: &str| header.get(name).and_then(|field| field.to_str().ok());
-    if let Some(site) = text("sec-fetch-site")
-        && !matches!(site, "same-origin" | "none")
-    {
-        return false;
-    }
-    let Some(origin) = text(ORIGIN.as_str()) else {
-        return true;
-    };
-    let scheme = if is_https { "https" } else { "http" };
-    let host = text(HOST.as_str()).unwrap_or_default();
-    origin == format!("{scheme}://{host}") || config.named_url() == Some(origin)
-}
-
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use axum::http::HeaderValue;
 
     use super::*;
-
-    fn header(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        let pairs = pairs.iter();
-        pairs
-            .map(|(name, value)| {
-                let name = axum::http::HeaderName::from_static(name);
-                (name, HeaderValue::from_static(value))
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_form_of_another_site_is_not_ours() {
-        let config = Config {
-            url: Some("https://panel.example.com/".to_owned()),
-            ..Config::default()
-        };
-        let host = ("host", "localhost:8080");
-        for (own, pairs) in [
-            (true, vec![host]),
-            (true, vec![host, ("origin", "http://localhost:8080")]),
-            (true, vec![host, ("origin", "https://panel.example.com")]),
-            (false, vec![host, ("origin", "http://localhost:8081")]),
-            (false, vec![host, ("origin", "https://localhost:8080")]),
-            (false, vec![host, ("origin", "null")]),
-            (false, vec![host, ("sec-fetch-site", "cross-site")]),
-            (false, vec![host, ("sec-fetch-site", "same-site")]),
-            (true, vec![host, ("sec-fetch-site", "same-origin")]),
-        ] {
-            assert_eq!(
-                is_own_origin(&header(&pairs), &config, false),
-                own,
-                "{pairs:?}"
-            );
-        }
-    }
 
     #[test]
     fn only_a_named_proxy_is_believed() {
