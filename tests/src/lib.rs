@@ -30,6 +30,7 @@ pub mod panel;
 pub mod pebble;
 pub mod policy_host;
 pub mod postfix;
+pub mod postgres;
 pub mod question;
 pub mod receiver;
 pub mod relay;

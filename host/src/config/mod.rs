@@ -200,10 +200,12 @@ impl Config {
 
     fn resolve_paths(&mut self) {
         let folder = self.folder.clone();
-        self.store.url = store_url(&folder, &self.store.url);
+        self.store.url = store_url(&folder, self.store.url.expose()).into();
+        self.store.search_index = folder.join(&self.store.search_index);
         self.delivery.maildir = folder.join(&self.delivery.maildir);
         let paths = self.tls.paths_mut().chain(&mut self.delivery.ca_file);
         let paths = paths.chain(&mut self.notify.ca_file);
+        let paths = paths.chain(&mut self.store.root_certificate);
         for path in paths.chain(self.dkim.paths_mut()) {
             *path = folder.join(&*path);
         }
@@ -227,7 +229,8 @@ impl Config {
 
     /// The folder of the store, where the self-signed certificate is kept too.
     pub fn data_folder(&self) -> PathBuf {
-        let path = self.store.url.strip_prefix("sqlite://").map(Path::new);
+        let url = self.store.url.expose();
+        let path = url.strip_prefix("sqlite://").map(Path::new);
         path.and_then(Path::parent)
             .map_or_else(|| self.folder.clone(), Path::to_owned)
     }

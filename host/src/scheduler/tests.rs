@@ -143,7 +143,7 @@ impl Bench {
         let path = std::env::temp_dir().join(format!("gatepost-scheduler-{}.db", session_id()));
         let url = format!("sqlite://{}", path.display());
         let config = store::Config {
-            url,
+            url: url.into(),
             ..store::Config::default()
         };
         Self {

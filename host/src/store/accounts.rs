@@ -1,10 +1,9 @@
 //! Lists and users: edits go through the writer, look-ups through the readers.
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{Row, Sqlite};
 use unicode_normalization::UnicodeNormalization;
 
 use super::bulk::Statement;
+use super::sql::{self, Connection, Pool, Row};
 use super::{StoreError, rows, suspensions};
 use crate::accounts::scram::{Basis, SaltKey};
 use crate::accounts::{Account, Allowance, List, PolicySettings, User};
@@ -114,7 +113,7 @@ pub(super) enum Edit {
 
 impl Edit {
     /// Makes the change; answers with the id of what was made, or 0.
-    pub(super) async fn apply(&self, connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    pub(super) async fn apply(&self, connection: &mut Connection) -> Result<i64, StoreError> {
         match self {
             Self::CreateList(name) => create_list(connection, name).await,
             Self::UpdateList(list) => update_list(connection, list).await,
@@ -122,36 +121,36 @@ impl Edit {
             Self::CreateUser(user) => create_user(connection, user).await,
             Self::UpdateUser(user) => update_user(connection, user).await,
             Self::DeleteUser(id) => {
-                let statement = sqlx::query(DELETE_USER).bind(*id);
+                let statement = sql::query(DELETE_USER).bind(*id);
                 change(connection, statement, || user_number(*id)).await
             }
             Self::SetPasswordHash(id, hash, scram) => {
-                let statement = sqlx::query(SET_PASSWORD_HASH)
+                let statement = sql::query(SET_PASSWORD_HASH)
                     .bind(hash.expose().as_str())
                     .bind(scram.as_ref().map(|verifier| verifier.expose().as_str()))
                     .bind(*id);
                 change(connection, statement, || user_number(*id)).await
             }
             Self::SettleScramIterations(wanted) => {
-                let statement = sqlx::query(SETTLE_SCRAM_ITERATIONS).bind(i64::from(*wanted));
+                let statement = sql::query(SETTLE_SCRAM_ITERATIONS).bind(i64::from(*wanted));
                 insert(connection, statement, || "salt key".to_owned()).await
             }
         }
     }
 }
 
-async fn create_list(connection: &mut SqliteConnection, name: &str) -> Result<i64, StoreError> {
+async fn create_list(connection: &mut Connection, name: &str) -> Result<i64, StoreError> {
     let name = name.trim();
-    let statement = sqlx::query(INSERT_LIST)
+    let statement = sql::query(INSERT_LIST)
         .bind(name)
         .bind(name_key(name))
         .bind(Timestamp::now().as_millis());
     insert(connection, statement, || list_named(name)).await
 }
 
-async fn update_list(connection: &mut SqliteConnection, list: &List) -> Result<i64, StoreError> {
+async fn update_list(connection: &mut Connection, list: &List) -> Result<i64, StoreError> {
     let name = list.name.trim();
-    let statement = sqlx::query(UPDATE_LIST)
+    let statement = sql::query(UPDATE_LIST)
         .bind(name)
         .bind(name_key(name))
         .bind(list.unauthorized.map(rows::unauthorized_code))
@@ -163,12 +162,12 @@ async fn update_list(connection: &mut SqliteConnection, list: &List) -> Result<i
     change(connection, statement, || list_named(name)).await
 }
 
-async fn delete_list(connection: &mut SqliteConnection, id: i64) -> Result<i64, StoreError> {
+async fn delete_list(connection: &mut Connection, id: i64) -> Result<i64, StoreError> {
     for (sql, holder) in [
         (COUNT_USERS, "user"),
         (COUNT_OPEN_MESSAGES, "queued message"),
     ] {
-        let count = number(connection, sqlx::query(sql).bind(id)).await?;
+        let count = number(connection, sql::query(sql).bind(id)).await?;
         if count.is_some_and(|count| count > 0) {
             return Err(StoreError::InUse {
                 what: list_number(id),
@@ -176,17 +175,17 @@ async fn delete_list(connection: &mut SqliteConnection, id: i64) -> Result<i64, 
             });
         }
     }
-    sqlx::query(DELETE_SUPPRESSIONS)
+    sql::query(DELETE_SUPPRESSIONS)
         .bind(id)
         .execute(&mut *connection)
         .await
         .map_err(|error| StoreError::writing("forget a suppression list", error))?;
-    let statement = sqlx::query(DELETE_LIST).bind(id);
+    let statement = sql::query(DELETE_LIST).bind(id);
     change(connection, statement, || list_number(id)).await
 }
 
-async fn create_user(connection: &mut SqliteConnection, user: &NewUser) -> Result<i64, StoreError> {
-    let next = sqlx::query(NEXT_USER).bind(user.list_id);
+async fn create_user(connection: &mut Connection, user: &NewUser) -> Result<i64, StoreError> {
+    let next = sql::query(NEXT_USER).bind(user.list_id);
     let place = number(connection, next)
         .await?
         .ok_or_else(|| StoreError::NotFound {
@@ -197,7 +196,7 @@ async fn create_user(connection: &mut SqliteConnection, user: &NewUser) -> Resul
         .scram_verifier
         .as_ref()
         .map(|one| one.expose().as_str());
-    let statement = sqlx::query(INSERT_USER)
+    let statement = sql::query(INSERT_USER)
         .bind(user.list_id)
         .bind(username.as_str())
         .bind(user.active)
@@ -216,9 +215,9 @@ async fn create_user(connection: &mut SqliteConnection, user: &NewUser) -> Resul
     insert(connection, statement, || format!("user `{username}`")).await
 }
 
-async fn update_user(connection: &mut SqliteConnection, user: &User) -> Result<i64, StoreError> {
+async fn update_user(connection: &mut Connection, user: &User) -> Result<i64, StoreError> {
     let suspended_at = user.suspension.as_ref().map(|one| one.at.as_millis());
-    let statement = sqlx::query(UPDATE_USER)
+    let statement = sql::query(UPDATE_USER)
         .bind(suspended_at)
         .bind(user.active)
         .bind(i64::from(user.priority.number()))
@@ -238,7 +237,7 @@ async fn update_user(connection: &mut SqliteConnection, user: &User) -> Result<i
 
 /// Executes an insert that returns the new id.
 pub(super) async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     statement: Statement,
     what: impl Fn() -> String,
 ) -> Result<i64, StoreError> {
@@ -251,7 +250,7 @@ pub(super) async fn insert(
 
 /// Executes a change of exactly one row.
 async fn change(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     statement: Statement,
     what: impl Fn() -> String,
 ) -> Result<i64, StoreError> {
@@ -266,7 +265,7 @@ async fn change(
 }
 
 async fn number(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     statement: Statement,
 ) -> Result<Option<i64>, StoreError> {
     let failed = |error| StoreError::writing("change an account", error);
@@ -308,16 +307,13 @@ fn plural(count: i64, noun: &str) -> String {
 }
 
 /// How often lists and accounts have changed.
-pub(super) async fn generation(readers: &SqlitePool) -> Result<i64, StoreError> {
-    let row = one(readers, sqlx::query(SELECT_GENERATION)).await?;
+pub(super) async fn generation(readers: &Pool) -> Result<i64, StoreError> {
+    let row = one(readers, sql::query(SELECT_GENERATION)).await?;
     row.map_or(Ok(0), |row| rows::get(&row, "generation"))
 }
 
 /// The key as it is stored, and the iterations.
-pub(super) async fn scram_basis(
-    readers: &SqlitePool,
-    iterations: i64,
-) -> Result<Basis, StoreError> {
+pub(super) async fn scram_basis(readers: &Pool, iterations: i64) -> Result<Basis, StoreError> {
     let iterations = u32::try_from(iterations).map_err(|_| StoreError::Damaged {
         what: "number of SCRAM iterations",
         value: iterations.to_string(),
@@ -326,79 +322,70 @@ pub(super) async fn scram_basis(
     Ok(Basis { key, iterations })
 }
 
-async fn salt_key(readers: &SqlitePool) -> Result<SaltKey, StoreError> {
+async fn salt_key(readers: &Pool) -> Result<SaltKey, StoreError> {
     let damaged = || StoreError::Damaged {
         what: "salt key",
         value: "(not 32 octets)".to_owned(),
     };
-    let row = one(readers, sqlx::query(SELECT_SALT_KEY)).await?;
+    let row = one(readers, sql::query(SELECT_SALT_KEY)).await?;
     let octets: Vec<u8> = rows::get(&row.ok_or_else(damaged)?, "octets")?;
     octets.try_into().map(Secret::new).map_err(|_| damaged())
 }
 
 /// All lists, in the order they were made.
-pub(super) async fn lists(readers: &SqlitePool) -> Result<Vec<List>, StoreError> {
-    many(readers, sqlx::query(SELECT_LISTS), rows::list).await
+pub(super) async fn lists(readers: &Pool) -> Result<Vec<List>, StoreError> {
+    many(readers, sql::query(SELECT_LISTS), rows::list).await
 }
 
 /// One list.
-pub(super) async fn list(readers: &SqlitePool, id: i64) -> Result<Option<List>, StoreError> {
-    let row = one(readers, sqlx::query(SELECT_LIST).bind(id)).await?;
+pub(super) async fn list(readers: &Pool, id: i64) -> Result<Option<List>, StoreError> {
+    let row = one(readers, sql::query(SELECT_LIST).bind(id)).await?;
     row.as_ref().map(rows::list).transpose()
 }
 
 /// One list, by name without regard to case.
-pub(super) async fn list_by_name(
-    readers: &SqlitePool,
-    name: &str,
-) -> Result<Option<List>, StoreError> {
+pub(super) async fn list_by_name(readers: &Pool, name: &str) -> Result<Option<List>, StoreError> {
     let row = one(
         readers,
-        sqlx::query(SELECT_LIST_BY_NAME).bind(name_key(name)),
+        sql::query(SELECT_LIST_BY_NAME).bind(name_key(name)),
     )
     .await?;
     row.as_ref().map(rows::list).transpose()
 }
 
 /// All users, or those of one list.
-pub(super) async fn users(
-    readers: &SqlitePool,
-    list: Option<i64>,
-) -> Result<Vec<User>, StoreError> {
+pub(super) async fn users(readers: &Pool, list: Option<i64>) -> Result<Vec<User>, StoreError> {
     let query = match list {
-        Some(list) => sqlx::query(SELECT_USERS_OF_LIST).bind(list),
-        None => sqlx::query(SELECT_USERS),
+        Some(list) => sql::query(SELECT_USERS_OF_LIST).bind(list),
+        None => sql::query(SELECT_USERS),
     };
     many(readers, query, rows::user).await
 }
 
 /// One user.
-pub(super) async fn user(readers: &SqlitePool, id: i64) -> Result<Option<User>, StoreError> {
-    let row = one(readers, sqlx::query(SELECT_USER).bind(id)).await?;
+pub(super) async fn user(readers: &Pool, id: i64) -> Result<Option<User>, StoreError> {
+    let row = one(readers, sql::query(SELECT_USER).bind(id)).await?;
     row.as_ref().map(rows::user).transpose()
 }
 
 /// One user, by name without regard to case.
 pub(super) async fn user_by_name(
-    readers: &SqlitePool,
+    readers: &Pool,
     username: &str,
 ) -> Result<Option<User>, StoreError> {
-    let query = sqlx::query(SELECT_USER_BY_NAME).bind(username.to_ascii_lowercase());
+    let query = sql::query(SELECT_USER_BY_NAME).bind(username.to_ascii_lowercase());
     let row = one(readers, query).await?;
     row.as_ref().map(rows::user).transpose()
 }
 
 /// One user with its list, by name without regard to case.
-pub(super) async fn account(
-    readers: &SqlitePool,
-    username: &str,
-) -> Result<Option<Account>, StoreError> {
-    let query = sqlx::query(SELECT_ACCOUNT).bind(username.to_ascii_lowercase());
+pub(super) async fn account(readers: &Pool, username: &str) -> Result<Option<Account>, StoreError> {
+    let query = sql::query(SELECT_ACCOUNT).bind(username.to_ascii_lowercase());
     let row = one(readers, query).await?;
     row.as_ref().map(rows::account).transpose()
 }
 
-async fn one(readers: &SqlitePool, query: Statement) -> Result<Option<SqliteRow>, StoreError> {
+async fn one(readers: &Pool, query: Statement) -> Result<Option<Row>, StoreError> {
     query
         .fetch_optional(readers)
         .await
@@ -406,9 +393,9 @@ async fn one(readers: &SqlitePool, query: Statement) -> Result<Option<SqliteRow>
 }
 
 async fn many<T>(
-    readers: &sqlx::Pool<Sqlite>,
+    readers: &Pool,
     query: Statement,
-    parse: impl Fn(&SqliteRow) -> Result<T, StoreError>,
+    parse: impl Fn(&Row) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {
     let found = query
         .fetch_all(readers)

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
-use sqlx::{QueryBuilder, Sqlite};
-
+use super::sql::{self, Connection, Pool, QueryBuilder};
 use super::{StoreError, rows};
 use crate::alert::{Alert, AlertFilter, Group, Kind, NewAlert, Severity};
 use crate::clock::Timestamp;
@@ -42,7 +40,7 @@ type Subject<'a> = (i64, &'a str, &'a str, &'a str);
 
 /// Stores alerts, counting those that are known already.
 pub(super) async fn raise(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     alerts: &[&NewAlert],
 ) -> Result<(), StoreError> {
     for alert in repeated(alerts) {
@@ -101,12 +99,9 @@ fn list_number(alert: &NewAlert) -> i64 {
     alert.list_id.unwrap_or(0)
 }
 
-async fn raise_one(
-    connection: &mut SqliteConnection,
-    alert: &Repeated<'_>,
-) -> Result<(), sqlx::Error> {
+async fn raise_one(connection: &mut Connection, alert: &Repeated<'_>) -> Result<(), sqlx::Error> {
     let last = alert.last;
-    let counted = sqlx::query(COUNT_AGAIN)
+    let counted = sql::query(COUNT_AGAIN)
         .bind(alert.count)
         .bind(last.summary.as_str())
         .bind(alert.severity.code())
@@ -127,12 +122,9 @@ async fn raise_one(
     Ok(())
 }
 
-async fn insert(
-    connection: &mut SqliteConnection,
-    alert: &Repeated<'_>,
-) -> Result<(), sqlx::Error> {
+async fn insert(connection: &mut Connection, alert: &Repeated<'_>) -> Result<(), sqlx::Error> {
     let last = alert.last;
-    sqlx::query(INSERT_ALERT)
+    sql::query(INSERT_ALERT)
         .bind(list_number(last))
         .bind(last.kind.as_str())
         .bind(alert.severity.code())
@@ -151,11 +143,8 @@ async fn insert(
 }
 
 /// A page of alerts, the most recent first.
-pub(super) async fn select(
-    readers: &SqlitePool,
-    filter: &AlertFilter,
-) -> Result<Vec<Alert>, StoreError> {
-    let mut query = QueryBuilder::<Sqlite>::new(SELECT_ALERTS);
+pub(super) async fn select(readers: &Pool, filter: &AlertFilter) -> Result<Vec<Alert>, StoreError> {
+    let mut query = QueryBuilder::new(SELECT_ALERTS);
     if let Some(list) = filter.list {
         query
             .push(" AND alert.list_id = ")
@@ -185,7 +174,7 @@ pub(super) async fn select(
 }
 
 /// What policies call as they like is what has none of the names that are known.
-fn of_group(query: &mut QueryBuilder<Sqlite>, group: Group) {
+fn of_group(query: &mut QueryBuilder, group: Group) {
     let kinds = Kind::of_group(group);
     query.push(if group == Group::Policy {
         "kind NOT IN ("

@@ -3,10 +3,8 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-
 use super::bulk::{Bulk, Statement};
+use super::sql::{Connection, Row};
 use super::{StoreError, content, rows, together};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
@@ -62,7 +60,7 @@ pub(super) type Settled<'a> = (QueueId, &'a RecordedAttempt);
 
 /// Records attempts; of messages that are finished by them the content is deleted.
 pub(super) async fn record(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     records: &[&AttemptRecord],
 ) -> Result<(), StoreError> {
     if records.is_empty() {
@@ -74,7 +72,7 @@ pub(super) async fn record(
 }
 
 async fn record_all(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     records: &[&AttemptRecord],
 ) -> Result<(), sqlx::Error> {
     let results: Vec<Settled<'_>> = records
@@ -98,7 +96,7 @@ async fn record_all(
 
 /// Notes for the statistics which attempts did not finish their message.
 async fn record_open(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     results: Vec<Settled<'_>>,
     finished: &HashSet<i64>,
 ) -> Result<(), sqlx::Error> {
@@ -123,7 +121,7 @@ fn settled(results: &[Settled<'_>]) -> Vec<i64> {
 
 /// Ends those of these messages that have no open recipient any more; returns which.
 pub(super) async fn finish(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     ids: &[i64],
 ) -> Result<HashSet<i64>, sqlx::Error> {
     let now = Timestamp::now().as_millis();
@@ -141,8 +139,8 @@ pub(super) async fn finish(
 /// Deletes the content of messages that are finished, and returns which they are; what lies in the log goes with its
 /// segment.
 async fn delete_content(
-    connection: &mut SqliteConnection,
-    finished: &[SqliteRow],
+    connection: &mut Connection,
+    finished: &[Row],
 ) -> Result<HashSet<i64>, sqlx::Error> {
     let (mut settled, mut chunked) = (Vec::new(), Vec::new());
     let mut ended = HashSet::with_capacity(finished.len());

@@ -1,8 +1,6 @@
 //! Statements over many rows at once: each trip to the database's thread costs more than a row does.
 
-use sqlx::Sqlite;
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
+use super::sql::{self, Connection, Text};
 
 /// Up to this many rows any number has a prepared statement of its own: most groups are written in one trip.
 const EXACT: usize = 32;
@@ -10,7 +8,7 @@ const EXACT: usize = 32;
 const LARGEST: usize = 2 * EXACT;
 
 /// A statement with its arguments so far.
-pub(super) type Statement = Query<'static, Sqlite, SqliteArguments>;
+pub(super) type Statement = sql::Query;
 
 /// One statement in several sizes, differing in the number of their rows.
 pub(super) struct Bulk {
@@ -37,10 +35,25 @@ impl Joined {
         }
     }
 
+    /// For a server, in one statement: all but the last say nothing, and none sees what the others do.
+    pub(super) fn chained(parts: &[&Bulk]) -> Self {
+        let (last, others) = parts.split_last().expect("there are some");
+        let variant = |place: usize| {
+            let others: Vec<String> = (1..)
+                .zip(others)
+                .map(|(number, part)| format!("part_{number} AS ({})", part.variants[place]))
+                .collect();
+            format!("WITH {} {}", others.join(", "), last.variants[place])
+        };
+        Self {
+            variants: (0..EXACT).map(variant).collect(),
+        }
+    }
+
     /// The statements for so many rows, to which those of the first are bound first; none when there are too many.
     pub(super) fn of(&'static self, rows: usize) -> Option<Statement> {
         let sql = self.variants.get(rows.checked_sub(1)?)?;
-        Some(sqlx::query(sql.as_str()))
+        Some(sql::query(Text::Places(sql)))
     }
 }
 
@@ -65,7 +78,7 @@ impl Bulk {
     /// Executes the statement for every row, in as few statements as the sizes allow.
     pub(super) async fn execute<T: Sync>(
         &'static self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         mut rows: &[T],
         bind: impl Fn(Statement, &T) -> Statement,
     ) -> Result<(), sqlx::Error> {
@@ -109,7 +122,7 @@ impl Bulk {
 
     /// The statement for a number of rows that has one.
     fn of(&'static self, size: usize) -> Statement {
-        sqlx::query(self.variants[size.min(EXACT + 1) - 1].as_str())
+        sql::query(Text::Places(&self.variants[size.min(EXACT + 1) - 1]))
     }
 }
 
@@ -117,22 +130,19 @@ impl Bulk {
 mod tests {
     use std::sync::LazyLock;
 
-    use sqlx::Execute;
-
     use super::*;
+    use crate::store::sql::Dialect::{Postgres, Sqlite};
 
     static PAIRS: LazyLock<Bulk> = LazyLock::new(|| Bulk::new("VALUES ", 2, " END"));
     static JOINED: LazyLock<Joined> = LazyLock::new(|| Joined::new(&[&PAIRS, &PAIRS]));
 
     #[test]
     fn rows_are_as_many_as_the_size_says() {
-        assert_eq!(PAIRS.of(1).sql(), "VALUES (?, ?) END");
-        assert_eq!(PAIRS.of(3).sql(), "VALUES (?, ?), (?, ?), (?, ?) END");
+        assert_eq!(PAIRS.of(1).sql(Sqlite), "VALUES (?, ?) END");
+        assert_eq!(PAIRS.of(3).sql(Sqlite), "VALUES (?, ?), (?, ?), (?, ?) END");
+        assert_eq!(PAIRS.of(2).sql(Postgres), "VALUES ($1, $2), ($3, $4) END");
         for size in [1, 2, 31, 32, 64] {
-            assert_eq!(
-                PAIRS.of(size).sql().as_str().matches("(?, ?)").count(),
-                size
-            );
+            assert_eq!(PAIRS.of(size).sql(Sqlite).matches("(?, ?)").count(), size);
         }
     }
 
@@ -149,17 +159,26 @@ mod tests {
             let statements = PAIRS.padded(&numbers, |start| start, bind);
             let found: Vec<usize> = statements
                 .into_iter()
-                .map(|statement| statement.sql().as_str().matches("(?, ?)").count())
+                .map(|statement| statement.sql(Sqlite).matches("(?, ?)").count())
                 .collect();
             assert_eq!(found, sizes);
         }
     }
 
     #[test]
+    fn chained_statements_are_one() {
+        static CHAINED: LazyLock<Joined> = LazyLock::new(|| Joined::chained(&[&PAIRS, &PAIRS]));
+        assert_eq!(
+            CHAINED.of(1).expect("few").sql(Postgres),
+            "WITH part_1 AS (VALUES ($1, $2) END) VALUES ($3, $4) END"
+        );
+    }
+
+    #[test]
     fn joined_statements_follow_one_another() {
         let two = JOINED.of(2).expect("few");
         assert_eq!(
-            two.sql(),
+            two.sql(Sqlite),
             "VALUES (?, ?), (?, ?) END; VALUES (?, ?), (?, ?) END"
         );
         assert!(JOINED.of(0).is_none());

@@ -5,9 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::sqlite::SqlitePool;
-use sqlx::{QueryBuilder, Sqlite};
-
+use super::sql::{self, Pool, QueryBuilder};
 use super::{StoreError, filters, orders, reports, rows};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
@@ -28,15 +26,22 @@ const MAX_FINISHED: i64 = 5000;
 /// What "lately" is.
 const LATELY: Duration = Duration::from_secs(60);
 
-const SELECT_BOUND: &str = "SELECT id FROM message INDEXED BY message_open \
-     WHERE open = 1 AND id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2";
+const SELECT_BOUND: (&str, &str) = (
+    "SELECT id FROM message INDEXED BY message_open \
+     WHERE open = 1 AND id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2",
+    "SELECT id FROM message WHERE open = 1 AND id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2",
+);
 /// The index is one by expiry.
-const SELECT_HELD: &str = "SELECT id FROM message INDEXED BY message_held \
-     WHERE open = 1 AND hold IS NOT NULL AND released_at IS NULL AND expires_at > 0 LIMIT $1";
+const SELECT_HELD: (&str, &str) = (
+    "SELECT id FROM message INDEXED BY message_held \
+     WHERE open = 1 AND hold IS NOT NULL AND released_at IS NULL AND expires_at > 0 LIMIT $1",
+    "SELECT id FROM message \
+     WHERE open = 1 AND hold IS NOT NULL AND released_at IS NULL AND expires_at > 0 LIMIT $1",
+);
 const COUNT_FINISHED: &str = "SELECT COUNT(*) AS looked_at, \
      COUNT(*) FILTER (WHERE $1 IS NULL OR list_id = $1) AS finished, \
      COALESCE(MIN(finished_at), 0) AS since FROM (SELECT finished_at, list_id FROM message \
-     WHERE open = 0 AND finished_at > $2 ORDER BY finished_at DESC LIMIT $3)";
+     WHERE open = 0 AND finished_at > $2 ORDER BY finished_at DESC LIMIT $3) AS lately";
 
 /// A page of the queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,7 +124,7 @@ impl Pace {
 
 /// Stretches of the queue, the newest first.
 struct Windows<'a> {
-    readers: &'a SqlitePool,
+    readers: &'a Pool,
     size: i64,
     before: i64,
     until: Instant,
@@ -132,7 +137,7 @@ struct Windows<'a> {
 type Window = (i64, i64);
 
 impl<'a> Windows<'a> {
-    fn new(readers: &'a SqlitePool, filter: &MessageFilter, time: Duration) -> Self {
+    fn new(readers: &'a Pool, filter: &MessageFilter, time: Duration) -> Self {
         Self {
             readers,
             size: FIRST_WINDOW,
@@ -162,7 +167,7 @@ impl<'a> Windows<'a> {
 
     /// The oldest message of a window that begins here; none when it reaches the end.
     async fn bound(&self) -> Result<Option<i64>, StoreError> {
-        sqlx::query_scalar(SELECT_BOUND)
+        sql::query_scalar(SELECT_BOUND)
             .bind(self.before)
             .bind(self.size - 1)
             .fetch_optional(self.readers)
@@ -185,10 +190,7 @@ impl<'a> Windows<'a> {
 }
 
 /// A page of open messages, newest first.
-pub(super) async fn page(
-    readers: &SqlitePool,
-    filter: &MessageFilter,
-) -> Result<QueuePage, StoreError> {
+pub(super) async fn page(readers: &Pool, filter: &MessageFilter) -> Result<QueuePage, StoreError> {
     let filter = &with_held_alone(readers, filter).await?;
     // Of none the database finds no way by an index.
     if filter.ids.as_ref().is_some_and(Vec::is_empty) {
@@ -214,7 +216,7 @@ pub(super) async fn page(
 }
 
 async fn with_first_recipients(
-    readers: &SqlitePool,
+    readers: &Pool,
     found: Vec<MessageSummary>,
 ) -> Result<Vec<(MessageSummary, String)>, StoreError> {
     let ids: Vec<QueueId> = found.iter().map(|one| one.id).collect();
@@ -228,13 +230,13 @@ async fn with_first_recipients(
 
 /// Those that are held are found by an index of their own, as long as they are not very many.
 async fn with_held_alone(
-    readers: &SqlitePool,
+    readers: &Pool,
     filter: &MessageFilter,
 ) -> Result<MessageFilter, StoreError> {
     if filter.status != Some(MessageStatus::Held) || filter.ids.is_some() {
         return Ok(filter.clone());
     }
-    let ids: Vec<i64> = sqlx::query_scalar(SELECT_HELD)
+    let ids: Vec<i64> = sql::query_scalar(SELECT_HELD)
         .bind(MAX_HELD)
         .fetch_all(readers)
         .await
@@ -248,16 +250,16 @@ async fn with_held_alone(
 }
 
 /// Counts the open messages of a list, or of all.
-pub(super) async fn census(readers: &SqlitePool, list: Option<i64>) -> Result<Census, StoreError> {
+pub(super) async fn census(readers: &Pool, list: Option<i64>) -> Result<Census, StoreError> {
     let mut census = Census::default();
     let mut windows = Windows::new(readers, &MessageFilter::default(), COUNT_TIME);
     while let Some((from, before)) = windows.next().await? {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT priority, ");
+        let mut query = QueryBuilder::new("SELECT priority, ");
         filters::push_open_status(&mut query);
-        query.push(
-            " AS stands, COUNT(*) AS messages FROM message INDEXED BY message_open \
-             WHERE open = 1 AND id >= ",
-        );
+        query
+            .push(" AS stands, COUNT(*) AS messages FROM message")
+            .push_pair(" INDEXED BY message_open", "")
+            .push(" WHERE open = 1 AND id >= ");
         query.push_bind(from).push(" AND id < ").push_bind(before);
         if let Some(list) = list {
             query.push(" AND list_id = ").push_bind(list);
@@ -278,7 +280,7 @@ pub(super) async fn census(readers: &SqlitePool, list: Option<i64>) -> Result<Ce
 
 /// How much a command would concern, as far as there is time to count.
 pub(super) async fn count(
-    readers: &SqlitePool,
+    readers: &Pool,
     filter: &MessageFilter,
     command: &Command,
 ) -> Result<Counted, StoreError> {
@@ -297,11 +299,11 @@ pub(super) async fn count(
 
 /// What was finished in the last minute, of a list or of all.
 pub(super) async fn pace(
-    readers: &SqlitePool,
+    readers: &Pool,
     list: Option<i64>,
     now: Timestamp,
 ) -> Result<Pace, StoreError> {
-    let row = sqlx::query(COUNT_FINISHED)
+    let row = sql::query(COUNT_FINISHED)
         .bind(list)
         .bind((now - LATELY).as_millis())
         .bind(MAX_FINISHED)

@@ -1,6 +1,6 @@
-//! Whether anybody has committed anything since the last look, without asking the database.
+//! Whether anybody may have changed accounts since the last look, without asking the database.
 //!
-//! SQLite counts transactions, whichever process makes them, in the header of the index of its write-ahead log, a file
+//! A server tells ([`super::notices`]). A file can be looked at: SQLite counts transactions, whichever process makes them, in the header of the index of its write-ahead log, a file
 //! that all connections share (<https://sqlite.org/walformat.html>, "The WAL-Index Header"). A look at it costs less
 //! than a twentieth of the shortest query. Where it cannot be had, everything may have changed.
 
@@ -10,21 +10,59 @@ use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 
+use super::notices::{Heard, Notices};
+
 /// Octets of the header; it is there twice, so that a reader notices that it is being written.
 const HEADER_OCTETS: usize = 48;
 /// Where the header says that the index is in use.
 const IS_INIT: usize = 12;
 
-/// The header at one time. Two are alike when nothing was committed in between.
-pub(super) type Stamp = [u8; HEADER_OCTETS];
+/// The state at one time. Two are alike when nothing was changed in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stamp {
+    /// The header.
+    Header([u8; HEADER_OCTETS]),
+    /// What was heard of a server.
+    Heard(Heard),
+}
 
-/// Looks at the index of one database.
-pub(super) struct Changes {
+/// What there is to look at.
+pub(super) enum Changes {
+    File(Index),
+    Server(Notices),
+}
+
+impl Changes {
+    /// What there is to compare with later; none when it cannot be told.
+    pub(super) fn look(&self) -> Option<Stamp> {
+        match self {
+            Self::File(index) => index.look().map(Stamp::Header),
+            Self::Server(notices) => notices.heard().map(Stamp::Heard),
+        }
+    }
+
+    /// This process has changed something: it need not wait until it hears of it.
+    pub(super) fn touch(&self) {
+        if let Self::Server(notices) = self {
+            notices.touch();
+        }
+    }
+
+    /// Ends listening.
+    pub(super) async fn close(&self) {
+        if let Self::Server(notices) = self {
+            notices.close().await;
+        }
+    }
+}
+
+/// The index of one database.
+pub(super) struct Index {
     path: PathBuf,
     file: Mutex<Option<File>>,
 }
 
-impl Changes {
+impl Index {
     /// Of the database at this path.
     pub(super) fn of(database: &Path) -> Self {
         let mut name = OsString::from(database);
@@ -35,8 +73,7 @@ impl Changes {
         }
     }
 
-    /// What there is to compare with later; none when it cannot be told.
-    pub(super) fn look(&self) -> Option<Stamp> {
+    fn look(&self) -> Option<[u8; HEADER_OCTETS]> {
         let mut file = self.file.lock();
         // A file without a name is the index of connections that are gone; others have made a new one.
         if file.as_ref().is_none_or(|file| !is_named(file)) {
@@ -86,7 +123,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("gatepost-{}", crate::id::session_id()));
         std::fs::create_dir(&folder).expect("the temporary folder is writable");
         let (database, path) = (folder.join("store.db"), folder.join("store.db-shm"));
-        let changes = Changes::of(&database);
+        let changes = Index::of(&database);
         assert_eq!(changes.look(), None);
         std::fs::write(&path, index(1, 1)).expect("written");
         let first = changes.look();

@@ -1,15 +1,14 @@
 //! ESMTP parameters as columns: small numbers for what has few values, text for what is text.
 
-use sqlx::sqlite::SqliteRow;
-
 use super::StoreError;
 use super::rows::{damaged, get, parse};
+use super::sql::Row;
 use crate::clock::Timestamp;
 use crate::queue::{Deadline, MessageParameters, SmtpUtf8};
 use crate::smtp::{DeliverByMode, MtPriority, Notify, RcptParameters, Ret};
 
 /// What MAIL asked for.
-pub(super) fn message_parameters(row: &SqliteRow) -> Result<MessageParameters, StoreError> {
+pub(super) fn message_parameters(row: &Row) -> Result<MessageParameters, StoreError> {
     let envid: Option<String> = get(row, "envid")?;
     let held_until: Option<i64> = get(row, "held_until")?;
     Ok(MessageParameters {
@@ -24,7 +23,7 @@ pub(super) fn message_parameters(row: &SqliteRow) -> Result<MessageParameters, S
 }
 
 /// What RCPT asked for.
-pub(super) fn rcpt_parameters(row: &SqliteRow) -> Result<RcptParameters, StoreError> {
+pub(super) fn rcpt_parameters(row: &Row) -> Result<RcptParameters, StoreError> {
     let orcpt: Option<String> = get(row, "orcpt")?;
     Ok(RcptParameters {
         notify: get::<Option<i64>>(row, "notify")?.map(notify),
@@ -72,7 +71,7 @@ const fn ret(code: i64) -> Ret {
     }
 }
 
-fn deadline(row: &SqliteRow) -> Result<Option<Deadline>, StoreError> {
+fn deadline(row: &Row) -> Result<Option<Deadline>, StoreError> {
     let at: Option<i64> = get(row, "deliver_by_at")?;
     let code: Option<i64> = get(row, "deliver_by_mode")?;
     Ok(at.zip(code).map(|(at, code)| Deadline {
@@ -86,7 +85,7 @@ fn deadline(row: &SqliteRow) -> Result<Option<Deadline>, StoreError> {
     }))
 }
 
-fn mt_priority(row: &SqliteRow) -> Result<Option<MtPriority>, StoreError> {
+fn mt_priority(row: &Row) -> Result<Option<MtPriority>, StoreError> {
     let Some(value) = get::<Option<i64>>(row, "mt_priority")? else {
         return Ok(None);
     };

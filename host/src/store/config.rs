@@ -1,5 +1,6 @@
 //! Where the store lies and what it may use.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,8 +12,21 @@ use super::StoreError;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Config {
-    /// The database: `sqlite://` and a path. Default `sqlite://gatepost.db`.
-    pub url: String,
+    /// The database: `sqlite://` and a path, or `postgres://` and a server. Default `sqlite://gatepost.db`.
+    pub url: StoreUrl,
+    /// How a server is talked to. Default: as the URL says with `sslmode`, otherwise encrypted and checked
+    /// unless it is on this machine.
+    #[serde(rename = "tls")]
+    pub database_tls: Option<DatabaseTls>,
+    /// The authority that a server's certificate is to come from, a PEM file. Default: those that browsers trust.
+    pub root_certificate: Option<PathBuf>,
+    /// How long to wait for a connection to a server, in seconds. Default 5.
+    pub connect_timeout_s: u32,
+    /// How long a statement may take on a server, in seconds. Default 30: the longest are some purges.
+    pub statement_timeout_s: u32,
+    /// The search index of a node that shares a server; a store in a file has it beside itself. Default
+    /// `gatepost.search`.
+    pub search_index: PathBuf,
     /// How long finished messages and their attempts are kept, in days. Default 7: a week's questions.
     pub keep_finished_days: u32,
     /// How long alerts are kept after they last happened, in days. Default 30.
@@ -45,7 +59,12 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            url: "sqlite://gatepost.db".to_owned(),
+            url: "sqlite://gatepost.db".into(),
+            database_tls: None,
+            root_certificate: None,
+            connect_timeout_s: 5,
+            statement_timeout_s: 30,
+            search_index: PathBuf::from("gatepost.search"),
             keep_finished_days: 7,
             keep_alerts_days: 30,
             keep_hourly_statistics_days: 35,
@@ -69,18 +88,19 @@ impl Config {
     /// # Errors
     /// The URL names another kind of database, no file, or a file with parameters.
     pub fn path(&self) -> Result<PathBuf, StoreError> {
-        let scheme = self.url.split(':').next().unwrap_or_default();
-        if scheme != "sqlite" || !self.url.contains(':') {
+        let url = self.url.expose();
+        let scheme = url.split(':').next().unwrap_or_default();
+        if scheme != "sqlite" || !url.contains(':') {
             // Only the scheme is shown: the rest may hold a password.
             return Err(StoreError::Unsupported {
                 scheme: scheme.to_owned(),
             });
         }
-        let path = self.url.trim_start_matches("sqlite:");
+        let path = url.trim_start_matches("sqlite:");
         let path = path.strip_prefix("//").unwrap_or(path);
         if path.is_empty() || path.starts_with(':') || path.contains('?') {
             return Err(StoreError::MalformedUrl {
-                url: self.url.clone(),
+                url: url.to_owned(),
             });
         }
         Ok(PathBuf::from(path))
@@ -88,6 +108,75 @@ impl Config {
 
     pub(super) fn busy_timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.busy_timeout_s))
+    }
+}
+
+/// Where the database is. It shows itself without what is secret in it.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct StoreUrl(String);
+
+/// How a server is talked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DatabaseTls {
+    /// Not encrypted.
+    Disable,
+    /// Encrypted, whoever it is.
+    Require,
+    /// Encrypted, with a certificate of the authority.
+    VerifyCa,
+    /// Encrypted, with a certificate of the authority that names the server.
+    VerifyFull,
+}
+
+impl StoreUrl {
+    /// The whole URL.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it names a server that nodes share.
+    pub fn is_postgres(&self) -> bool {
+        self.0.starts_with("postgres:") || self.0.starts_with("postgresql:")
+    }
+}
+
+impl From<String> for StoreUrl {
+    fn from(url: String) -> Self {
+        Self(url)
+    }
+}
+
+impl From<&str> for StoreUrl {
+    fn from(url: &str) -> Self {
+        Self(url.to_owned())
+    }
+}
+
+/// Of a server's URL only the user, the host and the database: passwords may stand before the `@` and behind the `?`.
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.starts_with("sqlite:") {
+            return f.write_str(&self.0);
+        }
+        let Some((scheme, rest)) = self.0.split_once("://") else {
+            return f.write_str("(unreadable)");
+        };
+        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        match rest.rsplit_once('@') {
+            Some((login, server)) => {
+                let user = login.split(':').next().unwrap_or_default();
+                write!(f, "{scheme}://{user}@{server}")
+            }
+            None => write!(f, "{scheme}://{rest}"),
+        }
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
     }
 }
 
@@ -113,7 +202,7 @@ mod tests {
         ];
         for (url, path) in cases {
             let config = Config {
-                url: url.to_owned(),
+                url: url.into(),
                 ..Config::default()
             };
             assert_eq!(config.path().ok(), path.map(PathBuf::from), "{url}");
@@ -123,10 +212,35 @@ mod tests {
     #[test]
     fn a_refused_url_does_not_show_its_password() {
         let config = Config {
-            url: "postgres://user:hunter2@host/db".to_owned(),
+            url: "mysql://user:hunter2@host/db".into(),
             ..Config::default()
         };
         let error = config.path().expect_err("not supported");
         assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_url_shows_itself_without_its_secrets() {
+        let cases = [
+            ("sqlite://gatepost.db", "sqlite://gatepost.db"),
+            (
+                "postgres://user:hunter2@host:5432/db",
+                "postgres://user@host:5432/db",
+            ),
+            (
+                "postgres://user:hun@ter2@host/db?password=hunter2",
+                "postgres://user@host/db",
+            ),
+            (
+                "postgres:///db?host=/run&password=hunter2",
+                "postgres:///db",
+            ),
+            ("hunter2", "(unreadable)"),
+        ];
+        for (url, shown) in cases {
+            let url = StoreUrl::from(url);
+            assert_eq!(url.to_string(), shown);
+            assert_eq!(format!("{url:?}"), format!("\"{shown}\""));
+        }
     }
 }

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
-use super::bulk::Bulk;
-use super::jobs::Chunk;
+use super::bulk::{Bulk, Statement};
+use super::jobs::{Chunk, Placed};
 use super::log::{self, Place};
+use super::sql::{self, Connection, Pool, Row};
 use super::{StoreError, rows};
 use crate::id::QueueId;
+use crate::queue::NewMessage;
 
 const INSERT_CHUNK: &str =
     "INSERT INTO content_chunk (message_id, position, octets) VALUES ($1, $2, $3)";
@@ -24,6 +24,8 @@ const SELECT_HEAD: &str = "SELECT content.head, message.segment, message.segment
 const SELECT_CHUNK: &str =
     "SELECT octets FROM content_chunk WHERE message_id = $1 AND position = $2";
 
+pub(super) static INSERT_HEADS: LazyLock<Bulk> =
+    LazyLock::new(|| Bulk::new("INSERT INTO content (message_id, head) VALUES ", 2, ""));
 static DELETE_HEADS: LazyLock<Bulk> =
     LazyLock::new(|| Bulk::new("DELETE FROM content WHERE message_id IN (VALUES ", 1, ")"));
 static DELETE_CHUNKS: LazyLock<Bulk> = LazyLock::new(|| {
@@ -36,11 +38,11 @@ static DELETE_CHUNKS: LazyLock<Bulk> = LazyLock::new(|| {
 
 /// Stores parts of messages that are still being received.
 pub(super) async fn stage(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     chunks: &[&Chunk],
 ) -> Result<(), StoreError> {
     for chunk in chunks {
-        sqlx::query(INSERT_CHUNK)
+        sql::query(INSERT_CHUNK)
             .bind(chunk.id.as_i64())
             .bind(i64::from(chunk.index))
             .bind(chunk.octets.as_ref())
@@ -51,13 +53,34 @@ pub(super) async fn stage(
     Ok(())
 }
 
+/// Stores heads that lie in no log.
+pub(super) async fn insert_heads(
+    connection: &mut Connection,
+    messages: &[Placed<'_>],
+) -> Result<(), StoreError> {
+    let unplaced = messages.iter().filter(|one| one.place.is_none());
+    let unplaced: Vec<&NewMessage> = unplaced.map(|one| one.message).collect();
+    INSERT_HEADS
+        .execute(connection, &unplaced, |statement, message| {
+            bind_head(statement, message)
+        })
+        .await
+        .map_err(|error| StoreError::writing("store the content of a message", error))
+}
+
+pub(super) fn bind_head(statement: Statement, message: &NewMessage) -> Statement {
+    statement
+        .bind(message.id.as_i64())
+        .bind(&*message.content.head)
+}
+
 /// Forgets uploads that have ended without a message.
 pub(super) async fn discard(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     ids: &[QueueId],
 ) -> Result<(), StoreError> {
     for id in ids {
-        sqlx::query(DELETE_UNCLAIMED_CHUNKS)
+        sql::query(DELETE_UNCLAIMED_CHUNKS)
             .bind(id.as_i64())
             .execute(&mut *connection)
             .await
@@ -68,7 +91,7 @@ pub(super) async fn discard(
 
 /// Deletes the heads of finished messages.
 pub(super) async fn delete_heads(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     ids: &[i64],
 ) -> Result<(), sqlx::Error> {
     execute_for(&DELETE_HEADS, connection, ids).await
@@ -76,7 +99,7 @@ pub(super) async fn delete_heads(
 
 /// Deletes the chunks of finished messages.
 pub(super) async fn delete_chunks(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     ids: &[i64],
 ) -> Result<(), sqlx::Error> {
     execute_for(&DELETE_CHUNKS, connection, ids).await
@@ -85,7 +108,7 @@ pub(super) async fn delete_chunks(
 /// Executes a padded statement for every id.
 pub(super) async fn execute_for(
     bulk: &'static Bulk,
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     ids: &[i64],
 ) -> Result<(), sqlx::Error> {
     for statement in bulk.padded(ids, |start| start, |statement, id| statement.bind(*id)) {
@@ -96,20 +119,20 @@ pub(super) async fn execute_for(
 
 /// Reads the head of an open message, wherever it lies.
 pub(super) async fn head(
-    readers: &SqlitePool,
-    folder: &Path,
+    readers: &Pool,
+    folder: Option<&Path>,
     id: QueueId,
 ) -> Result<Bytes, StoreError> {
     let what = || format!("content of message {id}");
     // Twice: between the two looks it may have moved into the database, and its segment may be gone.
     for _ in 0..2 {
-        let row = sqlx::query(SELECT_HEAD)
+        let row = sql::query(SELECT_HEAD)
             .bind(id.as_i64())
             .fetch_optional(readers)
             .await
             .map_err(|error| StoreError::reading("a message", error))?
             .ok_or_else(|| StoreError::NotFound { what: what() })?;
-        let Some(place) = place(&row)? else {
+        let Some((folder, place)) = folder.zip(place(&row)?) else {
             let head: Option<Vec<u8>> = rows::get(&row, "head")?;
             return head
                 .map(Bytes::from)
@@ -122,7 +145,7 @@ pub(super) async fn head(
     Err(StoreError::NotFound { what: what() })
 }
 
-fn place(row: &SqliteRow) -> Result<Option<Place>, StoreError> {
+fn place(row: &Row) -> Result<Option<Place>, StoreError> {
     let Some(segment) = rows::get(row, "segment")? else {
         return Ok(None);
     };
@@ -146,12 +169,8 @@ pub(super) async fn in_log(
 }
 
 /// Reads one chunk of a message.
-pub(super) async fn chunk(
-    readers: &SqlitePool,
-    id: QueueId,
-    index: u32,
-) -> Result<Bytes, StoreError> {
-    let row = sqlx::query(SELECT_CHUNK)
+pub(super) async fn chunk(readers: &Pool, id: QueueId, index: u32) -> Result<Bytes, StoreError> {
+    let row = sql::query(SELECT_CHUNK)
         .bind(id.as_i64())
         .bind(i64::from(index))
         .fetch_optional(readers)
@@ -160,10 +179,7 @@ pub(super) async fn chunk(
     octets(row, || format!("part {index} of message {id}"))
 }
 
-fn octets(
-    row: Option<sqlx::sqlite::SqliteRow>,
-    what: impl Fn() -> String,
-) -> Result<Bytes, StoreError> {
+fn octets(row: Option<Row>, what: impl Fn() -> String) -> Result<Bytes, StoreError> {
     let row = row.ok_or_else(|| StoreError::NotFound { what: what() })?;
     row.try_get::<Vec<u8>, _>(0)
         .map(Bytes::from)

@@ -1,10 +1,10 @@
 //! What policies count, by slot: amounts are added up, so that several writers do not overwrite each other.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-
 use super::bulk::Bulk;
+use super::sql::{self, Connection, Pool, Row};
 use super::upkeep::PURGE_STEP;
 use super::{StoreError, rows};
 use crate::clock::Timestamp;
@@ -28,28 +28,38 @@ const DELETE_OLD: &str = "DELETE FROM policy_count WHERE (policy, key, window_s,
 
 /// Adds to what is stored.
 pub(super) async fn add(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     counts: &[PolicyCount],
 ) -> Result<(), StoreError> {
-    ADD.execute(connection, counts, |statement, count| {
-        statement
-            .bind(count.policy.clone())
-            .bind(count.key.clone())
-            .bind(i64::from(count.window_s))
-            .bind(count.slot)
-            .bind(i64::try_from(count.amount).unwrap_or(i64::MAX))
-            .bind(count.expires_at_ms)
-    })
+    // Each row once, and in the same order on every node, or they would wait for each other.
+    let mut sums = BTreeMap::new();
+    for count in counts {
+        let key = (&count.policy, &count.key, count.window_s, count.slot);
+        let (amount, _) = sums.entry(key).or_insert((0_u64, count.expires_at_ms));
+        *amount = amount.saturating_add(count.amount);
+    }
+    let sums: Vec<_> = sums.into_iter().collect();
+    ADD.execute(
+        connection,
+        &sums,
+        |statement, (key, (amount, expires_at_ms))| {
+            let (policy, key, window_s, slot) = key;
+            statement
+                .bind(*policy)
+                .bind(*key)
+                .bind(i64::from(*window_s))
+                .bind(*slot)
+                .bind(i64::try_from(*amount).unwrap_or(i64::MAX))
+                .bind(*expires_at_ms)
+        },
+    )
     .await
     .map_err(|error| StoreError::writing("store what policies count", error))
 }
 
 /// What still counts at `now`.
-pub(super) async fn live(
-    readers: &SqlitePool,
-    now: Timestamp,
-) -> Result<Vec<PolicyCount>, StoreError> {
-    let found = sqlx::query(SELECT_LIVE)
+pub(super) async fn live(readers: &Pool, now: Timestamp) -> Result<Vec<PolicyCount>, StoreError> {
+    let found = sql::query(SELECT_LIVE)
         .bind(now.as_millis())
         .fetch_all(readers)
         .await
@@ -57,7 +67,7 @@ pub(super) async fn live(
     found.iter().map(count).collect()
 }
 
-fn count(row: &SqliteRow) -> Result<PolicyCount, StoreError> {
+fn count(row: &Row) -> Result<PolicyCount, StoreError> {
     Ok(PolicyCount {
         policy: rows::get(row, "policy")?,
         key: rows::get(row, "key")?,
@@ -69,11 +79,8 @@ fn count(row: &SqliteRow) -> Result<PolicyCount, StoreError> {
 }
 
 /// Deletes up to [`PURGE_STEP`] counts that are over at `now`; answers with how many.
-pub(super) async fn purge(
-    connection: &mut SqliteConnection,
-    now: Timestamp,
-) -> Result<i64, StoreError> {
-    let done = sqlx::query(DELETE_OLD)
+pub(super) async fn purge(connection: &mut Connection, now: Timestamp) -> Result<i64, StoreError> {
+    let done = sql::query(DELETE_OLD)
         .bind(now.as_millis())
         .bind(PURGE_STEP)
         .execute(connection)

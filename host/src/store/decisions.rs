@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{QueryBuilder, Sqlite};
-
 use super::bulk::{Bulk, Statement};
+use super::sql::{self, Connection, Pool, QueryBuilder, Row};
 use super::upkeep::PURGE_STEP;
 use super::{StoreError, filters, rows};
 use crate::clock::Timestamp;
@@ -36,7 +34,7 @@ const SELECT_REQUEST: &str = "SELECT request FROM recording WHERE id = $1";
 const DELETE_DECISIONS: &str = "DELETE FROM decision WHERE seq < \
      (SELECT MIN(seq) FROM decision) + $1 AND seq < (SELECT MAX(seq) FROM decision) \
      AND (decided_at < $2 OR seq <= (SELECT MAX(seq) FROM decision) - $3)";
-const SUM_RECORDINGS: &str = "SELECT COALESCE(SUM(octets), 0) FROM recording";
+const SUM_RECORDINGS: &str = "SELECT CAST(COALESCE(SUM(octets), 0) AS BIGINT) FROM recording";
 const SELECT_OLDEST_RECORDINGS: &str =
     "SELECT id, recorded_at, octets FROM recording ORDER BY id LIMIT $1";
 const DELETE_RECORDINGS: &str = "DELETE FROM recording WHERE id <= $1";
@@ -71,23 +69,20 @@ impl Kept {
 }
 
 /// Keeps decisions, the chains that made them, and the requests that are to be recorded.
-pub(super) async fn insert(
-    connection: &mut SqliteConnection,
-    kept: &[&Kept],
-) -> Result<(), StoreError> {
+pub(super) async fn insert(connection: &mut Connection, kept: &[&Kept]) -> Result<(), StoreError> {
     insert_all(connection, kept)
         .await
         .map_err(|error| StoreError::writing("keep a decision", error))
 }
 
-async fn insert_all(connection: &mut SqliteConnection, kept: &[&Kept]) -> Result<(), sqlx::Error> {
+async fn insert_all(connection: &mut Connection, kept: &[&Kept]) -> Result<(), sqlx::Error> {
     let mut chains: HashMap<i64, &Chain> = HashMap::new();
     for one in kept.iter().filter(|one| one.with_chain) {
         let chain = &one.decision.decision.chain;
         chains.insert(chain.id(), chain);
     }
     for chain in chains.into_values() {
-        sqlx::query(KEEP_CHAIN)
+        sql::query(KEEP_CHAIN)
             .bind(chain.id())
             .bind(chain.document())
             .execute(&mut *connection)
@@ -150,7 +145,7 @@ pub(super) fn bind(statement: Statement, decision: &Decision) -> Statement {
 
 /// A page of decisions, newest first.
 pub(super) async fn select(
-    readers: &SqlitePool,
+    readers: &Pool,
     filter: &DecisionFilter,
 ) -> Result<Vec<Decision>, StoreError> {
     let mut query = QueryBuilder::new("SELECT ");
@@ -167,7 +162,7 @@ pub(super) async fn select(
     all(readers, query).await
 }
 
-fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &DecisionFilter) {
+fn narrow(query: &mut QueryBuilder, filter: &DecisionFilter) {
     if let Some(until) = filter.until {
         query
             .push(" AND id < ")
@@ -219,7 +214,7 @@ fn rule_in_steps(rule: &str) -> String {
 }
 
 /// The decisions about one message or command, in the order they were made.
-pub(super) async fn of(readers: &SqlitePool, id: QueueId) -> Result<Vec<Decision>, StoreError> {
+pub(super) async fn of(readers: &Pool, id: QueueId) -> Result<Vec<Decision>, StoreError> {
     let mut query = QueryBuilder::new("SELECT ");
     query.push(COLUMNS).push(" FROM decision WHERE id = ");
     query.push_bind(id.as_i64()).push(" ORDER BY seq");
@@ -227,10 +222,7 @@ pub(super) async fn of(readers: &SqlitePool, id: QueueId) -> Result<Vec<Decision
 }
 
 /// The decisions that counted about these messages or commands.
-pub(super) async fn of_many(
-    readers: &SqlitePool,
-    ids: &[QueueId],
-) -> Result<Vec<Decision>, StoreError> {
+pub(super) async fn of_many(readers: &Pool, ids: &[QueueId]) -> Result<Vec<Decision>, StoreError> {
     let mut query = QueryBuilder::new("SELECT ");
     query
         .push(COLUMNS)
@@ -245,7 +237,7 @@ fn page(
     filter: &DecisionFilter,
     after: Option<QueueId>,
     order: &'static str,
-) -> QueryBuilder<Sqlite> {
+) -> QueryBuilder {
     let mut query = QueryBuilder::new("SELECT ");
     query.push(COLUMNS).push(selection);
     query.push_bind(after.map_or(-1, QueueId::as_i64));
@@ -262,7 +254,7 @@ fn page(
 
 /// A page of decisions about what was decided in shadow too, the oldest first.
 pub(super) async fn beside_shadows(
-    readers: &SqlitePool,
+    readers: &Pool,
     filter: &DecisionFilter,
     after: Option<QueueId>,
 ) -> Result<Vec<Decision>, StoreError> {
@@ -272,7 +264,7 @@ pub(super) async fn beside_shadows(
 
 /// A page of decisions whose requests were recorded, the oldest first.
 pub(super) async fn recorded(
-    readers: &SqlitePool,
+    readers: &Pool,
     filter: &DecisionFilter,
     after: Option<QueueId>,
 ) -> Result<Vec<Recorded>, StoreError> {
@@ -292,11 +284,11 @@ pub(super) async fn recorded(
 
 /// The newest decisions since then as far as sums need them, newest first.
 pub(super) async fn glimpses(
-    readers: &SqlitePool,
+    readers: &Pool,
     since: Timestamp,
     limit: u32,
 ) -> Result<Vec<Glimpse>, StoreError> {
-    let found = sqlx::query(SELECT_NEWEST)
+    let found = sql::query(SELECT_NEWEST)
         .bind(i64::from(limit))
         .fetch_all(readers)
         .await
@@ -305,7 +297,7 @@ pub(super) async fn glimpses(
     glimpses.map(|all| all.into_iter().filter(|one| one.at >= since).collect())
 }
 
-fn glimpse(row: &SqliteRow) -> Result<Glimpse, StoreError> {
+fn glimpse(row: &Row) -> Result<Glimpse, StoreError> {
     Ok(Glimpse {
         id: rows::queue_id(row, "id")?,
         at: rows::timestamp(row, "decided_at")?,
@@ -317,7 +309,7 @@ fn glimpse(row: &SqliteRow) -> Result<Glimpse, StoreError> {
     })
 }
 
-fn run(row: &SqliteRow) -> Result<Run, StoreError> {
+fn run(row: &Row) -> Result<Run, StoreError> {
     let is_shadow: bool = rows::get(row, "shadow")?;
     Ok(if is_shadow {
         Run::Shadow
@@ -326,21 +318,18 @@ fn run(row: &SqliteRow) -> Result<Run, StoreError> {
     })
 }
 
-fn steps(row: &SqliteRow) -> Result<Vec<Step>, StoreError> {
+fn steps(row: &Row) -> Result<Vec<Step>, StoreError> {
     let steps: String = rows::get(row, "steps")?;
     serde_json::from_str(&steps).map_err(|_| rows::damaged("steps", &steps))
 }
 
-async fn all(
-    readers: &SqlitePool,
-    mut query: QueryBuilder<Sqlite>,
-) -> Result<Vec<Decision>, StoreError> {
+async fn all(readers: &Pool, mut query: QueryBuilder) -> Result<Vec<Decision>, StoreError> {
     let failed = |error| StoreError::reading("the decisions", error);
     let found = query.build().fetch_all(readers).await.map_err(failed)?;
     decisions(readers, &found).await
 }
 
-async fn decisions(readers: &SqlitePool, found: &[SqliteRow]) -> Result<Vec<Decision>, StoreError> {
+async fn decisions(readers: &Pool, found: &[Row]) -> Result<Vec<Decision>, StoreError> {
     let mut chains: HashMap<i64, Arc<Chain>> = HashMap::new();
     let mut decisions = Vec::with_capacity(found.len());
     for row in found {
@@ -355,8 +344,8 @@ async fn decisions(readers: &SqlitePool, found: &[SqliteRow]) -> Result<Vec<Deci
     Ok(decisions)
 }
 
-async fn chain(readers: &SqlitePool, id: i64) -> Result<Chain, StoreError> {
-    let found: Option<String> = sqlx::query_scalar(SELECT_CHAIN)
+async fn chain(readers: &Pool, id: i64) -> Result<Chain, StoreError> {
+    let found: Option<String> = sql::query_scalar(SELECT_CHAIN)
         .bind(id)
         .fetch_optional(readers)
         .await
@@ -365,7 +354,7 @@ async fn chain(readers: &SqlitePool, id: i64) -> Result<Chain, StoreError> {
     Ok(chain.unwrap_or_else(|| Chain::unknown(id)))
 }
 
-fn decision(row: &SqliteRow, chain: Arc<Chain>) -> Result<Decision, StoreError> {
+fn decision(row: &Row, chain: Arc<Chain>) -> Result<Decision, StoreError> {
     Ok(Decision {
         about: about(row)?,
         run: run(row)?,
@@ -379,14 +368,14 @@ fn decision(row: &SqliteRow, chain: Arc<Chain>) -> Result<Decision, StoreError> 
     })
 }
 
-fn effects(row: &SqliteRow) -> Result<Vec<String>, StoreError> {
+fn effects(row: &Row) -> Result<Vec<String>, StoreError> {
     let Some(lines) = rows::get::<Option<String>>(row, "effects")? else {
         return Ok(Vec::new());
     };
     serde_json::from_str(&lines).map_err(|_| rows::damaged("effects", lines))
 }
 
-fn about(row: &SqliteRow) -> Result<About, StoreError> {
+fn about(row: &Row) -> Result<About, StoreError> {
     Ok(About {
         id: rows::queue_id(row, "id")?,
         at: rows::timestamp(row, "decided_at")?,
@@ -402,7 +391,7 @@ fn about(row: &SqliteRow) -> Result<About, StoreError> {
     })
 }
 
-fn header(row: &SqliteRow) -> Result<Option<RefusedHeader>, StoreError> {
+fn header(row: &Row) -> Result<Option<RefusedHeader>, StoreError> {
     let subject: Option<String> = rows::get(row, "subject")?;
     let message_id: Option<String> = rows::get(row, "message_id")?;
     Ok(subject.map(|subject| RefusedHeader {
@@ -411,7 +400,7 @@ fn header(row: &SqliteRow) -> Result<Option<RefusedHeader>, StoreError> {
     }))
 }
 
-fn reply(row: &SqliteRow) -> Result<Option<(u16, String)>, StoreError> {
+fn reply(row: &Row) -> Result<Option<(u16, String)>, StoreError> {
     let Some(code) = rows::get::<Option<i64>>(row, "reply_code")? else {
         return Ok(None);
     };
@@ -421,11 +410,8 @@ fn reply(row: &SqliteRow) -> Result<Option<(u16, String)>, StoreError> {
 }
 
 /// The recorded request of a decision.
-pub(super) async fn request(
-    readers: &SqlitePool,
-    id: QueueId,
-) -> Result<Option<String>, StoreError> {
-    sqlx::query_scalar(SELECT_REQUEST)
+pub(super) async fn request(readers: &Pool, id: QueueId) -> Result<Option<String>, StoreError> {
+    sql::query_scalar(SELECT_REQUEST)
         .bind(id.as_i64())
         .fetch_optional(readers)
         .await
@@ -434,10 +420,10 @@ pub(super) async fn request(
 
 /// Deletes up to [`PURGE_STEP`] decisions that are too old or too many; answers with how many.
 pub(super) async fn purge(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     retention: &Retention,
 ) -> Result<i64, StoreError> {
-    let done = sqlx::query(DELETE_DECISIONS)
+    let done = sql::query(DELETE_DECISIONS)
         .bind(PURGE_STEP)
         .bind(retention.decisions_before.as_millis())
         .bind(i64::try_from(retention.max_decisions).unwrap_or(i64::MAX))
@@ -449,7 +435,7 @@ pub(super) async fn purge(
 
 /// Deletes up to [`PURGE_STEP`] recordings that are too old or too much; answers with how many.
 pub(super) async fn purge_recordings(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     retention: &Retention,
 ) -> Result<i64, StoreError> {
     purge_recordings_step(connection, retention)
@@ -458,28 +444,32 @@ pub(super) async fn purge_recordings(
 }
 
 async fn purge_recordings_step(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     retention: &Retention,
 ) -> Result<i64, sqlx::Error> {
-    let total: i64 = sqlx::query_scalar(SUM_RECORDINGS)
+    let total: i64 = sql::query_scalar(SUM_RECORDINGS)
         .fetch_one(&mut *connection)
         .await?;
-    let oldest: Vec<(i64, i64, i64)> = sqlx::query_as(SELECT_OLDEST_RECORDINGS)
+    let oldest = sql::query(SELECT_OLDEST_RECORDINGS)
         .bind(PURGE_STEP)
         .fetch_all(&mut *connection)
         .await?;
     let limit = i64::try_from(retention.max_request_octets).unwrap_or(i64::MAX);
     let mut left = total;
-    let doomed = oldest.iter().take_while(|(_, at, octets)| {
-        let goes = left > limit || Timestamp::from_millis(*at) < retention.requests_before;
-        left -= octets;
-        goes
-    });
-    let Some((last, ..)) = doomed.last() else {
+    let mut last = None;
+    for row in &oldest {
+        let at = Timestamp::from_millis(row.try_get("recorded_at")?);
+        if left <= limit && at >= retention.requests_before {
+            break;
+        }
+        left -= row.try_get::<i64, _>("octets")?;
+        last = Some(row.try_get::<i64, _>("id")?);
+    }
+    let Some(last) = last else {
         return Ok(0);
     };
-    let done = sqlx::query(DELETE_RECORDINGS)
-        .bind(*last)
+    let done = sql::query(DELETE_RECORDINGS)
+        .bind(last)
         .execute(connection)
         .await?;
     Ok(i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))

@@ -4,6 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sqlx::postgres::PgDatabaseError;
+use sqlx::sqlite::SqliteError;
+
 /// A failure of the store. Cheap to clone, for everyone who waited for the same transaction hears of it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -20,11 +23,19 @@ pub enum StoreError {
         /// The whole URL.
         url: String,
     },
-    /// The database file cannot be opened or made.
-    #[error("cannot open the store {}", path.display())]
+    /// The URL of a server cannot be read.
+    #[error("`{url}` does not name a database server")]
+    MalformedServer {
+        /// The URL without what is secret in it.
+        url: String,
+        /// Why.
+        source: Arc<sqlx::Error>,
+    },
+    /// The database cannot be opened, made or reached.
+    #[error("cannot open the store {store}")]
     Open {
-        /// The database file.
-        path: PathBuf,
+        /// The database.
+        store: String,
         /// Why.
         source: Arc<sqlx::Error>,
     },
@@ -37,16 +48,18 @@ pub enum StoreError {
         source: Arc<io::Error>,
     },
     /// The file is not a database, or one of another program.
-    #[error("{} is not a gatepost store", path.display())]
+    #[error("{store} is not a gatepost store")]
     Foreign {
-        /// The file.
-        path: PathBuf,
+        /// The database.
+        store: String,
     },
     /// A newer release has written the store.
-    #[error("the store {} has schema version {found}; this release knows versions up to {known}", path.display())]
+    #[error(
+        "the store {store} has schema version {found}; this release knows versions up to {known}"
+    )]
     NewerSchema {
-        /// The database file.
-        path: PathBuf,
+        /// The database.
+        store: String,
         /// The version it has.
         found: i64,
         /// The newest version known here.
@@ -130,17 +143,18 @@ impl StoreError {
     /// What the person who meets the error can do, as one sentence.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Unsupported { scheme } if scheme.starts_with("postgres") => {
-                "this build keeps its store in SQLite; set store.url to \"sqlite://gatepost.db\""
-            }
             Self::Unsupported { .. } | Self::MalformedUrl { .. } => {
                 "set store.url to sqlite:// and the path of a file, for example \"sqlite://gatepost.db\""
             }
+            Self::MalformedServer { .. } => {
+                "write store.url as postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+            }
+            Self::Open { store, source } if is_server(store) => server_hint(source),
             Self::Open { .. } | Self::Create { .. } | Self::Lock { .. } => {
                 "the folder of store.url must exist and be writable for this user, and so must the file"
             }
             Self::Foreign { .. } => {
-                "point store.url at a store of gatepost, or at a file that does not exist yet"
+                "point store.url at a store of gatepost, at a file that does not exist yet, or at an empty database"
             }
             Self::NewerSchema { .. } => "use the release that wrote the store, or a newer one",
             Self::QueueLocked { .. } => {
@@ -151,7 +165,7 @@ impl StoreError {
             }
             Self::LastOperator => "make another operator first",
             Self::Unavailable { .. } => {
-                "look at the free space and the permissions of the store's folder; it is tried again by itself"
+                "look at the free space and the permissions of the store's folder, or at its server; it is tried again by itself"
             }
             Self::Damaged { .. } => {
                 "restore the store from a backup, or ask for help with this message"
@@ -172,6 +186,15 @@ impl StoreError {
         )
     }
 
+    /// True when others wrote the same rows in another order, so that doing it again may well succeed.
+    pub(super) fn is_collision(&self) -> bool {
+        let Self::Unavailable { source, .. } = self else {
+            return false;
+        };
+        // "serialization failure" and "deadlock detected".
+        matches!(state(source).as_deref(), Some("40001" | "40P01"))
+    }
+
     /// Classifies what the database said about a write.
     pub(super) fn writing(attempt: &'static str, error: sqlx::Error) -> Self {
         let source = Arc::new(error);
@@ -190,13 +213,14 @@ impl StoreError {
         }
     }
 
-    /// What the database said about the file when it was opened.
-    pub(super) fn opening(path: PathBuf, error: sqlx::Error) -> Self {
+    /// What the database said when it was opened.
+    pub(super) fn opening(store: impl Into<String>, error: sqlx::Error) -> Self {
+        let store = store.into();
         if primary_code(&error) == Some(SQLITE_NOTADB) {
-            return Self::Foreign { path };
+            return Self::Foreign { store };
         }
         Self::Open {
-            path,
+            store,
             source: Arc::new(error),
         }
     }
@@ -212,14 +236,45 @@ const SQLITE_MISMATCH: i64 = 20;
 const SQLITE_NOTADB: i64 = 26;
 
 fn is_data_fault(error: &sqlx::Error) -> bool {
-    matches!(
-        primary_code(error),
-        Some(SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH)
-    )
+    match state(error) {
+        // Classes 22 "data exception" and 23 "integrity constraint violation".
+        Some(state) => state.starts_with("22") || state.starts_with("23"),
+        None => matches!(
+            primary_code(error),
+            Some(SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH)
+        ),
+    }
 }
 
-/// The result code without its extension (the low eight bits).
+/// The five letters and digits by which PostgreSQL names an error (its manual, appendix A).
+fn state(error: &sqlx::Error) -> Option<String> {
+    let error = error.as_database_error()?;
+    error.try_downcast_ref::<PgDatabaseError>()?;
+    error.code().map(String::from)
+}
+
+/// SQLite's result code without its extension (the low eight bits).
 fn primary_code(error: &sqlx::Error) -> Option<i64> {
-    let code = error.as_database_error()?.code()?;
+    let error = error.as_database_error()?;
+    error.try_downcast_ref::<SqliteError>()?;
+    let code = error.code()?;
     code.parse::<i64>().ok().map(|code| code & 0xff)
+}
+
+fn is_server(store: &str) -> bool {
+    store.starts_with("postgres")
+}
+
+fn server_hint(error: &sqlx::Error) -> &'static str {
+    match (error, state(error).as_deref()) {
+        (_, Some("28P01" | "28000")) => "check the user and the password in store.url",
+        (_, Some("3D000")) => "make the database first, for example with `createdb gatepost`",
+        (_, Some("42501")) => {
+            "the user must own the database or its schema: GRANT ALL ON SCHEMA public TO its name"
+        }
+        (sqlx::Error::Tls(_), _) => {
+            "set store.root-certificate to the authority of the server's certificate, or store.tls"
+        }
+        _ => "the server of store.url must run and let this machine in",
+    }
 }

@@ -1,7 +1,6 @@
 //! Which messages a listing or a command is about, as conditions on rows of `message`.
 
-use sqlx::{QueryBuilder, Sqlite};
-
+use super::sql::QueryBuilder;
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::queue::{Command, MessageFilter, MessageStatus, OrderKind};
@@ -11,7 +10,7 @@ const ANY_RECIPIENT: &str =
     "EXISTS (SELECT 1 FROM recipient one WHERE one.message_id = message.id AND ";
 
 /// Appends the conditions of a filter, each with its `AND`, its page and order aside.
-pub(super) fn push(query: &mut QueryBuilder<Sqlite>, filter: &MessageFilter) {
+pub(super) fn push(query: &mut QueryBuilder, filter: &MessageFilter) {
     if let Some(ids) = &filter.ids {
         push_ids(query, " AND message.id", ids);
     }
@@ -51,29 +50,30 @@ pub(super) fn push(query: &mut QueryBuilder<Sqlite>, filter: &MessageFilter) {
 }
 
 /// `COLUMN IN (…)`; ids are numbers, so that they need no parameters.
-pub(super) fn push_ids(query: &mut QueryBuilder<Sqlite>, column: &str, ids: &[QueueId]) {
+pub(super) fn push_ids(query: &mut QueryBuilder, column: &str, ids: &[QueueId]) {
+    if ids.is_empty() {
+        // Nothing is NULL, and not every database knows a list of nothing.
+        query.push(format!("{column} IN (NULL)"));
+        return;
+    }
     let ids: Vec<String> = ids.iter().map(|id| id.as_i64().to_string()).collect();
     query.push(format!("{column} IN ({})", ids.join(", ")));
 }
 
 /// Condition on rows of `recipient`: the domain in A-labels or as it is written.
-pub(super) fn push_domain(query: &mut QueryBuilder<Sqlite>, domain: &str) {
-    query
-        .push("(mailbox LIKE ")
-        .push_bind(ending(domain))
-        .push(" ESCAPE '\\'");
+pub(super) fn push_domain(query: &mut QueryBuilder, domain: &str) {
+    query.push("(mailbox");
+    push_like(query, ending(domain));
     let (unicode, result) = idna::domain_to_unicode(domain);
     if result.is_ok() && unicode != domain {
-        query
-            .push(" OR mailbox LIKE ")
-            .push_bind(ending(&unicode))
-            .push(" ESCAPE '\\'");
+        query.push(" OR mailbox");
+        push_like(query, ending(&unicode));
     }
     query.push(")");
 }
 
 /// The whole address, its domain with an `@`, or `<>` for the null reverse-path.
-fn push_sender(query: &mut QueryBuilder<Sqlite>, sender: &str) {
+fn push_sender(query: &mut QueryBuilder, sender: &str) {
     if sender == "<>" {
         query.push(" AND reverse_path IS NULL");
         return;
@@ -82,8 +82,14 @@ fn push_sender(query: &mut QueryBuilder<Sqlite>, sender: &str) {
         Some(domain) => ending(domain),
         None => escaped(sender),
     };
+    query.push(" AND reverse_path");
+    push_like(query, pattern);
+}
+
+/// Without regard to case, as LIKE is in SQLite.
+fn push_like(query: &mut QueryBuilder, pattern: String) {
     query
-        .push(" AND reverse_path LIKE ")
+        .push_pair(" LIKE ", " ILIKE ")
         .push_bind(pattern)
         .push(" ESCAPE '\\'");
 }
@@ -104,7 +110,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// As [`crate::queue::MessageSummary::status`] decides.
-fn push_status(query: &mut QueryBuilder<Sqlite>, status: MessageStatus) {
+fn push_status(query: &mut QueryBuilder, status: MessageStatus) {
     let any = |condition: &str| format!("{ANY_RECIPIENT}{condition})");
     let waits = format!(" AND message.open = 1 AND NOT {HELD}");
     let queued = any("one.status = 0");
@@ -136,7 +142,7 @@ fn push_status(query: &mut QueryBuilder<Sqlite>, status: MessageStatus) {
 }
 
 /// Appends where an open message stands, as a number that [`open_status`] reads.
-pub(super) fn push_open_status(query: &mut QueryBuilder<Sqlite>) {
+pub(super) fn push_open_status(query: &mut QueryBuilder) {
     let now = Timestamp::now().as_millis();
     query.push(format!(
         "CASE WHEN {HELD} THEN 0 WHEN NOT {ANY_RECIPIENT}one.status = 0) THEN 1 \
@@ -155,7 +161,7 @@ pub(super) const fn open_status(number: i64) -> MessageStatus {
 }
 
 /// Appends the condition that a command can be carried out on a message.
-pub(super) fn push_eligible(query: &mut QueryBuilder<Sqlite>, command: &Command) {
+pub(super) fn push_eligible(query: &mut QueryBuilder, command: &Command) {
     query.push(" AND message.open = 1");
     match command {
         Command::Hold(_) => query.push(format!(" AND NOT {HELD}")),

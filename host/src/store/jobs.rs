@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::accounts::Edit;
@@ -13,6 +12,7 @@ use super::log::Place;
 use super::operators::OperatorWork;
 use super::orders::OrderWork;
 use super::reloads::ReloadWork;
+use super::sql::Connection;
 use super::statistics::{self, OldSums};
 use super::stops::StopWork;
 use super::suppressions::SuppressionWork;
@@ -266,7 +266,7 @@ impl<'a> Group<'a> {
 ///
 /// Kinds follow one another in the order of a message's life: its chunks, itself, its attempts.
 pub(super) async fn apply(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     tasks: &[Task<'_>],
 ) -> Result<Vec<i64>, StoreError> {
     let group = Group::sort(tasks);
@@ -274,6 +274,7 @@ pub(super) async fn apply(
     let accepted = together::accept(connection, &group.accepted, &group.decisions).await;
     if !accepted.map_err(|error| StoreError::writing("store a message", error))? {
         messages::insert(connection, &group.accepted).await?;
+        content::insert_heads(connection, &group.accepted).await?;
         decisions::insert(connection, &group.decisions).await?;
     }
     sent::count(connection, &group.accepted).await?;
@@ -288,7 +289,7 @@ pub(super) async fn apply(
     Ok(answers)
 }
 
-async fn apply_single(connection: &mut SqliteConnection, work: &Work) -> Result<i64, StoreError> {
+async fn apply_single(connection: &mut Connection, work: &Work) -> Result<i64, StoreError> {
     match work {
         Work::Edit(edit) => edit.apply(connection).await,
         Work::Reload(reload) => reload.apply(connection).await,
@@ -316,10 +317,10 @@ async fn apply_single(connection: &mut SqliteConnection, work: &Work) -> Result<
         Work::Webhook(work) => work.apply(connection).await,
         Work::Suspend(new) => suspensions::suspend(connection, new).await,
         #[cfg(test)]
-        Work::Command(sql) => sqlx::query(*sql)
-            .execute(connection)
+        Work::Command(sql) => connection
+            .script(sql)
             .await
-            .map(|_| 0)
+            .map(|()| 0)
             .map_err(|error| StoreError::writing("obey a test", error)),
         Work::Stage(_)
         | Work::Discard(_)

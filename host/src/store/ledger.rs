@@ -11,10 +11,8 @@
 
 use std::sync::LazyLock;
 
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-
 use super::bulk::Bulk;
+use super::sql::{self, Connection, Dialect, Pool, Row};
 use super::{StoreError, rows};
 use crate::clock::Timestamp;
 use crate::decision::Outcome;
@@ -30,10 +28,21 @@ const MAX_NAMES: i64 = 100;
 
 const SELECT_MARKS: &str =
     "SELECT decision_seq, attempt_seq, finished_until, finished_sealed FROM ledger";
-const SELECT_LAST_DECISION: &str = "SELECT COALESCE(MAX(seq), 0) FROM decision";
-const SELECT_LAST_ATTEMPT: &str = "SELECT COALESCE(MAX(seq), 0) FROM open_attempt";
-const IS_MORE_FINISHED: &str =
-    "SELECT EXISTS (SELECT 1 FROM message WHERE open = 0 AND finished_at > $1)";
+/// Up to which number all decisions are committed.
+pub(super) const SELECT_LAST_DECISION: (&str, &str) = (
+    "SELECT COALESCE(MAX(seq), 0) FROM decision",
+    "SELECT decision_sealed FROM ledger",
+);
+const SELECT_LAST_ATTEMPT: (&str, &str) = (
+    "SELECT COALESCE(MAX(seq), 0) FROM open_attempt",
+    "SELECT attempt_sealed FROM ledger",
+);
+const IS_MORE_TO_SEAL: (&str, &str) = (
+    "SELECT EXISTS (SELECT 1 FROM message WHERE open = 0 AND finished_at > $1)",
+    "SELECT EXISTS (SELECT 1 FROM message WHERE open = 0 AND finished_at > $1) \
+     OR EXISTS (SELECT 1 FROM decision WHERE seq > decision_sealed) \
+     OR EXISTS (SELECT 1 FROM open_attempt WHERE seq > attempt_sealed) FROM ledger",
+);
 /// The one row beyond a step.
 const SELECT_FINISHED_CUT: &str = "SELECT finished_at FROM message WHERE open = 0 \
      AND finished_at > $1 AND finished_at <= $2 ORDER BY finished_at LIMIT 1 OFFSET $3";
@@ -66,9 +75,16 @@ const SELECT_OPEN_ATTEMPTS: &str = "SELECT message.list_id, username, reverse_pa
      FROM open_attempt JOIN message ON message.id = open_attempt.message_id \
      WHERE open_attempt.seq > $1 AND open_attempt.seq <= $2 AND username <> ''";
 
-const ADVANCE: &str = "UPDATE ledger SET decision_seq = $1, attempt_seq = $2, finished_until = $3, \
+const ADVANCE: (&str, &str) = (
+    "UPDATE ledger SET decision_seq = $1, attempt_seq = $2, finished_until = $3, \
      finished_sealed = MAX(finished_sealed, $4) \
-     WHERE decision_seq = $5 AND attempt_seq = $6 AND finished_until = $7 AND finished_sealed = $8";
+     WHERE decision_seq = $5 AND attempt_seq = $6 AND finished_until = $7 AND finished_sealed = $8",
+    "UPDATE ledger SET decision_seq = $1, attempt_seq = $2, finished_until = $3, \
+     finished_sealed = MAX(finished_sealed, $4, (SELECT COALESCE(MAX(finished_at), 0) FROM message WHERE open = 0)), \
+     decision_sealed = (SELECT COALESCE(MAX(seq), 0) FROM decision), \
+     attempt_sealed = (SELECT COALESCE(MAX(seq), 0) FROM open_attempt) \
+     WHERE decision_seq = $5 AND attempt_seq = $6 AND finished_until = $7 AND finished_sealed = $8",
+);
 
 static ADD_TIMES: LazyLock<Bulk> = LazyLock::new(|| {
     let waited: Vec<String> = (0..WAIT_BUCKETS).map(|n| format!("waited_{n}")).collect();
@@ -91,7 +107,7 @@ static ADD_TIMES: LazyLock<Bulk> = LazyLock::new(|| {
         4 + columns.len(),
         &format!(
             " ON CONFLICT (span, start, list_id, priority) DO UPDATE SET {}",
-            added(&columns)
+            added("statistic", &columns)
         ),
     )
 });
@@ -118,15 +134,48 @@ static ADD_KEYS: LazyLock<Bulk> = LazyLock::new(|| {
              AND known.list_id = added.list_id AND known.dimension = added.dimension) < {MAX_NAMES} \
              THEN name ELSE '' END, {names} FROM added WHERE true \
              ON CONFLICT (day, list_id, dimension, name) DO UPDATE SET {}",
-            added(&columns)
+            added("statistic_key", &columns)
         ),
     )
 });
 
-fn added(columns: &[&str]) -> String {
+/// In one statement no row is written twice, so what becomes the row of the rest is summed up before.
+static ADD_KEYS_POSTGRES: LazyLock<Bulk> = LazyLock::new(|| {
+    let columns = [
+        "accepted",
+        "recipients",
+        "octets",
+        "blocked",
+        "delivered",
+        "deferred",
+        "bounced",
+    ];
+    let names = columns.join(", ");
+    let sums = columns.map(|column| format!("SUM({column})::bigint"));
+    Bulk::new(
+        &format!("WITH added (day, list_id, dimension, name, {names}) AS (VALUES "),
+        4 + columns.len(),
+        &format!(
+            "), known AS (SELECT added.*, EXISTS (SELECT 1 FROM statistic_key known \
+             WHERE known.day = added.day AND known.list_id = added.list_id \
+             AND known.dimension = added.dimension AND known.name = added.name) AS is_known FROM added), \
+             placed AS (SELECT known.*, ROW_NUMBER() OVER (PARTITION BY day, list_id, dimension, is_known ORDER BY name) \
+             + (SELECT COUNT(*) FROM statistic_key WHERE statistic_key.day = known.day \
+             AND statistic_key.list_id = known.list_id AND statistic_key.dimension = known.dimension) AS place FROM known) \
+             INSERT INTO statistic_key (day, list_id, dimension, name, {names}) \
+             SELECT day, list_id, dimension, \
+             CASE WHEN is_known OR place <= {MAX_NAMES} THEN name ELSE '' END AS told, {} FROM placed GROUP BY 1, 2, 3, 4 \
+             ON CONFLICT (day, list_id, dimension, name) DO UPDATE SET {}",
+            sums.join(", "),
+            added("statistic_key", &columns)
+        ),
+    )
+});
+
+fn added(table: &str, columns: &[&str]) -> String {
     let sums = columns
         .iter()
-        .map(|column| format!("{column} = {column} + excluded.{column}"));
+        .map(|column| format!("{column} = {table}.{column} + excluded.{column}"));
     sums.collect::<Vec<_>>().join(", ")
 }
 
@@ -149,15 +198,15 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Writes the sums and the marks. 1 when that was done, 0 when somebody else did.
-    pub(super) async fn apply(&self, connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    pub(super) async fn apply(&self, connection: &mut Connection) -> Result<i64, StoreError> {
         self.apply_all(connection)
             .await
             .map_err(|error| StoreError::writing("sum up what happened", error))
     }
 
-    async fn apply_all(&self, connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    async fn apply_all(&self, connection: &mut Connection) -> Result<i64, sqlx::Error> {
         let (from, to) = (self.from, self.to);
-        let advanced = sqlx::query(ADVANCE)
+        let advanced = sql::query(ADVANCE)
             .bind(to.decision_seq)
             .bind(to.attempt_seq)
             .bind(to.finished_until)
@@ -174,7 +223,11 @@ impl Entry {
         }
         let times: Vec<_> = self.tally.times().collect();
         ADD_TIMES.execute(connection, &times, bind_time).await?;
-        ADD_KEYS
+        let add_keys = match connection.dialect() {
+            Dialect::Sqlite => &ADD_KEYS,
+            Dialect::Postgres => &ADD_KEYS_POSTGRES,
+        };
+        add_keys
             .execute(connection, &self.tally.keys(), bind_key)
             .await?;
         Ok(1)
@@ -234,7 +287,7 @@ pub(super) struct Found {
 }
 
 /// Reads what is new behind the marks, one step of it.
-pub(super) async fn read(readers: &SqlitePool) -> Result<Found, StoreError> {
+pub(super) async fn read(readers: &Pool) -> Result<Found, StoreError> {
     let failed = |error| StoreError::reading("what happened", error);
     let mut transaction = readers.begin().await.map_err(failed)?;
     let found = read_step(&mut transaction).await?;
@@ -242,7 +295,7 @@ pub(super) async fn read(readers: &SqlitePool) -> Result<Found, StoreError> {
     Ok(found)
 }
 
-async fn read_step(connection: &mut SqliteConnection) -> Result<Found, StoreError> {
+async fn read_step(connection: &mut Connection) -> Result<Found, StoreError> {
     let (from, newest) = marks(connection)
         .await
         .map_err(|error| StoreError::reading("how far the statistics are", error))?;
@@ -259,7 +312,7 @@ async fn read_step(connection: &mut SqliteConnection) -> Result<Found, StoreErro
         (SELECT_OPEN_ATTEMPTS, from.attempt_seq, to.attempt_seq),
     ];
     for (sql, after, until) in ranges.into_iter().filter(|(_, after, until)| after < until) {
-        let found = sqlx::query(sql).bind(after).bind(until);
+        let found = sql::query(sql).bind(after).bind(until);
         for row in found.fetch_all(&mut *connection).await.map_err(events)? {
             note(&mut tally, &row, sql == SELECT_DECISIONS)?;
         }
@@ -267,7 +320,7 @@ async fn read_step(connection: &mut SqliteConnection) -> Result<Found, StoreErro
     let is_more = to.decision_seq < newest.decision_seq
         || to.attempt_seq < newest.attempt_seq
         || to.finished_until < from.finished_sealed;
-    let is_sealing = is_more_finished(connection, from.finished_sealed)
+    let is_sealing = is_more_to_seal(connection, from.finished_sealed)
         .await
         .map_err(events)?;
     let is_new = is_sealing
@@ -280,26 +333,24 @@ async fn read_step(connection: &mut SqliteConnection) -> Result<Found, StoreErro
 }
 
 /// Where the sums are, and where they could be: ends of messages within one step.
-async fn marks(connection: &mut SqliteConnection) -> Result<(Marks, Marks), sqlx::Error> {
-    let row = sqlx::query(SELECT_MARKS)
-        .fetch_one(&mut *connection)
-        .await?;
+async fn marks(connection: &mut Connection) -> Result<(Marks, Marks), sqlx::Error> {
+    let row = sql::query(SELECT_MARKS).fetch_one(&mut *connection).await?;
     let from = Marks {
         decision_seq: row.try_get("decision_seq")?,
         attempt_seq: row.try_get("attempt_seq")?,
         finished_until: row.try_get("finished_until")?,
         finished_sealed: row.try_get("finished_sealed")?,
     };
-    let cut: Option<i64> = sqlx::query_scalar(SELECT_FINISHED_CUT)
+    let cut: Option<i64> = sql::query_scalar(SELECT_FINISHED_CUT)
         .bind(from.finished_until)
         .bind(from.finished_sealed)
         .bind(STEP)
         .fetch_optional(&mut *connection)
         .await?;
-    let decision_seq: i64 = sqlx::query_scalar(SELECT_LAST_DECISION)
+    let decision_seq: i64 = sql::query_scalar(SELECT_LAST_DECISION)
         .fetch_one(&mut *connection)
         .await?;
-    let attempt_seq: i64 = sqlx::query_scalar(SELECT_LAST_ATTEMPT)
+    let attempt_seq: i64 = sql::query_scalar(SELECT_LAST_ATTEMPT)
         .fetch_one(&mut *connection)
         .await?;
     let newest = Marks {
@@ -311,17 +362,14 @@ async fn marks(connection: &mut SqliteConnection) -> Result<(Marks, Marks), sqlx
     Ok((from, newest))
 }
 
-async fn is_more_finished(
-    connection: &mut SqliteConnection,
-    sealed: i64,
-) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(IS_MORE_FINISHED)
+async fn is_more_to_seal(connection: &mut Connection, sealed: i64) -> Result<bool, sqlx::Error> {
+    sql::query_scalar(IS_MORE_TO_SEAL)
         .bind(sealed)
         .fetch_one(connection)
         .await
 }
 
-fn note(tally: &mut Tally, row: &SqliteRow, is_decision: bool) -> Result<(), StoreError> {
+fn note(tally: &mut Tally, row: &Row, is_decision: bool) -> Result<(), StoreError> {
     let what = if is_decision {
         decided(row)?
     } else {
@@ -340,7 +388,7 @@ fn note(tally: &mut Tally, row: &SqliteRow, is_decision: bool) -> Result<(), Sto
     Ok(())
 }
 
-fn decided(row: &SqliteRow) -> Result<Option<Happened>, StoreError> {
+fn decided(row: &Row) -> Result<Option<Happened>, StoreError> {
     Ok(match Outcome::from_code(rows::get(row, "outcome")?) {
         Outcome::Accepted => Some(Happened::Accepted {
             recipients: rows::count(row, "recipients")?,
@@ -351,7 +399,7 @@ fn decided(row: &SqliteRow) -> Result<Option<Happened>, StoreError> {
     })
 }
 
-fn tried(row: &SqliteRow) -> Result<Happened, StoreError> {
+fn tried(row: &Row) -> Result<Happened, StoreError> {
     let code: i64 = rows::get(row, "status")?;
     let waited: i64 = rows::get(row, "waited")?;
     match RecipientStatus::from_code(code) {

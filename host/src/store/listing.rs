@@ -1,8 +1,7 @@
 //! Pages of lists and of users, for people who look through them.
 
-use sqlx::sqlite::SqliteRow;
-
 use super::accounts::name_key;
+use super::sql::{self, Row};
 use super::{Store, StoreError, accounts, rows};
 use crate::accounts::{List, User};
 
@@ -33,7 +32,7 @@ impl Store {
         after: i64,
         limit: u32,
     ) -> Result<Vec<User>, StoreError> {
-        let query = sqlx::query(SELECT_USERS_AFTER)
+        let query = sql::query(SELECT_USERS_AFTER)
             .bind(list)
             .bind(after)
             .bind(limit);
@@ -62,14 +61,14 @@ impl Store {
         skip: u32,
         limit: u32,
     ) -> Result<Vec<(List, i64)>, StoreError> {
-        let query = sqlx::query(SELECT_LISTS)
+        let query = sql::query(SELECT_LISTS)
             .bind(manager)
             .bind(name_key(search))
             .bind(limit)
             .bind(skip);
         let found = query.fetch_all(&self.shared.readers).await;
         let found = found.map_err(|error| StoreError::reading("the lists", error))?;
-        let row = |row: &SqliteRow| Ok((rows::list(row)?, rows::get(row, "users")?));
+        let row = |row: &Row| Ok((rows::list(row)?, rows::get(row, "users")?));
         found.iter().map(row).collect()
     }
 
@@ -85,7 +84,7 @@ impl Store {
         skip: u32,
         limit: u32,
     ) -> Result<Vec<User>, StoreError> {
-        let query = sqlx::query(SELECT_USERS)
+        let query = sql::query(SELECT_USERS)
             .bind(list_id)
             .bind(name_key(search))
             .bind(limit)

@@ -12,7 +12,14 @@ use super::StoreError;
 #[derive(Debug)]
 #[must_use = "the queue is free again when this is dropped"]
 pub struct QueueLock {
-    _file: File,
+    _file: Option<File>,
+}
+
+impl QueueLock {
+    /// For a queue that nodes share.
+    pub(super) const fn shared() -> Self {
+        Self { _file: None }
+    }
 }
 
 /// Takes the queue of the database at `path`.
@@ -29,7 +36,7 @@ pub(super) fn lock(path: &Path) -> Result<QueueLock, StoreError> {
         .open(&lock_path)
         .map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(QueueLock { _file: file }),
+        Ok(()) => Ok(QueueLock { _file: Some(file) }),
         Err(TryLockError::WouldBlock) => Err(StoreError::QueueLocked {
             path: path.to_owned(),
         }),

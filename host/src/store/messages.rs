@@ -3,12 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use sqlx::QueryBuilder;
-use sqlx::query::Query;
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
-
 use super::bulk::{Bulk, Statement};
 use super::jobs::Placed;
+use super::sql::{self, Connection, Pool, Query, QueryBuilder, Row};
 use super::{StoreError, columns, filters, rows};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
@@ -79,7 +76,7 @@ pub(super) struct NewRecipient<'a> {
 
 /// Stores accepted messages with their recipients; their heads lie in the log.
 pub(super) async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     messages: &[Placed<'_>],
 ) -> Result<(), StoreError> {
     insert_all(connection, messages)
@@ -88,7 +85,7 @@ pub(super) async fn insert(
 }
 
 async fn insert_all(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     messages: &[Placed<'_>],
 ) -> Result<(), sqlx::Error> {
     INSERT_MESSAGES
@@ -184,8 +181,8 @@ pub(super) fn bind_recipient(statement: Statement, recipient: &NewRecipient<'_>)
 }
 
 /// The id of the newest message.
-pub(super) async fn newest(readers: &SqlitePool) -> Result<Option<QueueId>, StoreError> {
-    let newest: Option<i64> = sqlx::query_scalar(SELECT_NEWEST)
+pub(super) async fn newest(readers: &Pool) -> Result<Option<QueueId>, StoreError> {
+    let newest: Option<i64> = sql::query_scalar(SELECT_NEWEST)
         .fetch_one(readers)
         .await
         .map_err(|error| StoreError::reading("the newest message", error))?;
@@ -195,14 +192,14 @@ pub(super) async fn newest(readers: &SqlitePool) -> Result<Option<QueueId>, Stor
 /// A page of the messages that are still to be served, without their heads, oldest first; of the two most
 /// urgent priorities alone, or all.
 pub(super) async fn open(
-    readers: &SqlitePool,
+    readers: &Pool,
     after: Option<QueueId>,
     limit: u32,
     urgent_only: bool,
 ) -> Result<Vec<OpenMessage>, StoreError> {
     let statements: &'static PageStatements = if urgent_only { &URGENT } else { &OPEN };
     let after = after.map_or(i64::MIN, QueueId::as_i64);
-    let page = |sql: &'static str| sqlx::query(sql).bind(after).bind(i64::from(limit));
+    let page = |sql: &'static str| sql::query(sql).bind(after).bind(i64::from(limit));
     read(
         readers,
         page(&statements.messages),
@@ -213,7 +210,7 @@ pub(super) async fn open(
 
 /// Those of these messages that are still to be served, without their heads.
 pub(super) async fn open_of(
-    readers: &SqlitePool,
+    readers: &Pool,
     ids: &[QueueId],
 ) -> Result<Vec<OpenMessage>, StoreError> {
     let mut found = Vec::with_capacity(ids.len());
@@ -236,9 +233,9 @@ pub(super) async fn open_of(
 
 /// In one transaction, so that both statements see the same queue.
 async fn read(
-    readers: &SqlitePool,
-    messages: Query<'_, Sqlite, SqliteArguments>,
-    recipients: Query<'_, Sqlite, SqliteArguments>,
+    readers: &Pool,
+    messages: Query,
+    recipients: Query,
 ) -> Result<Vec<OpenMessage>, StoreError> {
     let failed = |error| StoreError::reading("the queue", error);
     let mut transaction = readers.begin().await.map_err(failed)?;
@@ -258,7 +255,7 @@ async fn read(
         .collect()
 }
 
-fn by_message(rows: &[SqliteRow]) -> Result<HashMap<QueueId, Vec<OpenRecipient>>, StoreError> {
+fn by_message(rows: &[Row]) -> Result<HashMap<QueueId, Vec<OpenRecipient>>, StoreError> {
     let mut recipients: HashMap<QueueId, Vec<OpenRecipient>> = HashMap::new();
     for row in rows {
         recipients
@@ -270,7 +267,7 @@ fn by_message(rows: &[SqliteRow]) -> Result<HashMap<QueueId, Vec<OpenRecipient>>
 }
 
 fn open_message(
-    row: &SqliteRow,
+    row: &Row,
     recipients: &mut HashMap<QueueId, Vec<OpenRecipient>>,
 ) -> Result<OpenMessage, StoreError> {
     let id = rows::queue_id(row, "id")?;

@@ -17,6 +17,7 @@ mod columns;
 mod config;
 mod content;
 mod counts;
+mod database;
 mod decisions;
 mod error;
 mod filters;
@@ -28,14 +29,17 @@ mod lock;
 mod log;
 mod merging;
 mod messages;
+mod notices;
 mod operators;
 mod orders;
+mod postgres;
 mod reloads;
 mod reports;
 mod rows;
 mod schema;
 mod search;
 mod sent;
+mod sql;
 mod sqlite;
 mod statistics;
 mod stops;
@@ -59,14 +63,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use sqlx::Connection;
-use sqlx::sqlite::SqlitePool;
 use tokio::sync::{Notify, OnceCell, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub use self::accounts::NewUser;
 pub use self::census::{Census, Counted, Pace, QueuePage};
-pub use self::config::Config;
+pub use self::config::{Config, DatabaseTls, StoreUrl};
 pub use self::error::StoreError;
 pub use self::lock::QueueLock;
 pub use self::reloads::{ReloadCause, ReloadFailure, ReloadOutcome};
@@ -79,8 +81,10 @@ pub use crate::statistics::Period;
 
 use self::accounts::Edit;
 use self::changes::{Changes, Stamp};
+use self::database::Database;
 use self::jobs::{Job, Work};
 use self::merging::Merger;
+use self::sql::Pool;
 use self::webhooks::Hooks;
 use self::writer::Writer;
 
@@ -91,11 +95,12 @@ pub struct Store {
 }
 
 struct Shared {
-    path: PathBuf,
+    database: Database,
     keep: Keep,
-    /// The folder of the log that content lies in.
-    content: PathBuf,
-    readers: SqlitePool,
+    /// The folder of the log that content lies in; none where it lies in the database.
+    content: Option<PathBuf>,
+    search_index: PathBuf,
+    readers: Pool,
     jobs: mpsc::Sender<Job>,
     octets: Arc<Semaphore>,
     max_waiting_octets: u32,
@@ -141,13 +146,13 @@ impl Store {
     /// # Errors
     /// The URL is not usable, the file cannot be made or written, is not a store, or is a newer one.
     pub async fn open(config: &Config) -> Result<Self, StoreError> {
-        let path = config.path()?;
-        sqlite::create_file(&path)?;
-        let options = sqlite::writer_options(config, &path);
-        let mut connection = sqlite::connect(&options)
+        let database = Database::of(config)?;
+        let connector = database.connector(config)?;
+        let mut connection = connector
+            .connect()
             .await
-            .map_err(|error| StoreError::opening(path.clone(), error))?;
-        if let Err(error) = schema::migrate(&mut connection, &path).await {
+            .map_err(|error| StoreError::opening(database.name(), error))?;
+        if let Err(error) = schema::migrate(&mut connection, &database.name()).await {
             // Its own failure to close adds nothing to the error that is returned.
             let _ = connection.close().await;
             return Err(error);
@@ -157,7 +162,7 @@ impl Store {
         let closing = Arc::new(Notify::new());
         let writer = Writer::new(
             connection,
-            (options, &path),
+            (connector, database.content_folder()),
             config,
             waiting,
             accepts,
@@ -168,11 +173,12 @@ impl Store {
             .min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
         let store = Self {
             shared: Arc::new(Shared {
-                readers: sqlite::reader_pool(config, &path),
-                content: log::folder_of(&path),
-                changes: Changes::of(&path),
+                readers: database.readers(config)?,
+                content: database.content_folder(),
+                search_index: database.search_index(config),
+                changes: database.changes(config)?,
                 generation: Mutex::default(),
-                path,
+                database,
                 keep: Keep::of(config),
                 jobs,
                 octets: Arc::new(Semaphore::new(max_waiting_octets as usize)),
@@ -214,7 +220,7 @@ impl Store {
     /// # Errors
     /// Another process holds it, or the lock file cannot be made.
     pub fn lock_queue(&self) -> Result<QueueLock, StoreError> {
-        lock::lock(&self.shared.path)
+        self.shared.database.lock_queue()
     }
 
     /// Whether some process has taken the queue: a relay is running, or another command looks.
@@ -222,7 +228,11 @@ impl Store {
     /// # Errors
     /// The lock file cannot be looked at.
     pub fn is_queue_locked(&self) -> Result<bool, StoreError> {
-        lock::is_held(&self.shared.path)
+        match &self.shared.database {
+            Database::Sqlite(path) => lock::is_held(path),
+            // Nodes come and go; whether one is there is seen by what it does.
+            Database::Postgres(_) => Ok(true),
+        }
     }
 
     /// Commits what waits, answers it, and closes the database. Later calls fail with `Closed`.
@@ -233,6 +243,7 @@ impl Store {
         if let Some(search) = self.shared.search.get() {
             search.close().await;
         }
+        self.shared.changes.close().await;
         // The readers go first: the writer, closing last, folds the log back into the file.
         self.shared.readers.close().await;
         if let Some(writer) = writer
@@ -275,6 +286,8 @@ impl Store {
     }
 
     async fn edit(&self, edit: Edit) -> Result<i64, StoreError> {
-        self.write(Work::Edit(edit)).await
+        let answer = self.write(Work::Edit(edit)).await;
+        self.shared.changes.touch();
+        answer
     }
 }

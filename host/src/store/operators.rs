@@ -1,10 +1,9 @@
 //! Operators of the panel, their sessions and one-time links.
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-
 use super::accounts::{insert, name_key};
 use super::bulk::Statement;
 use super::jobs::Work;
+use super::sql::{self, Connection, Pool, Row};
 use super::{Store, StoreError, rows};
 use crate::clock::Timestamp;
 use crate::operators::{Digest, NewOperator, Operator, Role, Session, TotpKey};
@@ -86,35 +85,35 @@ pub(super) enum OperatorWork {
 
 impl OperatorWork {
     /// Makes the change; answers with an id, a count, or 0.
-    pub(super) async fn apply(&self, connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    pub(super) async fn apply(&self, connection: &mut Connection) -> Result<i64, StoreError> {
         match self {
             Self::Create(new) => create(connection, new).await,
             Self::Update(operator) => update(connection, operator).await,
             Self::Delete(id) => {
                 another_remains(connection, *id).await?;
-                must(connection, sqlx::query(DELETE).bind(*id), *id).await
+                must(connection, sql::query(DELETE).bind(*id), *id).await
             }
             Self::SetPassword(id, hash) => set_password(connection, *id, hash).await,
             Self::Reset(id) => {
-                must(connection, sqlx::query(FORGET_PASSWORD).bind(*id), *id).await?;
+                must(connection, sql::query(FORGET_PASSWORD).bind(*id), *id).await?;
                 end_all(connection, *id).await
             }
             Self::SetTotp(id, key) => {
                 let key = key.as_ref().map(|key| key.expose().to_owned());
-                must(connection, sqlx::query(SET_TOTP).bind(key).bind(*id), *id).await
+                must(connection, sql::query(SET_TOTP).bind(key).bind(*id), *id).await
             }
             Self::UseStep(id, step) => {
-                execute(connection, sqlx::query(USE_STEP).bind(*step).bind(*id)).await
+                execute(connection, sql::query(USE_STEP).bind(*step).bind(*id)).await
             }
             Self::Link(id, digest, until) => {
-                let link = sqlx::query(REPLACE_LINK)
+                let link = sql::query(REPLACE_LINK)
                     .bind(*id)
                     .bind(digest.octets().to_vec())
                     .bind(until.as_millis());
                 execute(connection, link).await
             }
             Self::UseLink(id, digest, now, hash) => {
-                let link = sqlx::query(USE_LINK)
+                let link = sql::query(USE_LINK)
                     .bind(*id)
                     .bind(digest.octets().to_vec())
                     .bind(now.as_millis());
@@ -125,25 +124,25 @@ impl OperatorWork {
             }
             Self::Begin(session) => begin(connection, session).await,
             Self::See(digest, now) => {
-                let seen = sqlx::query(SEE_SESSION).bind(now.as_millis());
+                let seen = sql::query(SEE_SESSION).bind(now.as_millis());
                 execute(connection, seen.bind(digest.octets().to_vec())).await
             }
             Self::End(digest) => {
-                let session = sqlx::query(DELETE_SESSION).bind(digest.octets().to_vec());
+                let session = sql::query(DELETE_SESSION).bind(digest.octets().to_vec());
                 execute(connection, session).await
             }
             Self::EndAll(id) => end_all(connection, *id).await,
             Self::Purge(links, began, seen) => {
-                execute(connection, sqlx::query(PURGE_LINKS).bind(links.as_millis())).await?;
-                let sessions = sqlx::query(PURGE_SESSIONS).bind(began.as_millis());
+                execute(connection, sql::query(PURGE_LINKS).bind(links.as_millis())).await?;
+                let sessions = sql::query(PURGE_SESSIONS).bind(began.as_millis());
                 execute(connection, sessions.bind(seen.as_millis())).await
             }
         }
     }
 }
 
-async fn create(connection: &mut SqliteConnection, new: &NewOperator) -> Result<i64, StoreError> {
-    let statement = sqlx::query(INSERT)
+async fn create(connection: &mut Connection, new: &NewOperator) -> Result<i64, StoreError> {
+    let statement = sql::query(INSERT)
         .bind(new.name.clone())
         .bind(name_key(&new.name))
         .bind(role_code(new.role))
@@ -153,12 +152,12 @@ async fn create(connection: &mut SqliteConnection, new: &NewOperator) -> Result<
     Ok(id)
 }
 
-async fn update(connection: &mut SqliteConnection, changed: &Operator) -> Result<i64, StoreError> {
+async fn update(connection: &mut Connection, changed: &Operator) -> Result<i64, StoreError> {
     let id = changed.id;
     if changed.role != Role::Operator || !changed.active {
         another_remains(connection, id).await?;
     }
-    let statement = sqlx::query(UPDATE)
+    let statement = sql::query(UPDATE)
         .bind(changed.name.clone())
         .bind(name_key(&changed.name))
         .bind(role_code(changed.role))
@@ -178,8 +177,8 @@ async fn update(connection: &mut SqliteConnection, changed: &Operator) -> Result
 }
 
 /// Somebody must be able to let others in again.
-async fn another_remains(connection: &mut SqliteConnection, id: i64) -> Result<(), StoreError> {
-    let row = sqlx::query(COUNT_OTHERS)
+async fn another_remains(connection: &mut Connection, id: i64) -> Result<(), StoreError> {
+    let row = sql::query(COUNT_OTHERS)
         .bind(id)
         .fetch_one(&mut *connection);
     let row = row.await.map_err(failed)?;
@@ -190,59 +189,56 @@ async fn another_remains(connection: &mut SqliteConnection, id: i64) -> Result<(
 }
 
 async fn set_lists(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: i64,
     role: Role,
     lists: &[i64],
 ) -> Result<(), StoreError> {
-    execute(connection, sqlx::query(DELETE_LISTS).bind(id)).await?;
+    execute(connection, sql::query(DELETE_LISTS).bind(id)).await?;
     if role == Role::ListManager {
         for list in lists {
-            execute(connection, sqlx::query(INSERT_LIST).bind(id).bind(*list)).await?;
+            execute(connection, sql::query(INSERT_LIST).bind(id).bind(*list)).await?;
         }
     }
     Ok(())
 }
 
 async fn set_password(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: i64,
     hash: &Secret<String>,
 ) -> Result<i64, StoreError> {
-    let statement = sqlx::query(SET_PASSWORD)
+    let statement = sql::query(SET_PASSWORD)
         .bind(hash.expose().clone())
         .bind(id);
     must(connection, statement, id).await?;
-    execute(connection, sqlx::query(DELETE_LINK).bind(id)).await?;
+    execute(connection, sql::query(DELETE_LINK).bind(id)).await?;
     end_all(connection, id).await
 }
 
-async fn begin(connection: &mut SqliteConnection, session: &Session) -> Result<i64, StoreError> {
-    let statement = sqlx::query(INSERT_SESSION)
+async fn begin(connection: &mut Connection, session: &Session) -> Result<i64, StoreError> {
+    let statement = sql::query(INSERT_SESSION)
         .bind(session.digest.octets().to_vec())
         .bind(session.operator_id)
         .bind(session.began_at.as_millis());
     execute(connection, statement).await?;
-    let noted = sqlx::query(NOTE_SIGN_IN).bind(session.began_at.as_millis());
+    let noted = sql::query(NOTE_SIGN_IN).bind(session.began_at.as_millis());
     execute(connection, noted.bind(session.operator_id)).await
 }
 
-async fn end_all(connection: &mut SqliteConnection, id: i64) -> Result<i64, StoreError> {
-    execute(connection, sqlx::query(DELETE_SESSIONS).bind(id)).await
+async fn end_all(connection: &mut Connection, id: i64) -> Result<i64, StoreError> {
+    execute(connection, sql::query(DELETE_SESSIONS).bind(id)).await
 }
 
 /// Executes; answers with how many rows it concerned.
-async fn execute(
-    connection: &mut SqliteConnection,
-    statement: Statement,
-) -> Result<i64, StoreError> {
+async fn execute(connection: &mut Connection, statement: Statement) -> Result<i64, StoreError> {
     let done = statement.execute(connection).await.map_err(failed)?;
     Ok(i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))
 }
 
 /// Executes a change of one operator, who must be there.
 async fn must(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     statement: Statement,
     id: i64,
 ) -> Result<i64, StoreError> {
@@ -279,9 +275,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn operators(&self) -> Result<Vec<Operator>, StoreError> {
-        let found = sqlx::query(SELECT_ALL)
-            .fetch_all(&self.shared.readers)
-            .await;
+        let found = sql::query(SELECT_ALL).fetch_all(&self.shared.readers).await;
         let found = found.map_err(|error| StoreError::reading("the operators", error))?;
         found.iter().map(from_row).collect()
     }
@@ -291,7 +285,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn has_operators(&self) -> Result<bool, StoreError> {
-        Ok(one(&self.shared.readers, sqlx::query(SELECT))
+        Ok(one(&self.shared.readers, sql::query(SELECT))
             .await?
             .is_some())
     }
@@ -301,7 +295,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn operator(&self, id: i64) -> Result<Option<Operator>, StoreError> {
-        let row = one(&self.shared.readers, sqlx::query(SELECT_ONE).bind(id)).await?;
+        let row = one(&self.shared.readers, sql::query(SELECT_ONE).bind(id)).await?;
         row.as_ref().map(from_row).transpose()
     }
 
@@ -310,7 +304,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn operator_by_name(&self, name: &str) -> Result<Option<Operator>, StoreError> {
-        let query = sqlx::query(SELECT_BY_NAME).bind(name_key(name));
+        let query = sql::query(SELECT_BY_NAME).bind(name_key(name));
         let row = one(&self.shared.readers, query).await?;
         row.as_ref().map(from_row).transpose()
     }
@@ -405,7 +399,7 @@ impl Store {
         digest: Digest,
         now: Timestamp,
     ) -> Result<Option<Operator>, StoreError> {
-        let query = sqlx::query(SELECT_BY_LINK)
+        let query = sql::query(SELECT_BY_LINK)
             .bind(digest.octets().to_vec())
             .bind(now.as_millis());
         let row = one(&self.shared.readers, query).await?;
@@ -441,7 +435,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn session(&self, digest: Digest) -> Result<Option<(Session, Operator)>, StoreError> {
-        let query = sqlx::query(SELECT_SESSION).bind(digest.octets().to_vec());
+        let query = sql::query(SELECT_SESSION).bind(digest.octets().to_vec());
         let Some(row) = one(&self.shared.readers, query).await? else {
             return Ok(None);
         };
@@ -502,14 +496,14 @@ impl Store {
     }
 }
 
-async fn one(readers: &SqlitePool, query: Statement) -> Result<Option<SqliteRow>, StoreError> {
+async fn one(readers: &Pool, query: Statement) -> Result<Option<Row>, StoreError> {
     query
         .fetch_optional(readers)
         .await
         .map_err(|error| StoreError::reading("the operators", error))
 }
 
-fn from_row(row: &SqliteRow) -> Result<Operator, StoreError> {
+fn from_row(row: &Row) -> Result<Operator, StoreError> {
     let lists: Option<String> = rows::get(row, "lists")?;
     let totp: Option<String> = rows::get(row, "totp_key")?;
     Ok(Operator {

@@ -3,10 +3,8 @@
 
 use std::sync::LazyLock;
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{QueryBuilder, Row, Sqlite};
-
 use super::bulk::Bulk;
+use super::sql::{self, Connection, Pool, QueryBuilder, Row};
 use super::{StoreError, attempts, filters, messages, rows};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
@@ -42,13 +40,13 @@ pub(super) struct OrderWork {
 impl OrderWork {
     /// Does what is ordered to those messages that it can be done to; answers with how many, as
     /// [`pack`] puts it.
-    pub(super) async fn apply(&self, connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    pub(super) async fn apply(&self, connection: &mut Connection) -> Result<i64, StoreError> {
         self.apply_all(connection)
             .await
             .map_err(|error| StoreError::writing("change queued messages", error))
     }
 
-    async fn apply_all(&self, connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    async fn apply_all(&self, connection: &mut Connection) -> Result<i64, sqlx::Error> {
         let found = self.eligible(connection).await?;
         if found.is_empty() {
             return Ok(0);
@@ -83,11 +81,8 @@ impl OrderWork {
         }))
     }
 
-    async fn eligible(
-        &self,
-        connection: &mut SqliteConnection,
-    ) -> Result<Vec<Eligible>, sqlx::Error> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT id, priority, (");
+    async fn eligible(&self, connection: &mut Connection) -> Result<Vec<Eligible>, sqlx::Error> {
+        let mut query = QueryBuilder::new("SELECT id, priority, (");
         push_recipient_count(&mut query, &self.command, self.domain.as_deref());
         query.push(") AS recipients FROM message WHERE 1 = 1");
         filters::push_ids(&mut query, " AND message.id", &self.ids);
@@ -97,7 +92,7 @@ impl OrderWork {
             .persistent(false)
             .fetch_all(connection)
             .await?;
-        let eligible = |row: &SqliteRow| {
+        let eligible = |row: &Row| {
             Ok(Eligible {
                 id: QueueId::from_i64(row.try_get("id")?),
                 priority: row.try_get("priority")?,
@@ -109,7 +104,7 @@ impl OrderWork {
         found.map(|all| all.into_iter().filter(|one| one.recipients > 0).collect())
     }
 
-    fn change(&self, ids: &[QueueId], now: Timestamp) -> QueryBuilder<Sqlite> {
+    fn change(&self, ids: &[QueueId], now: Timestamp) -> QueryBuilder {
         let mut query = match &self.command {
             Command::Release => {
                 let mut query = QueryBuilder::new("UPDATE message SET released_at = ");
@@ -174,7 +169,7 @@ impl OrderWork {
 }
 
 /// What is left of its time begins anew then, unless the client has set a deadline.
-fn schedule(at: Timestamp) -> QueryBuilder<Sqlite> {
+fn schedule(at: Timestamp) -> QueryBuilder {
     let at = at.as_millis();
     let mut query = QueryBuilder::new(
         "UPDATE message SET expires_at = CASE \
@@ -189,11 +184,11 @@ fn schedule(at: Timestamp) -> QueryBuilder<Sqlite> {
 }
 
 async fn postpone(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     ids: &[QueueId],
     at: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    let mut query = QueryBuilder::<Sqlite>::new("UPDATE recipient SET due_at = ");
+    let mut query = QueryBuilder::new("UPDATE recipient SET due_at = ");
     query
         .push_bind(at.as_millis())
         .push(" WHERE ")
@@ -225,7 +220,7 @@ pub(super) const fn unpack(answer: i64) -> Concerned {
     }
 }
 
-fn push_recipient_count(query: &mut QueryBuilder<Sqlite>, command: &Command, domain: Option<&str>) {
+fn push_recipient_count(query: &mut QueryBuilder, command: &Command, domain: Option<&str>) {
     query
         .push("SELECT COUNT(*) FROM recipient WHERE message_id = message.id AND ")
         .push(filters::recipients_of(command.kind()));
@@ -237,13 +232,13 @@ fn push_recipient_count(query: &mut QueryBuilder<Sqlite>, command: &Command, dom
 
 /// How much a command would concern.
 pub(super) async fn count(
-    readers: &SqlitePool,
+    readers: &Pool,
     filter: &MessageFilter,
     command: &Command,
     window: Option<(i64, i64)>,
 ) -> Result<Concerned, StoreError> {
-    let mut query = QueryBuilder::<Sqlite>::new(
-        "SELECT COUNT(*) AS messages, COALESCE(SUM(recipients), 0) AS recipients FROM (SELECT (",
+    let mut query = QueryBuilder::new(
+        "SELECT COUNT(*) AS messages, CAST(COALESCE(SUM(recipients), 0) AS BIGINT) AS recipients FROM (SELECT (",
     );
     push_recipient_count(&mut query, command, filter.recipient_domain.as_deref());
     query.push(") AS recipients FROM message WHERE 1 = 1");
@@ -253,7 +248,7 @@ pub(super) async fn count(
     }
     filters::push(&mut query, filter);
     filters::push_eligible(&mut query, command);
-    query.push(") WHERE recipients > 0");
+    query.push(") AS concerned WHERE recipients > 0");
     let row = query
         .build()
         .fetch_one(readers)
@@ -267,13 +262,13 @@ pub(super) async fn count(
 
 /// The ids of a page of messages that a command can be carried out on, oldest first.
 pub(super) async fn page(
-    readers: &SqlitePool,
+    readers: &Pool,
     filter: &MessageFilter,
     command: &Command,
     after: QueueId,
     limit: u32,
 ) -> Result<Vec<QueueId>, StoreError> {
-    let mut query = QueryBuilder::<Sqlite>::new("SELECT id FROM message WHERE message.id > ");
+    let mut query = QueryBuilder::new("SELECT id FROM message WHERE message.id > ");
     query.push_bind(after.as_i64());
     if let Some(before) = filter.before {
         query.push(" AND message.id < ").push_bind(before.as_i64());
@@ -292,16 +287,16 @@ pub(super) async fn page(
 }
 
 /// The number of the newest order; 0 when there was none.
-pub(super) async fn newest(readers: &SqlitePool) -> Result<i64, StoreError> {
-    sqlx::query_scalar(SELECT_NEWEST)
+pub(super) async fn newest(readers: &Pool) -> Result<i64, StoreError> {
+    sql::query_scalar(SELECT_NEWEST)
         .fetch_one(readers)
         .await
         .map_err(|error| StoreError::reading("what was ordered", error))
 }
 
 /// The orders after that one, oldest first, a thousand at most.
-pub(super) async fn after(readers: &SqlitePool, last: i64) -> Result<Vec<Order>, StoreError> {
-    let found = sqlx::query(SELECT_AFTER)
+pub(super) async fn after(readers: &Pool, last: i64) -> Result<Vec<Order>, StoreError> {
+    let found = sql::query(SELECT_AFTER)
         .bind(last)
         .fetch_all(readers)
         .await
@@ -310,7 +305,7 @@ pub(super) async fn after(readers: &SqlitePool, last: i64) -> Result<Vec<Order>,
 }
 
 /// An order from its row.
-pub(super) fn order(row: &SqliteRow) -> Result<Order, StoreError> {
+pub(super) fn order(row: &Row) -> Result<Order, StoreError> {
     let code: i64 = rows::get(row, "kind")?;
     Ok(Order {
         number: rows::get(row, "id")?,
@@ -324,11 +319,11 @@ pub(super) fn order(row: &SqliteRow) -> Result<Order, StoreError> {
 
 /// Held messages that were not released in time, `limit` at most.
 pub(super) async fn overdue(
-    readers: &SqlitePool,
+    readers: &Pool,
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<OpenMessage>, StoreError> {
-    let ids: Vec<i64> = sqlx::query_scalar(SELECT_OVERDUE)
+    let ids: Vec<i64> = sql::query_scalar(SELECT_OVERDUE)
         .bind(now.as_millis())
         .bind(i64::from(limit))
         .fetch_all(readers)

@@ -3,16 +3,15 @@
 //! The row is the way from the command to the relay: it needs no process id, which may be another
 //! process's by now or in another container, and it is answered by whichever relay owns the queue.
 
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-
 use super::StoreError;
+use super::sql::{self, Connection, Pool, Row};
 use crate::clock::Timestamp;
 
 /// Reloads that are remembered. 100: more than anybody looks back on.
 const KEPT: i64 = 100;
 
-const INSERT_REQUEST: &str = "INSERT INTO reload (cause, begun_at) VALUES ('command', $1)";
+const INSERT_REQUEST: &str =
+    "INSERT INTO reload (cause, begun_at) VALUES ('command', $1) RETURNING id";
 const INSERT_ENDED: &str = "INSERT INTO reload (cause, begun_at, ended_at, generation, error, hint, \
      changes, restart) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 const ANSWER_REQUESTS: &str = "UPDATE reload SET ended_at = $1, generation = $2, error = $3, \
@@ -80,7 +79,7 @@ pub(super) enum ReloadWork {
 
 impl ReloadWork {
     /// Answers with the number of the request, or how many rows it concerned.
-    pub(super) async fn apply(&self, connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    pub(super) async fn apply(&self, connection: &mut Connection) -> Result<i64, StoreError> {
         let applied = match self {
             Self::Request(at) => request(connection, *at).await,
             Self::End(cause, outcome) => end(connection, *cause, outcome).await,
@@ -89,22 +88,21 @@ impl ReloadWork {
     }
 }
 
-async fn request(connection: &mut SqliteConnection, at: Timestamp) -> Result<i64, sqlx::Error> {
-    let made = sqlx::query(INSERT_REQUEST)
+async fn request(connection: &mut Connection, at: Timestamp) -> Result<i64, sqlx::Error> {
+    sql::query_scalar(INSERT_REQUEST)
         .bind(at.as_millis())
-        .execute(connection)
-        .await?;
-    Ok(made.last_insert_rowid())
+        .fetch_one(connection)
+        .await
 }
 
 async fn end(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     cause: ReloadCause,
     outcome: &ReloadOutcome,
 ) -> Result<i64, sqlx::Error> {
     let query = match cause {
-        ReloadCause::Command(_) => sqlx::query(ANSWER_REQUESTS),
-        ReloadCause::Signal | ReloadCause::File => sqlx::query(INSERT_ENDED)
+        ReloadCause::Command(_) => sql::query(ANSWER_REQUESTS),
+        ReloadCause::Signal | ReloadCause::File => sql::query(INSERT_ENDED)
             .bind(cause.as_str())
             .bind(outcome.begun_at.as_millis()),
     };
@@ -121,7 +119,7 @@ async fn end(
         ReloadCause::Signal | ReloadCause::File => query,
     };
     let done = query.execute(&mut *connection).await?;
-    sqlx::query(FORGET_OLD)
+    sql::query(FORGET_OLD)
         .bind(KEPT)
         .execute(connection)
         .await?;
@@ -129,8 +127,8 @@ async fn end(
 }
 
 /// The newest request that is not answered.
-pub(super) async fn requested(readers: &SqlitePool) -> Result<Option<i64>, StoreError> {
-    let found = sqlx::query(SELECT_REQUESTED).fetch_one(readers).await;
+pub(super) async fn requested(readers: &Pool) -> Result<Option<i64>, StoreError> {
+    let found = sql::query(SELECT_REQUESTED).fetch_one(readers).await;
     found
         .and_then(|row| row.try_get(0))
         .map_err(|error| StoreError::reading("the requested reloads", error))
@@ -138,27 +136,25 @@ pub(super) async fn requested(readers: &SqlitePool) -> Result<Option<i64>, Store
 
 /// What came of one request; none while it is not answered.
 pub(super) async fn answer(
-    readers: &SqlitePool,
+    readers: &Pool,
     request: i64,
 ) -> Result<Option<ReloadOutcome>, StoreError> {
-    let query = sqlx::query(SELECT_ONE).bind(request);
+    let query = sql::query(SELECT_ONE).bind(request);
     let found = query.fetch_optional(readers).await;
     outcome(found)
 }
 
 /// What came of the last reload; none before the first.
-pub(super) async fn last(readers: &SqlitePool) -> Result<Option<ReloadOutcome>, StoreError> {
-    outcome(sqlx::query(SELECT_LAST).fetch_optional(readers).await)
+pub(super) async fn last(readers: &Pool) -> Result<Option<ReloadOutcome>, StoreError> {
+    outcome(sql::query(SELECT_LAST).fetch_optional(readers).await)
 }
 
-fn outcome(
-    found: Result<Option<SqliteRow>, sqlx::Error>,
-) -> Result<Option<ReloadOutcome>, StoreError> {
+fn outcome(found: Result<Option<Row>, sqlx::Error>) -> Result<Option<ReloadOutcome>, StoreError> {
     let read = found.and_then(|row| row.as_ref().map(from_row).transpose());
     read.map_err(|error| StoreError::reading("a reload", error))
 }
 
-fn from_row(row: &SqliteRow) -> Result<ReloadOutcome, sqlx::Error> {
+fn from_row(row: &Row) -> Result<ReloadOutcome, sqlx::Error> {
     let lines = |column| -> Result<Vec<String>, sqlx::Error> {
         let text: String = row.try_get(column)?;
         Ok(text.lines().map(str::to_owned).collect())

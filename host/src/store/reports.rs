@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::sqlite::{SqlitePool, SqliteRow};
-use sqlx::{QueryBuilder, Sqlite};
-
+use super::sql::{self, Pool, QueryBuilder, Row};
 use super::{StoreError, filters, orders, rows};
 use crate::id::QueueId;
 use crate::queue::{
@@ -23,8 +21,8 @@ const SUMMARY_COLUMNS: &str = "SELECT message.id, message.list_id, username, rev
      (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 4) AS expired, \
      (SELECT COUNT(*) FROM recipient r WHERE r.message_id = message.id AND r.status = 5) AS cancelled ";
 const FROM_ALL: &str = "FROM message LEFT JOIN list ON list.id = message.list_id WHERE ";
-const FROM_OPEN: &str = "FROM message INDEXED BY message_open \
-     LEFT JOIN list ON list.id = message.list_id WHERE message.open = 1 AND message.id >= ";
+const FROM_OPEN: &str =
+    " LEFT JOIN list ON list.id = message.list_id WHERE message.open = 1 AND message.id >= ";
 const SELECT_RECIPIENTS: &str = "SELECT position, mailbox, status, attempts, due_at, notify, \
      orcpt FROM recipient WHERE message_id = $1 ORDER BY position";
 const SELECT_ATTEMPTS: &str = "SELECT recipient, began_at, ended_at, next_hop, tls, outcome, reply_code, \
@@ -33,7 +31,7 @@ const SELECT_ATTEMPTS: &str = "SELECT recipient, began_at, ended_at, next_hop, t
 /// Open messages that are looked at to count those of a list. Default 20,000: some 20 ms.
 const MAX_COUNTED: i64 = 20_000;
 const COUNT_OPEN: &str = "SELECT COUNT(*) AS looked_at, COUNT(*) FILTER (WHERE list_id = $1) AS messages \
-     FROM (SELECT list_id FROM message WHERE open = 1 ORDER BY id DESC LIMIT $2)";
+     FROM (SELECT list_id FROM message WHERE open = 1 ORDER BY id DESC LIMIT $2) AS newest";
 
 /// Messages of a list in the queue, as far as they were counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -56,7 +54,7 @@ const COUNT_COLUMNS: [&str; RecipientStatus::ALL.len()] = [
 
 /// A page of messages, newest first.
 pub(super) async fn messages(
-    readers: &SqlitePool,
+    readers: &Pool,
     filter: &MessageFilter,
 ) -> Result<Vec<MessageSummary>, StoreError> {
     let found = filtered(filter)
@@ -67,7 +65,7 @@ pub(super) async fn messages(
     found.iter().map(summary).collect()
 }
 
-fn filtered(filter: &MessageFilter) -> QueryBuilder<Sqlite> {
+fn filtered(filter: &MessageFilter) -> QueryBuilder {
     let mut query = summaries();
     query
         .push("message.id < ")
@@ -80,8 +78,8 @@ fn filtered(filter: &MessageFilter) -> QueryBuilder<Sqlite> {
 }
 
 /// The messages of a list in the queue; of a very long queue only the newest are looked at.
-pub(super) async fn count_open(readers: &SqlitePool, list: i64) -> Result<OpenCount, StoreError> {
-    let row = sqlx::query(COUNT_OPEN)
+pub(super) async fn count_open(readers: &Pool, list: i64) -> Result<OpenCount, StoreError> {
+    let row = sql::query(COUNT_OPEN)
         .bind(list)
         .bind(MAX_COUNTED)
         .fetch_one(readers)
@@ -95,13 +93,15 @@ pub(super) async fn count_open(readers: &SqlitePool, list: i64) -> Result<OpenCo
 
 /// Open messages whose ids begin at the first number and end before the second, newest first.
 pub(super) async fn open_between(
-    readers: &SqlitePool,
+    readers: &Pool,
     filter: &MessageFilter,
     (from, before): (i64, i64),
     limit: usize,
 ) -> Result<Vec<MessageSummary>, StoreError> {
-    let mut query = QueryBuilder::<Sqlite>::new(SUMMARY_COLUMNS);
+    let mut query = QueryBuilder::new(SUMMARY_COLUMNS);
     query
+        .push("FROM message")
+        .push_pair(" INDEXED BY message_open", "")
         .push(FROM_OPEN)
         .push_bind(from)
         .push(" AND message.id < ")
@@ -118,7 +118,7 @@ pub(super) async fn open_between(
     found.iter().map(summary).collect()
 }
 
-fn summaries() -> QueryBuilder<Sqlite> {
+fn summaries() -> QueryBuilder {
     let mut query = QueryBuilder::new(SUMMARY_COLUMNS);
     query.push(FROM_ALL);
     query
@@ -126,12 +126,11 @@ fn summaries() -> QueryBuilder<Sqlite> {
 
 /// The first recipients of these messages.
 pub(super) async fn first_recipients(
-    readers: &SqlitePool,
+    readers: &Pool,
     ids: &[QueueId],
 ) -> Result<HashMap<QueueId, String>, StoreError> {
-    let mut query = QueryBuilder::<Sqlite>::new(
-        "SELECT message_id, mailbox FROM recipient WHERE position = 0 AND ",
-    );
+    let mut query =
+        QueryBuilder::new("SELECT message_id, mailbox FROM recipient WHERE position = 0 AND ");
     filters::push_ids(&mut query, "message_id", ids);
     let found = query
         .build()
@@ -150,7 +149,7 @@ pub(super) async fn first_recipients(
 
 /// Everything about one message.
 pub(super) async fn message(
-    readers: &SqlitePool,
+    readers: &Pool,
     id: QueueId,
 ) -> Result<Option<MessageDetails>, StoreError> {
     let failed = |error| StoreError::reading("a message", error);
@@ -163,17 +162,17 @@ pub(super) async fn message(
         .fetch_optional(&mut *transaction)
         .await
         .map_err(failed)?;
-    let recipients = sqlx::query(SELECT_RECIPIENTS)
+    let recipients = sql::query(SELECT_RECIPIENTS)
         .bind(id.as_i64())
         .fetch_all(&mut *transaction)
         .await
         .map_err(failed)?;
-    let attempts = sqlx::query(SELECT_ATTEMPTS)
+    let attempts = sql::query(SELECT_ATTEMPTS)
         .bind(id.as_i64())
         .fetch_all(&mut *transaction)
         .await
         .map_err(failed)?;
-    let orders = sqlx::query(orders::SELECT_OF_MESSAGE)
+    let orders = sql::query(orders::SELECT_OF_MESSAGE)
         .bind(id.as_i64())
         .fetch_all(&mut *transaction)
         .await
@@ -205,7 +204,7 @@ pub(super) async fn message(
     }))
 }
 
-fn summary(row: &SqliteRow) -> Result<MessageSummary, StoreError> {
+fn summary(row: &Row) -> Result<MessageSummary, StoreError> {
     let mut recipients = RecipientCounts::default();
     for (status, column) in RecipientStatus::ALL.into_iter().zip(COUNT_COLUMNS) {
         recipients.set(status, rows::count(row, column)?);

@@ -3,9 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use sqlx::sqlite::{Sqlite, SqliteRow};
-use sqlx::{Decode, Row, Type};
-
+use super::sql::{Column, Row};
 use super::{StoreError, columns};
 use crate::accounts::{
     Account, Allowance, Limit, List, PolicySettings, Suspension, Unauthorized, User,
@@ -21,16 +19,13 @@ use crate::secret::Secret;
 use crate::smtp::{BodyType, Mailbox};
 
 /// The column as it is.
-pub(super) fn get<'r, T>(row: &'r SqliteRow, column: &'static str) -> Result<T, StoreError>
-where
-    T: Decode<'r, Sqlite> + Type<Sqlite>,
-{
+pub(super) fn get<'r, T: Column<'r>>(row: &'r Row, column: &'static str) -> Result<T, StoreError> {
     row.try_get(column)
         .map_err(|error| StoreError::reading(column, error))
 }
 
 /// A list; its columns are called `list_…` so that they can be joined to others.
-pub(super) fn list(row: &SqliteRow) -> Result<List, StoreError> {
+pub(super) fn list(row: &Row) -> Result<List, StoreError> {
     Ok(List {
         id: get(row, "list_id")?,
         name: get(row, "list_name")?,
@@ -44,7 +39,7 @@ pub(super) fn list(row: &SqliteRow) -> Result<List, StoreError> {
 }
 
 /// A user.
-pub(super) fn user(row: &SqliteRow) -> Result<User, StoreError> {
+pub(super) fn user(row: &Row) -> Result<User, StoreError> {
     Ok(User {
         id: get(row, "id")?,
         list_id: get(row, "list_id")?,
@@ -68,7 +63,7 @@ pub(super) fn user(row: &SqliteRow) -> Result<User, StoreError> {
     })
 }
 
-fn policy_settings(row: &SqliteRow, column: &'static str) -> Result<PolicySettings, StoreError> {
+fn policy_settings(row: &Row, column: &'static str) -> Result<PolicySettings, StoreError> {
     let Some(document) = get::<Option<String>>(row, column)? else {
         return Ok(PolicySettings::default());
     };
@@ -76,7 +71,7 @@ fn policy_settings(row: &SqliteRow, column: &'static str) -> Result<PolicySettin
 }
 
 /// A user with its list.
-pub(super) fn account(row: &SqliteRow) -> Result<Account, StoreError> {
+pub(super) fn account(row: &Row) -> Result<Account, StoreError> {
     Ok(Account {
         user: user(row)?,
         list: list(row)?,
@@ -84,7 +79,7 @@ pub(super) fn account(row: &SqliteRow) -> Result<Account, StoreError> {
 }
 
 /// What is known about a message.
-pub(super) fn message_meta(row: &SqliteRow) -> Result<MessageMeta, StoreError> {
+pub(super) fn message_meta(row: &Row) -> Result<MessageMeta, StoreError> {
     Ok(MessageMeta {
         list_id: get(row, "list_id")?,
         username: get(row, "username")?,
@@ -115,7 +110,7 @@ pub(super) fn message_meta(row: &SqliteRow) -> Result<MessageMeta, StoreError> {
 }
 
 /// A recipient that is still to be served.
-pub(super) fn open_recipient(row: &SqliteRow) -> Result<OpenRecipient, StoreError> {
+pub(super) fn open_recipient(row: &Row) -> Result<OpenRecipient, StoreError> {
     Ok(OpenRecipient {
         index: count(row, "position")?,
         mailbox: mailbox(row)?,
@@ -127,7 +122,7 @@ pub(super) fn open_recipient(row: &SqliteRow) -> Result<OpenRecipient, StoreErro
 }
 
 /// A recipient, open or not.
-pub(super) fn recipient(row: &SqliteRow) -> Result<RecipientDetails, StoreError> {
+pub(super) fn recipient(row: &Row) -> Result<RecipientDetails, StoreError> {
     let code: i64 = get(row, "status")?;
     Ok(RecipientDetails {
         index: count(row, "position")?,
@@ -140,7 +135,7 @@ pub(super) fn recipient(row: &SqliteRow) -> Result<RecipientDetails, StoreError>
 }
 
 /// One attempt of the timeline.
-pub(super) fn attempt(row: &SqliteRow) -> Result<Attempt, StoreError> {
+pub(super) fn attempt(row: &Row) -> Result<Attempt, StoreError> {
     let reply = RemoteReply {
         code: u16::try_from(get::<i64>(row, "reply_code")?)
             .map_err(|_| damaged("reply code", "out of range"))?,
@@ -162,7 +157,7 @@ pub(super) fn attempt(row: &SqliteRow) -> Result<Attempt, StoreError> {
 }
 
 /// An alert.
-pub(super) fn alert(row: &SqliteRow) -> Result<Alert, StoreError> {
+pub(super) fn alert(row: &Row) -> Result<Alert, StoreError> {
     Ok(Alert {
         id: get(row, "id")?,
         list: get(row, "list_name")?,
@@ -182,25 +177,22 @@ pub(super) fn alert(row: &SqliteRow) -> Result<Alert, StoreError> {
 }
 
 /// The list that a row belongs to; the whole relay has the number 0.
-pub(super) fn list_id(row: &SqliteRow) -> Result<Option<i64>, StoreError> {
+pub(super) fn list_id(row: &Row) -> Result<Option<i64>, StoreError> {
     Ok(Some(get(row, "list_id")?).filter(|&id: &i64| id != 0))
 }
 
 /// The identifier of a message.
-pub(super) fn queue_id(row: &SqliteRow, column: &'static str) -> Result<QueueId, StoreError> {
+pub(super) fn queue_id(row: &Row, column: &'static str) -> Result<QueueId, StoreError> {
     get(row, column).map(QueueId::from_i64)
 }
 
 /// A point in time.
-pub(super) fn timestamp(row: &SqliteRow, column: &'static str) -> Result<Timestamp, StoreError> {
+pub(super) fn timestamp(row: &Row, column: &'static str) -> Result<Timestamp, StoreError> {
     get(row, column).map(Timestamp::from_millis)
 }
 
 /// A number that is never negative.
-pub(super) fn count<T: TryFrom<i64>>(
-    row: &SqliteRow,
-    column: &'static str,
-) -> Result<T, StoreError> {
+pub(super) fn count<T: TryFrom<i64>>(row: &Row, column: &'static str) -> Result<T, StoreError> {
     let number: i64 = get(row, column)?;
     T::try_from(number).map_err(|_| damaged(column, number))
 }
@@ -239,7 +231,7 @@ pub(super) const fn body_code(body: BodyType) -> i64 {
     }
 }
 
-fn allowance(row: &SqliteRow, column: &'static str) -> Result<Allowance, StoreError> {
+fn allowance(row: &Row, column: &'static str) -> Result<Allowance, StoreError> {
     let Some(code) = get::<Option<i64>>(row, column)? else {
         return Ok(Allowance::Default);
     };
@@ -247,7 +239,7 @@ fn allowance(row: &SqliteRow, column: &'static str) -> Result<Allowance, StoreEr
     Ok(Allowance::Own(Limit::at_most(number)))
 }
 
-fn suspension(row: &SqliteRow) -> Result<Option<Suspension>, StoreError> {
+fn suspension(row: &Row) -> Result<Option<Suspension>, StoreError> {
     let at: Option<i64> = get(row, "suspended_at")?;
     let reason: Option<String> = get(row, "suspended_because")?;
     Ok(at.map(|at| Suspension {
@@ -272,12 +264,12 @@ const fn body_type(code: i64) -> BodyType {
 }
 
 /// A priority.
-pub(super) fn priority(row: &SqliteRow) -> Result<Priority, StoreError> {
+pub(super) fn priority(row: &Row) -> Result<Priority, StoreError> {
     let number: i64 = get(row, "priority")?;
     Priority::from_number(number).ok_or_else(|| damaged("priority", number))
 }
 
-fn mailbox(row: &SqliteRow) -> Result<Mailbox, StoreError> {
+fn mailbox(row: &Row) -> Result<Mailbox, StoreError> {
     path("mailbox", get(row, "mailbox")?)
 }
 

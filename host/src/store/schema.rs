@@ -1,13 +1,9 @@
 //! Brings the database to the schema of this release. Migrations only append.
 
-use std::path::Path;
-
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{Executor, Row};
-
 use super::StoreError;
+use super::sql::{self, Connection, Dialect};
 
-/// Each is applied once, in order; its version is its place, from 1.
+/// For a file. Each is applied once, in order; its version is its place, from 1.
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_scram.sql"),
@@ -29,41 +25,70 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0018_alerts.sql"),
 ];
 
-const COUNT_TABLES: &str = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'";
-const HAS_VERSION_TABLE: &str =
-    "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'";
-const CREATE_VERSION_TABLE: &str = "CREATE TABLE schema_version (version INTEGER NOT NULL)";
+/// For a server: the first makes what the first eighteen of a file make together.
+const POSTGRES_MIGRATIONS: &[&str] = &[include_str!("migrations/postgres/0018_initial.sql")];
+/// The version of a server's first migration.
+const FIRST_POSTGRES: usize = 18;
+
+const _: () = assert!(
+    MIGRATIONS.len() == FIRST_POSTGRES + POSTGRES_MIGRATIONS.len() - 1,
+    "each migration of a file has one of a server beside it"
+);
+
+const COUNT_TABLES: (&str, &str) = (
+    "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'",
+    "SELECT COUNT(*) FROM pg_tables WHERE schemaname = CURRENT_SCHEMA()",
+);
+const HAS_VERSION_TABLE: (&str, &str) = (
+    "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'",
+    "SELECT COUNT(*) FROM pg_tables WHERE schemaname = CURRENT_SCHEMA() AND tablename = 'schema_version'",
+);
+const CREATE_VERSION_TABLE: (&str, &str) = (
+    "CREATE TABLE schema_version (version INTEGER NOT NULL)",
+    "CREATE TABLE schema_version (version BIGINT NOT NULL)",
+);
 const INSERT_VERSION: &str = "INSERT INTO schema_version (version) VALUES (0)";
 const SELECT_VERSION: &str = "SELECT MAX(version) FROM schema_version";
 const UPDATE_VERSION: &str = "UPDATE schema_version SET version = $1";
+/// Of all nodes one migrates; the others wait here. The first number is the relay's own.
+const LOCK_SCHEMA: &str = "SELECT pg_advisory_xact_lock(7236284, 1)";
 
 /// Applies the migrations the database does not have yet, all or none.
 ///
 /// # Errors
-/// The file is not a store, is a newer one, or cannot be written.
-pub(super) async fn migrate(
-    connection: &mut SqliteConnection,
-    path: &Path,
-) -> Result<(), StoreError> {
+/// It is not a store, is a newer one, or cannot be written.
+pub(super) async fn migrate(connection: &mut Connection, store: &str) -> Result<(), StoreError> {
     let known = MIGRATIONS.len();
-    if version(connection, path).await? == known {
+    if version(connection, store).await? == known {
         return Ok(());
     }
-    let failed = |error| StoreError::opening(path.to_owned(), error);
-    connection
-        .execute("BEGIN IMMEDIATE")
-        .await
-        .map_err(failed)?;
+    let failed = |error| StoreError::opening(store, error);
+    begin(connection).await.map_err(failed)?;
     // Asked again: another process may have migrated while this one waited for the lock.
-    let found = version(connection, path).await?;
+    let found = version(connection, store).await?;
     apply(connection, found).await.map_err(failed)?;
-    connection.execute("COMMIT").await.map_err(failed)?;
+    connection.command("COMMIT").await.map_err(failed)?;
     Ok(())
 }
 
+/// Begins a transaction in which no other process migrates.
+async fn begin(connection: &mut Connection) -> Result<(), sqlx::Error> {
+    match connection.dialect() {
+        Dialect::Sqlite => connection.command("BEGIN IMMEDIATE").await,
+        Dialect::Postgres => {
+            connection.command("BEGIN").await?;
+            // A migration of much takes as long as it takes, and so does waiting for it.
+            connection
+                .command("SET LOCAL statement_timeout = 0")
+                .await?;
+            connection.command(LOCK_SCHEMA).await
+        }
+    }
+}
+
 /// The number of migrations the database has.
-async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<usize, StoreError> {
-    let failed = |error| StoreError::opening(path.to_owned(), error);
+async fn version(connection: &mut Connection, store: &str) -> Result<usize, StoreError> {
+    let failed = |error| StoreError::opening(store, error);
     if number(connection, HAS_VERSION_TABLE)
         .await
         .map_err(failed)?
@@ -73,7 +98,7 @@ async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<usize
         return match tables {
             0 => Ok(0),
             _ => Err(StoreError::Foreign {
-                path: path.to_owned(),
+                store: store.to_owned(),
             }),
         };
     }
@@ -81,29 +106,58 @@ async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<usize
     match usize::try_from(found) {
         Ok(found) if found <= MIGRATIONS.len() => Ok(found),
         _ => Err(StoreError::NewerSchema {
-            path: path.to_owned(),
+            store: store.to_owned(),
             found,
             known: i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX),
         }),
     }
 }
 
-async fn apply(connection: &mut SqliteConnection, found: usize) -> Result<(), sqlx::Error> {
+async fn apply(connection: &mut Connection, found: usize) -> Result<(), sqlx::Error> {
     if found == 0 {
-        connection.execute(CREATE_VERSION_TABLE).await?;
-        connection.execute(INSERT_VERSION).await?;
+        sql::query(CREATE_VERSION_TABLE)
+            .execute(&mut *connection)
+            .await?;
+        connection.command(INSERT_VERSION).await?;
     }
-    for migration in &MIGRATIONS[found..] {
-        sqlx::raw_sql(*migration).execute(&mut *connection).await?;
+    for migration in behind(connection.dialect(), found) {
+        connection.script(migration).await?;
     }
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    sqlx::query(UPDATE_VERSION)
+    sql::query(UPDATE_VERSION)
         .bind(known)
         .execute(connection)
         .await?;
     Ok(())
 }
 
-async fn number(connection: &mut SqliteConnection, sql: &'static str) -> Result<i64, sqlx::Error> {
-    connection.fetch_one(sql).await?.try_get(0)
+/// The migrations behind a version.
+fn behind(dialect: Dialect, found: usize) -> &'static [&'static str] {
+    match dialect {
+        Dialect::Sqlite => &MIGRATIONS[found..],
+        Dialect::Postgres => &POSTGRES_MIGRATIONS[(found + 1).saturating_sub(FIRST_POSTGRES)..],
+    }
+}
+
+async fn number(
+    connection: &mut Connection,
+    text: impl Into<sql::Text>,
+) -> Result<i64, sqlx::Error> {
+    sql::query_scalar(text).fetch_one(connection).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_begins_with_its_own_first_migration() {
+        assert_eq!(behind(Dialect::Postgres, 0), POSTGRES_MIGRATIONS);
+        assert_eq!(
+            behind(Dialect::Postgres, FIRST_POSTGRES),
+            &POSTGRES_MIGRATIONS[1..]
+        );
+        assert!(behind(Dialect::Postgres, MIGRATIONS.len()).is_empty());
+        assert!(behind(Dialect::Sqlite, MIGRATIONS.len()).is_empty());
+    }
 }

@@ -1,12 +1,11 @@
 //! How many messages each user has sent, written by the commit that accepts them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
-
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
 use super::bulk::Bulk;
 use super::jobs::Placed;
+use super::sql::{self, Connection, Pool};
 use super::upkeep::PURGE_STEP;
 use super::{StoreError, rows};
 use crate::accounts::{Sent, Slot, Span, Usage};
@@ -33,13 +32,14 @@ const DELETE_OF_USER: &str = "DELETE FROM sent_count WHERE username = $1";
 
 /// Counts accepted messages. The relay's own, notices, are nobody's.
 pub(super) async fn count(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     messages: &[Placed<'_>],
 ) -> Result<(), StoreError> {
-    let mut counts: HashMap<(Slot, &str), (i64, i64)> = HashMap::new();
+    // In the same order on every node, or they would wait for each other.
+    let mut counts: BTreeMap<(i64, &str), (i64, i64)> = BTreeMap::new();
     for meta in messages.iter().map(|placed| &placed.message.meta) {
         if !meta.username.is_empty() {
-            let key = (Slot::of(meta.received_at), meta.username.as_str());
+            let key = (Slot::of(meta.received_at).number(), meta.username.as_str());
             let (messages, urgent) = counts.entry(key).or_default();
             *messages += 1;
             *urgent += i64::from(meta.priority == Priority::Highest);
@@ -52,7 +52,7 @@ pub(super) async fn count(
             &rows,
             |statement, ((slot, username), (messages, urgent))| {
                 statement
-                    .bind(slot.number())
+                    .bind(*slot)
                     .bind(*username)
                     .bind(*messages)
                     .bind(*urgent)
@@ -64,11 +64,11 @@ pub(super) async fn count(
 
 /// What a user has sent within a day.
 pub(super) async fn usage(
-    readers: &SqlitePool,
+    readers: &Pool,
     username: &str,
     now: Timestamp,
 ) -> Result<Usage, StoreError> {
-    let found = sqlx::query(SELECT_USAGE)
+    let found = sql::query(SELECT_USAGE)
         .bind(Slot::oldest(Span::Day, now).number())
         .bind(Slot::of(now).number())
         .bind(username)
@@ -87,11 +87,8 @@ pub(super) async fn usage(
 }
 
 /// Forgets what a user has sent.
-pub(super) async fn forget(
-    connection: &mut SqliteConnection,
-    username: &str,
-) -> Result<(), StoreError> {
-    sqlx::query(DELETE_OF_USER)
+pub(super) async fn forget(connection: &mut Connection, username: &str) -> Result<(), StoreError> {
+    sql::query(DELETE_OF_USER)
         .bind(username)
         .execute(connection)
         .await
@@ -100,11 +97,8 @@ pub(super) async fn forget(
 }
 
 /// Deletes up to [`PURGE_STEP`] counts that nothing asks for any more; answers with how many.
-pub(super) async fn purge(
-    connection: &mut SqliteConnection,
-    now: Timestamp,
-) -> Result<i64, StoreError> {
-    let done = sqlx::query(DELETE_OLD)
+pub(super) async fn purge(connection: &mut Connection, now: Timestamp) -> Result<i64, StoreError> {
+    let done = sql::query(DELETE_OLD)
         .bind(Slot::oldest(Span::Day, now).number())
         .bind(PURGE_STEP)
         .execute(connection)

@@ -6,12 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+use super::sql::Pool;
 use super::{Config, StoreError};
 
 /// Octets of a page. A message of 4 KiB fills most of one, so that deleting it frees the page and
@@ -43,22 +41,16 @@ pub(super) fn writer_options(config: &Config, path: &Path) -> SqliteConnectOptio
 }
 
 /// The pool of connections that read; it connects when it is first used.
-pub(super) fn reader_pool(config: &Config, path: &Path) -> SqlitePool {
+pub(super) fn reader_pool(config: &Config, path: &Path) -> Pool {
     let options = shared_options(config, path)
         .pragma("query_only", "ON")
         .pragma("cache_size", cache_size(config.reader_cache_kib))
         .thread_name(|number| format!("store-reader-{number}"));
-    SqlitePoolOptions::new()
+    let pool = SqlitePoolOptions::new()
         .max_connections(config.readers.max(1))
         .acquire_timeout(Duration::from_secs(u64::from(config.reader_wait_s)))
-        .connect_lazy_with(options)
-}
-
-/// Connects for writing.
-pub(super) async fn connect(
-    options: &SqliteConnectOptions,
-) -> Result<SqliteConnection, sqlx::Error> {
-    SqliteConnection::connect_with(options).await
+        .connect_lazy_with(options);
+    Pool::Sqlite(pool)
 }
 
 /// Makes an empty database file, readable by its owner alone, where there is none.

@@ -1,7 +1,6 @@
 //! The sums that were kept: by time, and by user, sender and subject.
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-
+use super::sql::{self, Connection, Pool, Row};
 use super::upkeep::PURGE_STEP;
 use super::{StoreError, rows};
 use crate::clock::Timestamp;
@@ -11,17 +10,30 @@ use crate::statistics::{Dimension, KeyRow, Period, Span, Sums, TimeRow, WAIT_BUC
 const MAX_SPANS: i64 = 2400;
 
 /// Each span is looked up by itself: those of other lists lie between them.
-const SELECT_TIMES: &str = "WITH RECURSIVE wanted (start) AS (SELECT $1 UNION ALL \
+const SELECT_TIMES: (&str, &str) = (
+    "WITH RECURSIVE wanted (start) AS (SELECT $1 UNION ALL \
      SELECT start + $2 FROM wanted WHERE start + $2 < $3 LIMIT $4) \
      SELECT statistic.* FROM wanted CROSS JOIN statistic WHERE statistic.span = $5 \
-     AND statistic.start = wanted.start AND statistic.list_id = $6 ORDER BY statistic.start, priority";
-const SELECT_KEYS: &str = "WITH RECURSIVE wanted (day) AS (SELECT $1 UNION ALL \
+     AND statistic.start = wanted.start AND statistic.list_id = $6 ORDER BY statistic.start, priority",
+    "WITH wanted (start) AS MATERIALIZED (SELECT $1 + $2 * place FROM generate_series(0::bigint, $4 - 1) AS place \
+     WHERE $1 + $2 * place < $3) \
+     SELECT statistic.* FROM wanted JOIN statistic ON statistic.start = wanted.start \
+     WHERE statistic.span = $5 AND statistic.list_id = $6 ORDER BY statistic.start, priority",
+);
+const SELECT_KEYS: (&str, &str) = (
+    "WITH RECURSIVE wanted (day) AS (SELECT $1 UNION ALL \
      SELECT day + $2 FROM wanted WHERE day + $2 < $3 LIMIT $4) \
      SELECT name, SUM(accepted) AS accepted, SUM(recipients) AS recipients, SUM(octets) AS octets, \
      SUM(blocked) AS blocked, SUM(delivered) AS delivered, SUM(deferred) AS deferred, \
      SUM(bounced) AS bounced FROM wanted CROSS JOIN statistic_key WHERE statistic_key.day = wanted.day \
      AND list_id = $5 AND dimension = $6 \
-     GROUP BY name ORDER BY name = '', SUM(accepted) + SUM(blocked) DESC, name LIMIT $7";
+     GROUP BY name ORDER BY name = '', SUM(accepted) + SUM(blocked) DESC, name LIMIT $7",
+    "SELECT name, SUM(accepted)::bigint AS accepted, SUM(recipients)::bigint AS recipients, \
+     SUM(octets)::bigint AS octets, SUM(blocked)::bigint AS blocked, SUM(delivered)::bigint AS delivered, \
+     SUM(deferred)::bigint AS deferred, SUM(bounced)::bigint AS bounced FROM statistic_key \
+     WHERE day >= $1 AND day < LEAST($3, $1 + $2 * $4) AND list_id = $5 AND dimension = $6 \
+     GROUP BY name ORDER BY name = '', SUM(accepted) + SUM(blocked) DESC, name LIMIT $7",
+);
 const DELETE_TIMES: &str = "DELETE FROM statistic WHERE (span, start, list_id, priority) IN \
      (SELECT span, start, list_id, priority FROM statistic WHERE span = $1 AND start < $2 LIMIT $3)";
 const DELETE_KEYS: &str = "DELETE FROM statistic_key WHERE (day, list_id, dimension, name) IN \
@@ -38,12 +50,12 @@ pub(super) enum OldSums {
 
 /// What happened to mail of a list, or of all, span by span.
 pub(super) async fn times(
-    readers: &SqlitePool,
+    readers: &Pool,
     list: Option<i64>,
     span: Span,
     period: Period,
 ) -> Result<Vec<TimeRow>, StoreError> {
-    let found = sqlx::query(SELECT_TIMES)
+    let found = sql::query(SELECT_TIMES)
         .bind(span.start(period.from).as_millis())
         .bind(span.millis())
         .bind(period.until.as_millis())
@@ -58,13 +70,13 @@ pub(super) async fn times(
 
 /// What happened to mail of a list by user, sender or subject.
 pub(super) async fn keys(
-    readers: &SqlitePool,
+    readers: &Pool,
     list: i64,
     dimension: Dimension,
     period: Period,
     limit: u32,
 ) -> Result<Vec<KeyRow>, StoreError> {
-    let found = sqlx::query(SELECT_KEYS)
+    let found = sql::query(SELECT_KEYS)
         .bind(Span::Day.start(period.from).as_millis())
         .bind(Span::Day.millis())
         .bind(period.until.as_millis())
@@ -85,15 +97,12 @@ pub(super) async fn keys(
 }
 
 /// Deletes up to [`PURGE_STEP`] sums; answers with how many.
-pub(super) async fn purge(
-    connection: &mut SqliteConnection,
-    old: OldSums,
-) -> Result<i64, StoreError> {
+pub(super) async fn purge(connection: &mut Connection, old: OldSums) -> Result<i64, StoreError> {
     let statement = match old {
-        OldSums::Times(span, before) => sqlx::query(DELETE_TIMES)
+        OldSums::Times(span, before) => sql::query(DELETE_TIMES)
             .bind(span.code())
             .bind(before.as_millis()),
-        OldSums::Keys(before) => sqlx::query(DELETE_KEYS).bind(before.as_millis()),
+        OldSums::Keys(before) => sql::query(DELETE_KEYS).bind(before.as_millis()),
     };
     let done = statement
         .bind(PURGE_STEP)
@@ -103,7 +112,7 @@ pub(super) async fn purge(
     Ok(i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))
 }
 
-fn time_row(row: &SqliteRow) -> Result<TimeRow, StoreError> {
+fn time_row(row: &Row) -> Result<TimeRow, StoreError> {
     let mut waits = Waits {
         total_ms: rows::count(row, "waited")?,
         ..Waits::default()
@@ -124,7 +133,7 @@ const WAITED: [&str; WAIT_BUCKETS] = [
     "waited_8", "waited_9",
 ];
 
-fn sums(row: &SqliteRow) -> Result<Sums, StoreError> {
+fn sums(row: &Row) -> Result<Sums, StoreError> {
     Ok(Sums {
         accepted: rows::count(row, "accepted")?,
         recipients: rows::count(row, "recipients")?,

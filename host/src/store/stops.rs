@@ -1,7 +1,6 @@
 //! What administrators have stopped. It is read by the relay that runs, every second.
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-
+use super::sql::{self, Connection, Pool, Row};
 use super::{StoreError, rows};
 use crate::queue::{Stop, StopScope};
 
@@ -19,14 +18,14 @@ pub(super) enum StopWork {
 
 impl StopWork {
     /// Makes the change; answers with 1, or 0 when it was so already.
-    pub(super) async fn apply(&self, connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    pub(super) async fn apply(&self, connection: &mut Connection) -> Result<i64, StoreError> {
         let statement = match self {
-            Self::Stop(stop) => sqlx::query(INSERT)
+            Self::Stop(stop) => sql::query(INSERT)
                 .bind(scope_text(&stop.scope))
                 .bind(stop.at.as_millis())
                 .bind(stop.by.as_str())
                 .bind(stop.reason.as_str()),
-            Self::Start(scope) => sqlx::query(DELETE).bind(scope_text(scope)),
+            Self::Start(scope) => sql::query(DELETE).bind(scope_text(scope)),
         };
         let done = statement
             .execute(connection)
@@ -37,15 +36,15 @@ impl StopWork {
 }
 
 /// All that is stopped, in the order in which it was.
-pub(super) async fn all(readers: &SqlitePool) -> Result<Vec<Stop>, StoreError> {
-    let found = sqlx::query(SELECT)
+pub(super) async fn all(readers: &Pool) -> Result<Vec<Stop>, StoreError> {
+    let found = sql::query(SELECT)
         .fetch_all(readers)
         .await
         .map_err(|error| StoreError::reading("what is stopped", error))?;
     found.iter().map(stop).collect()
 }
 
-fn stop(row: &SqliteRow) -> Result<Stop, StoreError> {
+fn stop(row: &Row) -> Result<Stop, StoreError> {
     let text: String = rows::get(row, "scope")?;
     Ok(Stop {
         scope: scope(&text).ok_or_else(|| rows::damaged("scope", &text))?,

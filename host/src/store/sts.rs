@@ -1,9 +1,7 @@
 //! MTA-STS policies of other domains (RFC 8461), kept as long as they hold.
 
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-
 use super::jobs::Work;
+use super::sql::{self, Connection, Pool, Row};
 use super::upkeep::PURGE_STEP;
 use super::{Store, StoreError};
 use crate::clock::Timestamp;
@@ -55,16 +53,16 @@ impl Store {
 }
 
 async fn select(
-    readers: &SqlitePool,
+    readers: &Pool,
     domain: &str,
     now: Timestamp,
 ) -> Result<Option<StsPolicy>, sqlx::Error> {
-    let query = sqlx::query(SELECT).bind(domain).bind(now.as_millis());
+    let query = sql::query(SELECT).bind(domain).bind(now.as_millis());
     let found = query.fetch_optional(readers).await?;
     found.as_ref().map(from_row).transpose()
 }
 
-fn from_row(row: &SqliteRow) -> Result<StsPolicy, sqlx::Error> {
+fn from_row(row: &Row) -> Result<StsPolicy, sqlx::Error> {
     Ok(StsPolicy {
         domain: row.try_get("domain")?,
         id: row.try_get("id")?,
@@ -75,10 +73,10 @@ fn from_row(row: &SqliteRow) -> Result<StsPolicy, sqlx::Error> {
 }
 
 pub(super) async fn keep(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     policy: &StsPolicy,
 ) -> Result<i64, StoreError> {
-    sqlx::query(REPLACE)
+    sql::query(REPLACE)
         .bind(&policy.domain)
         .bind(&policy.id)
         .bind(&policy.text)
@@ -91,11 +89,8 @@ pub(super) async fn keep(
 }
 
 /// Deletes up to [`PURGE_STEP`] that do not hold any more; answers with how many.
-pub(super) async fn purge(
-    connection: &mut SqliteConnection,
-    now: Timestamp,
-) -> Result<i64, StoreError> {
-    let done = sqlx::query(DELETE_EXPIRED)
+pub(super) async fn purge(connection: &mut Connection, now: Timestamp) -> Result<i64, StoreError> {
+    let done = sql::query(DELETE_EXPIRED)
         .bind(now.as_millis())
         .bind(PURGE_STEP)
         .execute(connection)

@@ -1,8 +1,6 @@
 //! Recipients that did not exist when mail of a list was sent to them.
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{QueryBuilder, Sqlite};
-
+use super::sql::{self, Connection, Pool, QueryBuilder, Row};
 use super::{StoreError, rows};
 use crate::queue::{Suppression, address_key};
 use crate::smtp::Mailbox;
@@ -30,19 +28,19 @@ pub(super) enum SuppressionWork {
 
 impl SuppressionWork {
     /// Makes the change; answers with how many rows it concerned.
-    pub(super) async fn apply(&self, connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    pub(super) async fn apply(&self, connection: &mut Connection) -> Result<i64, StoreError> {
         let statement = match self {
-            Self::Add(one) => sqlx::query(INSERT)
+            Self::Add(one) => sql::query(INSERT)
                 .bind(one.list_id)
                 .bind(address_key(&one.address))
                 .bind(one.address.as_str())
                 .bind(one.message.as_i64())
                 .bind(one.reply.as_str())
                 .bind(one.at.as_millis()),
-            Self::Remove(list_id, address) => sqlx::query(DELETE)
-                .bind(*list_id)
-                .bind(address_key(address)),
-            Self::Set(list_id, is_on) => sqlx::query(SET).bind(*is_on).bind(*list_id),
+            Self::Remove(list_id, address) => {
+                sql::query(DELETE).bind(*list_id).bind(address_key(address))
+            }
+            Self::Set(list_id, is_on) => sql::query(SET).bind(*is_on).bind(*list_id),
         };
         let done = statement
             .execute(connection)
@@ -54,11 +52,11 @@ impl SuppressionWork {
 
 /// Those of these recipients that a list remembers.
 pub(super) async fn of_recipients(
-    readers: &SqlitePool,
+    readers: &Pool,
     list_id: i64,
     recipients: &[&Mailbox],
 ) -> Result<Vec<Suppression>, StoreError> {
-    let mut query = QueryBuilder::<Sqlite>::new(SELECT);
+    let mut query = QueryBuilder::new(SELECT);
     query.push_bind(list_id).push(" AND address_key IN (");
     let mut keys = query.separated(", ");
     for recipient in recipients {
@@ -70,12 +68,12 @@ pub(super) async fn of_recipients(
 
 /// A page of what a list remembers, by address.
 pub(super) async fn of_list(
-    readers: &SqlitePool,
+    readers: &Pool,
     list_id: i64,
     after: Option<&Mailbox>,
     limit: u32,
 ) -> Result<Vec<Suppression>, StoreError> {
-    let mut query = QueryBuilder::<Sqlite>::new(SELECT);
+    let mut query = QueryBuilder::new(SELECT);
     query.push_bind(list_id);
     if let Some(after) = after {
         query
@@ -88,10 +86,7 @@ pub(super) async fn of_list(
     select(readers, query).await
 }
 
-async fn select(
-    readers: &SqlitePool,
-    mut query: QueryBuilder<Sqlite>,
-) -> Result<Vec<Suppression>, StoreError> {
+async fn select(readers: &Pool, mut query: QueryBuilder) -> Result<Vec<Suppression>, StoreError> {
     let found = query
         .build()
         .fetch_all(readers)
@@ -100,7 +95,7 @@ async fn select(
     found.iter().map(suppression).collect()
 }
 
-fn suppression(row: &SqliteRow) -> Result<Suppression, StoreError> {
+fn suppression(row: &Row) -> Result<Suppression, StoreError> {
     let address: String = rows::get(row, "address")?;
     Ok(Suppression {
         list_id: rows::get(row, "list_id")?,
@@ -112,8 +107,8 @@ fn suppression(row: &SqliteRow) -> Result<Suppression, StoreError> {
 }
 
 /// Numbers and names of the lists that remember them.
-pub(super) async fn lists(readers: &SqlitePool) -> Result<Vec<(i64, String)>, StoreError> {
-    let found = sqlx::query(SELECT_LISTS)
+pub(super) async fn lists(readers: &Pool) -> Result<Vec<(i64, String)>, StoreError> {
+    let found = sql::query(SELECT_LISTS)
         .fetch_all(readers)
         .await
         .map_err(|error| StoreError::reading("suppression lists", error))?;

@@ -1,8 +1,6 @@
 //! Makes a user inactive because of what it does, and takes that back.
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
-
+use super::sql::{self, Connection};
 use super::{StoreError, alerts, sent};
 use crate::accounts::Suspension;
 use crate::alert::NewAlert;
@@ -26,10 +24,10 @@ pub(super) struct NewSuspension {
 
 /// Suspends an active user and raises the alert; answers with 1, or with 0 when it is not active.
 pub(super) async fn suspend(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     new: &NewSuspension,
 ) -> Result<i64, StoreError> {
-    let done = sqlx::query(SUSPEND)
+    let done = sql::query(SUSPEND)
         .bind(new.suspension.at.as_millis())
         .bind(new.suspension.reason.as_str())
         .bind(new.user_id)
@@ -46,12 +44,12 @@ pub(super) async fn suspend(
 /// Ends the suspension of a user that is active again: it begins with an empty count, or its next
 /// message would suspend it again.
 pub(super) async fn lift(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     user_id: i64,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let failed = |error| StoreError::writing("lift a suspension", error);
-    let lifted = sqlx::query(LIFT)
+    let lifted = sql::query(LIFT)
         .bind(now.as_millis())
         .bind(user_id)
         .fetch_optional(&mut *connection)

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
 use super::log::{self, Place, Sealed};
+use super::sql::{self, Connection, Pool, Row};
 use super::{StoreError, content, rows};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
@@ -45,12 +45,12 @@ pub(super) async fn sealed(folder: &Path) -> Result<Vec<Sealed>, StoreError> {
 
 /// Octets of open messages in each segment that has any. A segment that was sealed before this was asked and is not
 /// among them will never be needed again.
-pub(super) async fn needed(readers: &SqlitePool) -> Result<HashMap<i64, i64>, StoreError> {
-    let found = sqlx::query(SELECT_NEEDED)
+pub(super) async fn needed(readers: &Pool) -> Result<HashMap<i64, i64>, StoreError> {
+    let found = sql::query(SELECT_NEEDED)
         .fetch_all(readers)
         .await
         .map_err(|error| StoreError::reading("which content is needed", error))?;
-    let pair = |row: &SqliteRow| Ok((rows::get(row, "segment")?, rows::get(row, "octets")?));
+    let pair = |row: &Row| Ok((rows::get(row, "segment")?, rows::get(row, "octets")?));
     found.iter().map(pair).collect()
 }
 
@@ -78,12 +78,12 @@ async fn blocking<T: Send + 'static>(
 
 /// Some of what lingers in a segment, behind that message.
 pub(super) async fn lingering(
-    readers: &SqlitePool,
+    readers: &Pool,
     folder: &Path,
     segment: i64,
     after: Option<QueueId>,
 ) -> Result<Vec<Lingering>, StoreError> {
-    let found = sqlx::query(SELECT_LINGERING)
+    let found = sql::query(SELECT_LINGERING)
         .bind(segment)
         .bind(after.map_or(i64::MIN, QueueId::as_i64))
         .bind(MOVED_AT_ONCE)
@@ -114,7 +114,7 @@ impl Lingering {
 
 /// Moves content into the database, where its message is still open; answers with how many.
 pub(super) async fn settle(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     messages: &[Lingering],
 ) -> Result<i64, StoreError> {
     settle_all(connection, messages)
@@ -123,18 +123,18 @@ pub(super) async fn settle(
 }
 
 async fn settle_all(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     messages: &[Lingering],
 ) -> Result<i64, sqlx::Error> {
     let mut moved = 0;
     for message in messages {
-        sqlx::query(INSERT_HEAD)
+        sql::query(INSERT_HEAD)
             .bind(message.head.to_vec())
             .bind(message.id.as_i64())
             .bind(message.segment)
             .execute(&mut *connection)
             .await?;
-        let left = sqlx::query(LEAVE_SEGMENT)
+        let left = sql::query(LEAVE_SEGMENT)
             .bind(message.id.as_i64())
             .bind(message.segment)
             .execute(&mut *connection)

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-
+use super::sql::{self, Connection, Pool, Row};
 use super::{StoreError, rows, webhooks};
 use crate::alert::{Alert, AlertSettings, Event};
 use crate::clock::Timestamp;
@@ -32,14 +30,14 @@ const SELECT_UNTOLD: &str = "SELECT alert.id, alert.list_id, list.name AS list_n
      told AS done, told_at AS done_at, told_times AS done_times, untold_since AS since FROM alert \
      LEFT JOIN list ON list.id = alert.list_id WHERE alert.id IN (SELECT id FROM (SELECT id, \
      ROW_NUMBER() OVER (PARTITION BY list_id ORDER BY id) AS place FROM alert WHERE told < occurrences \
-     AND list_id IN (SELECT list_id FROM alert_settings WHERE is_mailed = 1)) WHERE place <= $1) \
+     AND list_id IN (SELECT list_id FROM alert_settings WHERE is_mailed = 1)) AS placed WHERE place <= $1) \
      ORDER BY alert.id";
 const SELECT_UNPOSTED: &str = "SELECT alert.id, alert.list_id, list.name AS list_name, kind, severity, username, \
      summary, occurrences, first_at, last_at, alert.message_id, alert.sender, alert.rule, \
      posted AS done, posted_at AS done_at, posted_times AS done_times, first_at AS since FROM alert \
      LEFT JOIN list ON list.id = alert.list_id WHERE alert.id IN (SELECT id FROM (SELECT id, \
      ROW_NUMBER() OVER (PARTITION BY list_id ORDER BY id) AS place FROM alert WHERE posted < occurrences \
-     AND list_id IN (SELECT list_id FROM webhook WHERE events LIKE '%alert%')) WHERE place <= $1) \
+     AND list_id IN (SELECT list_id FROM webhook WHERE events LIKE '%alert%')) AS placed WHERE place <= $1) \
      ORDER BY alert.id";
 const SELECT_GENERATION: &str = "SELECT value, (SELECT COALESCE(MAX(id), 0) FROM alert) AS newest \
      FROM alert_generation";
@@ -96,7 +94,7 @@ impl TellingWork {
         }
     }
 
-    pub(super) async fn apply(&self, connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    pub(super) async fn apply(&self, connection: &mut Connection) -> Result<i64, StoreError> {
         if let Self::Post(events, ..) = self {
             let events: Vec<&Event> = events.iter().collect();
             webhooks::insert(connection, &events).await?;
@@ -107,18 +105,18 @@ impl TellingWork {
         Ok(0)
     }
 
-    async fn note(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    async fn note(&self, connection: &mut Connection) -> Result<(), sqlx::Error> {
         match self {
             Self::Set(list, settings) => set(connection, list.unwrap_or(0), settings).await,
             Self::Mail(list, _, told, at) => {
-                let mail = sqlx::query(INSERT_MAIL).bind(list.unwrap_or(0));
+                let mail = sql::query(INSERT_MAIL).bind(list.unwrap_or(0));
                 mail.bind(at.as_millis()).execute(&mut *connection).await?;
                 mark(connection, TOLD, told, Some(*at)).await
             }
             Self::Skip(told) => mark(connection, SKIPPED, told, None).await,
             Self::Post(_, told, at) => mark(connection, POSTED, told, Some(*at)).await,
             Self::Purge(before) => {
-                let purge = sqlx::query(DELETE_MAILS).bind(before.as_millis());
+                let purge = sql::query(DELETE_MAILS).bind(before.as_millis());
                 purge.execute(connection).await.map(drop)
             }
         }
@@ -126,19 +124,19 @@ impl TellingWork {
 }
 
 async fn set(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     list: i64,
     settings: &AlertSettings,
 ) -> Result<(), sqlx::Error> {
-    let was = sqlx::query(SELECT_IS_MAILED).bind(list);
+    let was = sql::query(SELECT_IS_MAILED).bind(list);
     let was = was.fetch_optional(&mut *connection).await?;
     let was_mailed = was.map(|row| row.try_get::<bool, _>(0)).transpose()?;
     if was_mailed != Some(true) {
-        let forget = sqlx::query(FORGET_UNTOLD).bind(list);
+        let forget = sql::query(FORGET_UNTOLD).bind(list);
         forget.execute(&mut *connection).await?;
     }
     let document = serde_json::to_string(settings).unwrap_or_default();
-    sqlx::query(SET_SETTINGS)
+    sql::query(SET_SETTINGS)
         .bind(list)
         .bind(document)
         .bind(!settings.recipients.is_empty())
@@ -148,13 +146,13 @@ async fn set(
 }
 
 async fn mark(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     statement: &'static str,
     told: &[Told],
     at: Option<Timestamp>,
 ) -> Result<(), sqlx::Error> {
     for one in told {
-        let query = sqlx::query(statement).bind(one.count);
+        let query = sql::query(statement).bind(one.count);
         let query = match at {
             Some(at) => query.bind(at.as_millis()),
             None => query,
@@ -166,26 +164,26 @@ async fn mark(
 
 /// Settings by list; 0 for the whole relay. Lists without any have the defaults.
 pub(super) async fn settings(
-    readers: &SqlitePool,
+    readers: &Pool,
 ) -> Result<Vec<(Option<i64>, AlertSettings)>, StoreError> {
-    let found = sqlx::query(SELECT_SETTINGS).fetch_all(readers).await;
+    let found = sql::query(SELECT_SETTINGS).fetch_all(readers).await;
     let found = found.map_err(|error| StoreError::reading("alert settings", error))?;
     found.iter().map(parsed).collect()
 }
 
 /// Settings of one list; the defaults when it has none.
 pub(super) async fn settings_of(
-    readers: &SqlitePool,
+    readers: &Pool,
     list: Option<i64>,
 ) -> Result<AlertSettings, StoreError> {
-    let query = sqlx::query(SELECT_SETTINGS_OF).bind(list.unwrap_or(0));
+    let query = sql::query(SELECT_SETTINGS_OF).bind(list.unwrap_or(0));
     let found = query.fetch_optional(readers).await;
     let found = found.map_err(|error| StoreError::reading("alert settings", error))?;
     let found = found.as_ref().map(parsed).transpose()?;
     Ok(found.map(|(_, settings)| settings).unwrap_or_default())
 }
 
-fn parsed(row: &SqliteRow) -> Result<(Option<i64>, AlertSettings), StoreError> {
+fn parsed(row: &Row) -> Result<(Option<i64>, AlertSettings), StoreError> {
     let document: String = rows::get(row, "document")?;
     let settings = serde_json::from_str(&document);
     let settings = settings.map_err(|_| rows::damaged("alert settings", &document))?;
@@ -193,24 +191,21 @@ fn parsed(row: &SqliteRow) -> Result<(Option<i64>, AlertSettings), StoreError> {
 }
 
 /// What is to be told by mail.
-pub(super) async fn untold(readers: &SqlitePool) -> Result<Vec<PendingAlert>, StoreError> {
+pub(super) async fn untold(readers: &Pool) -> Result<Vec<PendingAlert>, StoreError> {
     pending(readers, SELECT_UNTOLD).await
 }
 
 /// What is to be told by webhook.
-pub(super) async fn unposted(readers: &SqlitePool) -> Result<Vec<PendingAlert>, StoreError> {
+pub(super) async fn unposted(readers: &Pool) -> Result<Vec<PendingAlert>, StoreError> {
     pending(readers, SELECT_UNPOSTED).await
 }
 
-async fn pending(
-    readers: &SqlitePool,
-    statement: &'static str,
-) -> Result<Vec<PendingAlert>, StoreError> {
-    let found = sqlx::query(statement).bind(MAX_PENDING).fetch_all(readers);
+async fn pending(readers: &Pool, statement: &'static str) -> Result<Vec<PendingAlert>, StoreError> {
+    let found = sql::query(statement).bind(MAX_PENDING).fetch_all(readers);
     let found = found
         .await
         .map_err(|error| StoreError::reading("what is to be told of alerts", error))?;
-    let pending = |row: &SqliteRow| {
+    let pending = |row: &Row| {
         Ok(PendingAlert {
             alert: rows::alert(row)?,
             list_id: rows::list_id(row)?,
@@ -225,10 +220,10 @@ async fn pending(
 
 /// When mails told of alerts after that, by list.
 pub(super) async fn mails(
-    readers: &SqlitePool,
+    readers: &Pool,
     after: Timestamp,
 ) -> Result<Vec<(Option<i64>, Timestamp)>, StoreError> {
-    let query = sqlx::query(SELECT_MAILS).bind(after.as_millis());
+    let query = sql::query(SELECT_MAILS).bind(after.as_millis());
     let found = query.fetch_all(readers).await;
     let found = found.map_err(|error| StoreError::reading("what was told of alerts", error))?;
     let mail = |row| Ok((rows::list_id(row)?, rows::timestamp(row, "at")?));
@@ -236,8 +231,8 @@ pub(super) async fn mails(
 }
 
 /// Numbers that grow with every change of the settings, and with every alert that is new.
-pub(super) async fn generation(readers: &SqlitePool) -> Result<(i64, i64), StoreError> {
-    let found = sqlx::query(SELECT_GENERATION).fetch_one(readers).await;
+pub(super) async fn generation(readers: &Pool) -> Result<(i64, i64), StoreError> {
+    let found = sql::query(SELECT_GENERATION).fetch_one(readers).await;
     let row = found.map_err(|error| StoreError::reading("the generation of alerts", error))?;
     Ok((rows::get(&row, "value")?, rows::get(&row, "newest")?))
 }

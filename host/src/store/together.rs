@@ -1,23 +1,32 @@
-//! What most transactions hold, in as few trips to the database's thread as can be: a trip costs as much as some rows.
+//! What most transactions hold, in as few trips to SQLite's thread as can be: a trip costs as much as some rows.
+//! A server takes one statement at a time, but a statement can do several things.
 //!
 //! A message of one recipient comes with one decision and leaves with one attempt that settles it. A group of those
 //! is written by three statements with as many rows each, which go together.
 
 use std::sync::LazyLock;
 
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-
 use super::attempts::{self, Settled};
 use super::bulk::Joined;
 use super::decisions::{self, Kept};
 use super::jobs::Placed;
-use super::messages;
+use super::sql::{Connection, Dialect, Row};
+use super::{content, messages};
 use crate::clock::Timestamp;
 
 static ACCEPT: LazyLock<Joined> = LazyLock::new(|| {
     Joined::new(&[
         &messages::INSERT_MESSAGES,
         &messages::INSERT_RECIPIENTS,
+        &decisions::INSERT_DECISIONS,
+    ])
+});
+/// For a server, where content is a row.
+static ACCEPT_WITH_CONTENT: LazyLock<Joined> = LazyLock::new(|| {
+    Joined::chained(&[
+        &messages::INSERT_MESSAGES,
+        &messages::INSERT_RECIPIENTS,
+        &content::INSERT_HEADS,
         &decisions::INSERT_DECISIONS,
     ])
 });
@@ -31,16 +40,22 @@ static SETTLE: LazyLock<Joined> = LazyLock::new(|| {
 
 /// Stores messages with their decisions; false when they are not alike enough, and nothing was done.
 pub(super) async fn accept(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     messages: &[Placed<'_>],
     kept: &[&Kept],
 ) -> Result<bool, sqlx::Error> {
+    let is_server = connection.dialect() == Dialect::Postgres;
     let are_alike = messages.len() == kept.len()
         && messages
             .iter()
             .all(|placed| placed.message.recipients.len() == 1)
         && kept.iter().all(|one| one.is_plain());
-    let Some(statement) = ACCEPT.of(messages.len()).filter(|_| are_alike) else {
+    let joined: &'static Joined = if is_server {
+        &ACCEPT_WITH_CONTENT
+    } else {
+        &ACCEPT
+    };
+    let Some(statement) = joined.of(messages.len()).filter(|_| are_alike) else {
         return Ok(false);
     };
     let statement = messages.iter().fold(statement, messages::bind_message);
@@ -50,6 +65,10 @@ pub(super) async fn accept(
         .fold(statement, |statement, one| {
             messages::bind_recipient(statement, &one)
         });
+    let heads = messages.iter().filter(|_| is_server);
+    let statement = heads.fold(statement, |statement, placed| {
+        content::bind_head(statement, placed.message)
+    });
     let statement = kept.iter().fold(statement, |statement, one| {
         decisions::bind(statement, &one.decision.decision)
     });
@@ -60,11 +79,11 @@ pub(super) async fn accept(
 /// Records attempts each of which may have finished a message of its own; returns the messages that are finished, or
 /// none when they are not alike enough, and nothing was done.
 pub(super) async fn settle(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     results: &[Settled<'_>],
     finished: &[i64],
-) -> Result<Option<Vec<SqliteRow>>, sqlx::Error> {
-    let are_alike = results.len() == finished.len();
+) -> Result<Option<Vec<Row>>, sqlx::Error> {
+    let are_alike = connection.dialect() == Dialect::Sqlite && results.len() == finished.len();
     let Some(statement) = SETTLE.of(results.len()).filter(|_| are_alike) else {
         return Ok(None);
     };

@@ -1,8 +1,7 @@
 //! Tokens of the API, and what was answered to requests that may come again.
 
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-
 use super::jobs::Work;
+use super::sql::{self, Connection, Row};
 use super::{Store, StoreError, operators, rows};
 use crate::clock::Timestamp;
 use crate::operators::{ApiToken, Digest, NewApiToken, Scope};
@@ -63,23 +62,23 @@ pub struct EarlierRequest {
 
 impl TokenWork {
     /// Makes the change; answers with an id or a count.
-    pub(super) async fn apply(&self, connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    pub(super) async fn apply(&self, connection: &mut Connection) -> Result<i64, StoreError> {
         let query = match self {
             Self::Create(new) => return create(connection, new).await,
-            Self::Delete(id) => sqlx::query(DELETE).bind(*id),
-            Self::Use(id, at) => sqlx::query(USE).bind(at.as_millis()).bind(*id),
-            Self::Begin(key, digest, at) => sqlx::query(BEGIN)
+            Self::Delete(id) => sql::query(DELETE).bind(*id),
+            Self::Use(id, at) => sql::query(USE).bind(at.as_millis()).bind(*id),
+            Self::Begin(key, digest, at) => sql::query(BEGIN)
                 .bind(key.token)
                 .bind(key.key.clone())
                 .bind(digest.octets().to_vec())
                 .bind(at.as_millis()),
-            Self::End(key, status, body) => sqlx::query(END)
+            Self::End(key, status, body) => sql::query(END)
                 .bind(i64::from(*status))
                 .bind(body.clone())
                 .bind(key.token)
                 .bind(key.key.clone()),
-            Self::Forget(key) => sqlx::query(FORGET).bind(key.token).bind(key.key.clone()),
-            Self::Purge(before) => sqlx::query(PURGE).bind(before.as_millis()),
+            Self::Forget(key) => sql::query(FORGET).bind(key.token).bind(key.key.clone()),
+            Self::Purge(before) => sql::query(PURGE).bind(before.as_millis()),
         };
         let done = query.execute(connection).await;
         let done = done.map_err(|error| StoreError::writing("change a token", error))?;
@@ -87,10 +86,10 @@ impl TokenWork {
     }
 }
 
-async fn create(connection: &mut SqliteConnection, new: &NewApiToken) -> Result<i64, StoreError> {
+async fn create(connection: &mut Connection, new: &NewApiToken) -> Result<i64, StoreError> {
     let failed = |error| StoreError::writing("make a token", error);
     let scopes: i64 = new.scopes.iter().map(|scope| scope.bit()).sum();
-    let inserted = sqlx::query(INSERT)
+    let inserted = sql::query(INSERT)
         .bind(new.digest.octets().to_vec())
         .bind(new.owner)
         .bind(new.name.clone())
@@ -102,7 +101,7 @@ async fn create(connection: &mut SqliteConnection, new: &NewApiToken) -> Result<
         .map_err(failed)?;
     let id = rows::get(&inserted, "id")?;
     for list in new.lists.iter().flatten() {
-        let row = sqlx::query(INSERT_LIST).bind(id).bind(*list);
+        let row = sql::query(INSERT_LIST).bind(id).bind(*list);
         row.execute(&mut *connection).await.map_err(failed)?;
     }
     Ok(id)
@@ -115,7 +114,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn api_tokens(&self, owner: Option<i64>) -> Result<Vec<ApiToken>, StoreError> {
-        let query = sqlx::query(SELECT_ALL).bind(owner);
+        let query = sql::query(SELECT_ALL).bind(owner);
         let found = query.fetch_all(&self.shared.readers).await;
         let found = found.map_err(|error| StoreError::reading("the tokens", error))?;
         let mut tokens = Vec::new();
@@ -130,7 +129,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn api_token(&self, digest: Digest) -> Result<Option<ApiToken>, StoreError> {
-        let query = sqlx::query(SELECT_BY_DIGEST).bind(digest.octets().to_vec());
+        let query = sql::query(SELECT_BY_DIGEST).bind(digest.octets().to_vec());
         let found = query.fetch_optional(&self.shared.readers).await;
         let found = found.map_err(|error| StoreError::reading("a token", error))?;
         let Some(row) = found else {
@@ -146,7 +145,7 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn create_api_token(&self, new: NewApiToken) -> Result<ApiToken, StoreError> {
         let id = self.write_token(TokenWork::Create(new)).await?;
-        let query = sqlx::query(SELECT_ONE).bind(id);
+        let query = sql::query(SELECT_ONE).bind(id);
         let found = query.fetch_one(&self.shared.readers).await;
         let row = found.map_err(|error| StoreError::reading("a token", error))?;
         let made = self.token_of(&row).await?;
@@ -184,7 +183,7 @@ impl Store {
         if self.write_token(work).await? > 0 {
             return Ok(None);
         }
-        let query = sqlx::query(SELECT_REQUEST)
+        let query = sql::query(SELECT_REQUEST)
             .bind(key.token)
             .bind(key.key.clone());
         let found = query.fetch_one(&self.shared.readers).await;
@@ -232,7 +231,7 @@ impl Store {
         self.write_token(TokenWork::Purge(before)).await.map(drop)
     }
 
-    async fn token_of(&self, row: &SqliteRow) -> Result<Option<ApiToken>, StoreError> {
+    async fn token_of(&self, row: &Row) -> Result<Option<ApiToken>, StoreError> {
         let owner = self.operator(rows::get(row, "operator_id")?).await?;
         let Some(owner) = owner else {
             return Ok(None);

@@ -1,20 +1,27 @@
 //! Deletes what nobody needs any more, in steps small enough that no message waits for them.
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use super::StoreError;
 use super::bulk::Bulk;
 use super::content::execute_for;
+use super::sql::{self, Connection};
 use crate::clock::Timestamp;
+use crate::id::QueueId;
 
 /// Messages, alerts or decisions deleted in one transaction. 256: some milliseconds.
 pub(super) const PURGE_STEP: i64 = 256;
 
-/// Uploads that a dead process left behind.
-const DELETE_ORPHANED_CHUNKS: &str =
-    "DELETE FROM content_chunk WHERE message_id NOT IN (SELECT id FROM message)";
+/// Uploads that a dead process left behind. Whoever owns a file is alone with it; on a server other nodes may be
+/// receiving what is younger than `$1`.
+const DELETE_ORPHANED_CHUNKS: (&str, &str) = (
+    "DELETE FROM content_chunk WHERE ($1 IS NOT NULL) AND message_id NOT IN (SELECT id FROM message)",
+    "DELETE FROM content_chunk WHERE message_id < $1 \
+     AND NOT EXISTS (SELECT 1 FROM message WHERE id = content_chunk.message_id)",
+);
+/// After so long no upload is still under way.
+const LONGEST_UPLOAD: Duration = Duration::from_secs(86_400);
 const SELECT_FINISHED: &str =
     "SELECT id FROM message WHERE open = 0 AND finished_at < $1 ORDER BY finished_at LIMIT $2";
 const DELETE_ALERTS: &str = "DELETE FROM alert WHERE id IN \
@@ -42,8 +49,10 @@ static DELETE_MESSAGES: LazyLock<Bulk> =
     LazyLock::new(|| Bulk::new("DELETE FROM message WHERE id IN (VALUES ", 1, ")"));
 
 /// Deletes chunks that belong to no message; answers with how many.
-pub(super) async fn discard_orphans(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
-    let done = sqlx::query(DELETE_ORPHANED_CHUNKS)
+pub(super) async fn discard_orphans(connection: &mut Connection) -> Result<i64, StoreError> {
+    let before = QueueId::first_at(Timestamp::now() - LONGEST_UPLOAD);
+    let done = sql::query(DELETE_ORPHANED_CHUNKS)
+        .bind(before.as_i64())
         .execute(connection)
         .await
         .map_err(|error| StoreError::writing("discard uploads without a message", error))?;
@@ -52,7 +61,7 @@ pub(super) async fn discard_orphans(connection: &mut SqliteConnection) -> Result
 
 /// Deletes up to [`PURGE_STEP`] messages that were finished before; answers with how many.
 pub(super) async fn purge_messages(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     before: Timestamp,
 ) -> Result<i64, StoreError> {
     purge_step(connection, before)
@@ -60,11 +69,8 @@ pub(super) async fn purge_messages(
         .map_err(|error| StoreError::writing("purge finished messages", error))
 }
 
-async fn purge_step(
-    connection: &mut SqliteConnection,
-    before: Timestamp,
-) -> Result<i64, sqlx::Error> {
-    let found = sqlx::query(SELECT_FINISHED)
+async fn purge_step(connection: &mut Connection, before: Timestamp) -> Result<i64, sqlx::Error> {
+    let found = sql::query(SELECT_FINISHED)
         .bind(before.as_millis())
         .bind(PURGE_STEP)
         .fetch_all(&mut *connection)
@@ -87,10 +93,10 @@ async fn purge_step(
 
 /// Deletes up to [`PURGE_STEP`] alerts that last happened before; answers with how many.
 pub(super) async fn purge_alerts(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     before: Timestamp,
 ) -> Result<i64, StoreError> {
-    let done = sqlx::query(DELETE_ALERTS)
+    let done = sql::query(DELETE_ALERTS)
         .bind(before.as_millis())
         .bind(PURGE_STEP)
         .execute(connection)

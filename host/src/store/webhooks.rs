@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-
 use super::bulk::Bulk;
+use super::sql::{self, Connection, Pool, Row};
 use super::{StoreError, rows};
 use crate::alert::{Event, EventKind, EventSet, Post, WaitingEvent, Webhook};
 use crate::clock::Timestamp;
@@ -93,26 +92,26 @@ pub(super) enum WebhookWork {
 }
 
 impl WebhookWork {
-    pub(super) async fn apply(&self, connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    pub(super) async fn apply(&self, connection: &mut Connection) -> Result<i64, StoreError> {
         self.execute(connection)
             .await
             .map_err(|error| StoreError::writing("change webhooks", error))
     }
 
-    async fn execute(&self, connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    async fn execute(&self, connection: &mut Connection) -> Result<i64, sqlx::Error> {
         match self {
             Self::Set(webhook) => set(connection, webhook).await.map(|()| 0),
             Self::Delete(list) => {
-                let delete = sqlx::query(DELETE_WEBHOOK).bind(list.unwrap_or(0));
+                let delete = sql::query(DELETE_WEBHOOK).bind(list.unwrap_or(0));
                 let done = delete.execute(connection).await?;
                 Ok(i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))
             }
             Self::Posted(posts) => posted(connection, posts).await.map(|()| 0),
             Self::Purge(list, before, max) => {
                 let list = list.unwrap_or(0);
-                let old = sqlx::query(DELETE_OLD).bind(list).bind(before.as_millis());
+                let old = sql::query(DELETE_OLD).bind(list).bind(before.as_millis());
                 let old = old.bind(PURGE_STEP).execute(&mut *connection).await?;
-                let beyond = sqlx::query(DELETE_BEYOND).bind(list).bind(i64::from(*max));
+                let beyond = sql::query(DELETE_BEYOND).bind(list).bind(i64::from(*max));
                 let beyond = beyond.execute(connection).await?;
                 let lost = old.rows_affected() + beyond.rows_affected();
                 Ok(i64::try_from(lost).unwrap_or(i64::MAX))
@@ -121,11 +120,11 @@ impl WebhookWork {
     }
 }
 
-async fn set(connection: &mut SqliteConnection, webhook: &Webhook) -> Result<(), sqlx::Error> {
+async fn set(connection: &mut Connection, webhook: &Webhook) -> Result<(), sqlx::Error> {
     let list = webhook.list_id.unwrap_or(0);
-    let forget = sqlx::query(FORGET_UNPOSTED).bind(list);
+    let forget = sql::query(FORGET_UNPOSTED).bind(list);
     forget.execute(&mut *connection).await?;
-    sqlx::query(SET_WEBHOOK)
+    sql::query(SET_WEBHOOK)
         .bind(list)
         .bind(webhook.url.as_str())
         .bind(webhook.secret.expose().as_str())
@@ -138,7 +137,7 @@ async fn set(connection: &mut SqliteConnection, webhook: &Webhook) -> Result<(),
 
 /// Stores events to be posted.
 pub(super) async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     events: &[&Event],
 ) -> Result<(), StoreError> {
     INSERT_EVENTS
@@ -155,7 +154,7 @@ pub(super) async fn insert(
         .map_err(|error| StoreError::writing("store an event", error))
 }
 
-async fn posted(connection: &mut SqliteConnection, posts: &[Post]) -> Result<(), sqlx::Error> {
+async fn posted(connection: &mut Connection, posts: &[Post]) -> Result<(), sqlx::Error> {
     let done: Vec<i64> = posts
         .iter()
         .filter(|post| post.again_at.is_none())
@@ -168,7 +167,7 @@ async fn posted(connection: &mut SqliteConnection, posts: &[Post]) -> Result<(),
         .await?;
     for post in posts {
         if let Some(again_at) = post.again_at {
-            let again = sqlx::query(AGAIN).bind(i64::from(post.attempt));
+            let again = sql::query(AGAIN).bind(i64::from(post.attempt));
             let again = again.bind(again_at.as_millis()).bind(post.number);
             again.execute(&mut *connection).await?;
         }
@@ -187,17 +186,17 @@ async fn posted(connection: &mut SqliteConnection, posts: &[Post]) -> Result<(),
         })
         .await?;
     if let Some(post) = posts.first() {
-        let trim = sqlx::query(TRIM_DELIVERIES).bind(post.list_id.unwrap_or(0));
+        let trim = sql::query(TRIM_DELIVERIES).bind(post.list_id.unwrap_or(0));
         trim.bind(KEPT_DELIVERIES).execute(connection).await?;
     }
     Ok(())
 }
 
 /// All webhooks, with the names of their lists.
-pub(super) async fn all(readers: &SqlitePool) -> Result<Vec<(Webhook, String)>, StoreError> {
-    let found = sqlx::query(SELECT_WEBHOOKS).fetch_all(readers).await;
+pub(super) async fn all(readers: &Pool) -> Result<Vec<(Webhook, String)>, StoreError> {
+    let found = sql::query(SELECT_WEBHOOKS).fetch_all(readers).await;
     let found = found.map_err(|error| StoreError::reading("webhooks", error))?;
-    let webhook = |row: &SqliteRow| {
+    let webhook = |row: &Row| {
         let events: String = rows::get(row, "events")?;
         let name: Option<String> = rows::get(row, "list_name")?;
         let webhook = Webhook {
@@ -214,16 +213,16 @@ pub(super) async fn all(readers: &SqlitePool) -> Result<Vec<(Webhook, String)>, 
 
 /// Events of a webhook that are due, those due first first.
 pub(super) async fn due(
-    readers: &SqlitePool,
+    readers: &Pool,
     list: Option<i64>,
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<WaitingEvent>, StoreError> {
-    let query = sqlx::query(SELECT_WAITING).bind(list.unwrap_or(0));
+    let query = sql::query(SELECT_WAITING).bind(list.unwrap_or(0));
     let query = query.bind(now.as_millis()).bind(i64::from(limit));
     let found = query.fetch_all(readers).await;
     let found = found.map_err(|error| StoreError::reading("events", error))?;
-    let waiting = |row: &SqliteRow| {
+    let waiting = |row: &Row| {
         Ok(WaitingEvent {
             number: rows::get(row, "number")?,
             event: Event {
@@ -241,18 +240,18 @@ pub(super) async fn due(
 
 /// The lists whose webhooks have events that are due.
 pub(super) async fn with_due(
-    readers: &SqlitePool,
+    readers: &Pool,
     now: Timestamp,
 ) -> Result<Vec<Option<i64>>, StoreError> {
-    let query = sqlx::query(SELECT_WITH_DUE).bind(now.as_millis());
+    let query = sql::query(SELECT_WITH_DUE).bind(now.as_millis());
     let found = query.fetch_all(readers).await;
     let found = found.map_err(|error| StoreError::reading("events", error))?;
     found.iter().map(rows::list_id).collect()
 }
 
 /// How many events of a webhook wait.
-pub(super) async fn waiting(readers: &SqlitePool, list: Option<i64>) -> Result<u64, StoreError> {
-    let query = sqlx::query(COUNT_WAITING).bind(list.unwrap_or(0));
+pub(super) async fn waiting(readers: &Pool, list: Option<i64>) -> Result<u64, StoreError> {
+    let query = sql::query(COUNT_WAITING).bind(list.unwrap_or(0));
     let found = query.fetch_one(readers).await;
     let row = found.map_err(|error| StoreError::reading("events", error))?;
     rows::count(&row, "waiting")
@@ -260,14 +259,14 @@ pub(super) async fn waiting(readers: &SqlitePool, list: Option<i64>) -> Result<u
 
 /// What came of the most recent posts, the last first.
 pub(super) async fn deliveries(
-    readers: &SqlitePool,
+    readers: &Pool,
     list: Option<i64>,
     limit: u32,
 ) -> Result<Vec<Post>, StoreError> {
-    let query = sqlx::query(SELECT_DELIVERIES).bind(list.unwrap_or(0));
+    let query = sql::query(SELECT_DELIVERIES).bind(list.unwrap_or(0));
     let found = query.bind(i64::from(limit)).fetch_all(readers).await;
     let found = found.map_err(|error| StoreError::reading("posts of events", error))?;
-    let post = |row: &SqliteRow| {
+    let post = |row: &Row| {
         Ok(Post {
             number: rows::get(row, "number")?,
             event_id: rows::get(row, "event_id")?,
@@ -284,7 +283,7 @@ pub(super) async fn deliveries(
     found.iter().map(post).collect()
 }
 
-fn kind(row: &SqliteRow) -> Result<EventKind, StoreError> {
+fn kind(row: &Row) -> Result<EventKind, StoreError> {
     let name: String = rows::get(row, "kind")?;
     EventKind::from_name(&name).ok_or_else(|| rows::damaged("event", name))
 }

@@ -3,22 +3,26 @@
 //! After a failure nothing is known about the database until a probe has been written and committed;
 //! until then everything is refused.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection, Executor};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::jobs::{Job, Task, Work, apply};
 use super::log::{Log, Writing};
-use super::{Config, StoreError, sqlite};
+use super::sql::{self, Connection, Connector, Dialect};
+use super::{Config, StoreError};
 use crate::causes::with_causes;
 use crate::metrics;
 
-const BEGIN: &str = "BEGIN IMMEDIATE";
+/// Whether another process writes is known at once, not when there is something to write.
+const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
+/// Nodes write side by side, but not while one of them seals what the statistics have counted: whatever has a number
+/// below the seal is committed then, although numbers are given before commits.
+const BEGIN_POSTGRES: &str = "BEGIN; SELECT pg_advisory_xact_lock_shared(7236284, 3)";
+const BEGIN_SEALING: &str = "BEGIN; SELECT pg_advisory_xact_lock(7236284, 3)";
 const COMMIT: &str = "COMMIT";
 const ROLLBACK: &str = "ROLLBACK";
 const SAVE: &str = "SAVEPOINT job";
@@ -28,6 +32,8 @@ const WRITE_PROBE: &str = "INSERT INTO probe (id, octets) VALUES (1, $1) \
      ON CONFLICT (id) DO UPDATE SET octets = excluded.octets";
 const DELETE_PROBE: &str = "DELETE FROM probe";
 
+/// How often a transaction that collides with another node's is done again. Default 5: each time one of them gets on.
+const COLLISIONS: u32 = 5;
 /// Octets a probe writes: room for more than a commit record, so that a full disk is noticed.
 const PROBE_OCTETS: usize = 256 * 1024;
 /// How long outcomes wait for company. Default 10 ms: a window for duplicates after a crash that
@@ -40,10 +46,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The writing side of the store.
 pub(super) struct Writer {
-    connection: Option<SqliteConnection>,
-    options: SqliteConnectOptions,
-    database: PathBuf,
-    log: Log,
+    connection: Option<Connection>,
+    connector: Connector,
+    /// The folder of the log; none where content lies in the database.
+    content: Option<PathBuf>,
+    log: Option<Log>,
     jobs: mpsc::Receiver<Job>,
     accepting: watch::Sender<bool>,
     closing: Arc<Notify>,
@@ -80,8 +87,8 @@ impl Batch {
 
 impl Writer {
     pub(super) fn new(
-        connection: SqliteConnection,
-        (options, database): (SqliteConnectOptions, &Path),
+        connection: Connection,
+        (connector, content): (Connector, Option<PathBuf>),
         config: &Config,
         jobs: mpsc::Receiver<Job>,
         accepting: watch::Sender<bool>,
@@ -89,9 +96,9 @@ impl Writer {
     ) -> Self {
         Self {
             connection: Some(connection),
-            options,
-            database: database.to_owned(),
-            log: Log::beside(database),
+            connector,
+            log: content.clone().map(Log::within),
+            content,
             jobs,
             accepting,
             closing,
@@ -186,8 +193,16 @@ impl Writer {
             .connection
             .as_mut()
             .expect("a writer that is not recovering is connected");
-        let (tasks, mut writing) = begin_writing(&mut self.log, batch).await?;
-        match write_together(connection, &tasks, &mut writing).await {
+        let (tasks, mut writing) = begin_writing(self.log.as_mut(), batch).await?;
+        let mut written = write_together(connection, &tasks, &mut writing).await;
+        for _ in 0..COLLISIONS {
+            if !written.as_ref().is_err_and(StoreError::is_collision) {
+                break;
+            }
+            command(connection, ROLLBACK).await?;
+            written = write_together(connection, &tasks, &mut writing).await;
+        }
+        match written {
             Ok(answers) => Ok(answers.into_iter().map(Ok).collect()),
             Err(error) if error.is_fault_of_job() => {
                 command(connection, ROLLBACK).await?;
@@ -232,11 +247,11 @@ impl Writer {
         &mut self,
         pause: Duration,
         error: &StoreError,
-    ) -> Option<Result<(SqliteConnection, Log), sqlx::Error>> {
-        let (options, database) = (self.options.clone(), self.database.clone());
+    ) -> Option<Result<(Connection, Option<Log>), sqlx::Error>> {
+        let (connector, content) = (self.connector.clone(), self.content.clone());
         let probed = async move {
             tokio::time::sleep(pause).await;
-            probe(&options, &database).await
+            probe(&connector, content).await
         };
         tokio::pin!(probed);
         loop {
@@ -253,9 +268,16 @@ type Answer = Result<i64, StoreError>;
 
 /// Sends the content of accepted messages on its way to the disk.
 async fn begin_writing<'a>(
-    log: &mut Log,
+    log: Option<&mut Log>,
     batch: &'a [Job],
 ) -> Result<(Vec<Task<'a>>, Writing), StoreError> {
+    let Some(log) = log else {
+        let tasks = batch.iter().map(|job| Task {
+            work: &job.work,
+            place: None,
+        });
+        return Ok((tasks.collect(), Writing::nothing()));
+    };
     let contents = batch.iter().filter_map(|job| job.work.head()).collect();
     let (places, writing) = log.append(contents).await.map_err(unwritten)?;
     let mut places = places.into_iter();
@@ -274,11 +296,11 @@ fn unwritten(error: std::io::Error) -> StoreError {
 }
 
 async fn write_together(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     tasks: &[Task<'_>],
     writing: &mut Writing,
 ) -> Result<Vec<i64>, StoreError> {
-    command(connection, BEGIN).await?;
+    command(connection, begin(connection, tasks)).await?;
     let answers = apply(connection, tasks).await?;
     writing.done().await.map_err(unwritten)?;
     command(connection, COMMIT).await?;
@@ -287,12 +309,12 @@ async fn write_together(
 
 /// One transaction all the same, in which each job can fail for itself.
 async fn write_one_by_one(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     tasks: &[Task<'_>],
     writing: &mut Writing,
 ) -> Result<Vec<Answer>, StoreError> {
     let mut answers = Vec::with_capacity(tasks.len());
-    command(connection, BEGIN).await?;
+    command(connection, begin(connection, tasks)).await?;
     for task in tasks {
         command(connection, SAVE).await?;
         let answer = apply(connection, std::slice::from_ref(task)).await;
@@ -309,15 +331,23 @@ async fn write_one_by_one(
     Ok(answers)
 }
 
-async fn command(connection: &mut SqliteConnection, sql: &'static str) -> Result<(), StoreError> {
+async fn command(connection: &mut Connection, sql: &'static str) -> Result<(), StoreError> {
     connection
-        .execute(sqlx::query(sql))
+        .command(sql)
         .await
-        .map(drop)
         .map_err(|error| StoreError::Unavailable {
             attempt: "commit",
             source: Arc::new(error),
         })
+}
+
+fn begin(connection: &Connection, tasks: &[Task<'_>]) -> &'static str {
+    let is_sealing = tasks.iter().any(|task| matches!(task.work, Work::SumUp(_)));
+    match connection.dialect() {
+        Dialect::Sqlite => BEGIN_SQLITE,
+        Dialect::Postgres if is_sealing => BEGIN_SEALING,
+        Dialect::Postgres => BEGIN_POSTGRES,
+    }
 }
 
 fn refuse(batch: Vec<Job>, error: &StoreError) {
@@ -337,20 +367,22 @@ fn unavailable(work: &Work, error: &StoreError) -> StoreError {
     }
 }
 
-/// Opens a new connection and a new segment, and proves that both can be written.
+/// Opens a new connection and, where there is a log, a new segment, and proves that both can be written.
 async fn probe(
-    options: &SqliteConnectOptions,
-    database: &Path,
-) -> Result<(SqliteConnection, Log), sqlx::Error> {
-    let mut connection = sqlite::connect(options).await?;
-    connection.execute(BEGIN).await?;
-    sqlx::query(WRITE_PROBE)
+    connector: &Connector,
+    content: Option<PathBuf>,
+) -> Result<(Connection, Option<Log>), sqlx::Error> {
+    let mut connection = connector.connect().await?;
+    connection.command(begin(&connection, &[])).await?;
+    sql::query(WRITE_PROBE)
         .bind(vec![0_u8; PROBE_OCTETS])
         .execute(&mut connection)
         .await?;
-    connection.execute(COMMIT).await?;
-    connection.execute(DELETE_PROBE).await?;
-    let mut log = Log::beside(database);
-    log.probe(PROBE_OCTETS).await?;
+    connection.command(COMMIT).await?;
+    connection.command(DELETE_PROBE).await?;
+    let mut log = content.map(Log::within);
+    if let Some(log) = &mut log {
+        log.probe(PROBE_OCTETS).await?;
+    }
     Ok((connection, log))
 }

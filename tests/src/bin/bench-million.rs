@@ -96,7 +96,7 @@ fn measure(count: usize) -> anyhow::Result<Measured> {
     let sink = Sink::start(Script::default())?;
     let mut relay = Relay::prepare(&Setup::smarthost(sink.port()));
     let config = Config {
-        url: format!("sqlite://{}", relay.folder().join("gatepost.db").display()),
+        url: format!("sqlite://{}", relay.folder().join("gatepost.db").display()).into(),
         ..Config::default()
     };
     let runtime = tokio::runtime::Runtime::new()?;

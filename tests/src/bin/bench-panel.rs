@@ -91,7 +91,7 @@ async fn measure(folder: &Path, count: usize) -> anyhow::Result<bool> {
     let path = folder.join("panel.db");
     let is_filled = path.exists();
     let config = Config {
-        url: format!("sqlite://{}", path.display()),
+        url: format!("sqlite://{}", path.display()).into(),
         ..Config::default()
     };
     let store = Store::open(&config).await?;

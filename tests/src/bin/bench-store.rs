@@ -39,7 +39,7 @@ async fn main() -> anyhow::Result<()> {
     let plan = plan()?;
     std::fs::create_dir_all(&plan.folder)?;
     let config = Config {
-        url: format!("sqlite://{}", plan.folder.join("bench.db").display()),
+        url: format!("sqlite://{}", plan.folder.join("bench.db").display()).into(),
         ..Config::default()
     };
     let store = Store::open(&config).await?;

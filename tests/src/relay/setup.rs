@@ -33,6 +33,8 @@ pub struct Setup {
     pub modules: Vec<(PathBuf, &'static str)>,
     /// More keys of `[delivery]`, as they stand.
     pub more_delivery: String,
+    /// Keys of `[store]`, as they stand.
+    pub store: Option<String>,
     /// More tables, as they stand.
     pub more: String,
 }
@@ -49,6 +51,7 @@ impl Setup {
             without_policies: false,
             modules: Vec::new(),
             more_delivery: String::new(),
+            store: None,
             more: String::new(),
         }
     }
@@ -94,6 +97,13 @@ impl Setup {
         self
     }
 
+    /// Keeps everything on a server, by its URL.
+    #[must_use]
+    pub fn on_server(mut self, url: &str) -> Self {
+        self.store = Some(format!("url = {url:?}"));
+        self
+    }
+
     /// Adds tables as they stand.
     #[must_use]
     pub fn with(mut self, tables: &str) -> Self {
@@ -105,10 +115,15 @@ impl Setup {
     pub fn to_toml(&self, port: u16) -> String {
         let mut text = format!(
             "hostname = \"relay.example.com\"\n\n\
-             [store]\nurl = \"sqlite://gatepost.db\"\n\n\
+             [store]\n{}\n\n\
              [[listener]]\naddress = \"127.0.0.1\"\nports = [\"{port}\"]\n\
              tls = \"{}\"\nrequire-tls-for-auth = {}\n{}\n",
-            self.tls, self.require_tls, self.more_listener
+            self.store
+                .as_deref()
+                .unwrap_or("url = \"sqlite://gatepost.db\""),
+            self.tls,
+            self.require_tls,
+            self.more_listener
         );
         text.push_str(&self.delivery());
         text.push_str(&self.more_delivery);

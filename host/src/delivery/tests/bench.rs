@@ -93,7 +93,7 @@ pub fn scratch() -> PathBuf {
 pub async fn empty_store() -> Store {
     let url = format!("sqlite://{}", scratch().join("store.db").display());
     let config = store::Config {
-        url,
+        url: url.into(),
         ..store::Config::default()
     };
     Store::open(&config).await.expect("a new store")

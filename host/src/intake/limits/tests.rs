@@ -25,7 +25,7 @@ impl Bench {
         let folder = std::env::temp_dir().join(format!("gatepost-{}", crate::id::session_id()));
         std::fs::create_dir(&folder).expect("the temporary folder is writable");
         let config = store::Config {
-            url: format!("sqlite://{}", folder.join("store.db").display()),
+            url: format!("sqlite://{}", folder.join("store.db").display()).into(),
             ..store::Config::default()
         };
         let store = Store::open(&config).await.expect("a new store opens");

@@ -20,7 +20,7 @@ impl Bench {
         let folder = std::env::temp_dir().join(format!("gatepost-{}", crate::id::session_id()));
         std::fs::create_dir(&folder).expect("the temporary folder is writable");
         let store = store::Config {
-            url: format!("sqlite://{}", folder.join("store.db").display()),
+            url: format!("sqlite://{}", folder.join("store.db").display()).into(),
             ..store::Config::default()
         };
         let config = Config {

@@ -112,6 +112,7 @@ impl Store {
             alert,
         };
         let is_done = self.write(Work::Suspend(new)).await? > 0;
+        self.shared.changes.touch();
         self.raised(is_done);
         Ok(is_done)
     }

@@ -102,7 +102,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when the message is finished or unknown.
     pub async fn head(&self, id: QueueId) -> Result<Bytes, StoreError> {
-        content::head(&self.shared.readers, &self.shared.content, id).await
+        content::head(&self.shared.readers, self.shared.content.as_deref(), id).await
     }
 
     /// The id of the newest message, finished ones included; none in an empty store.

@@ -46,7 +46,7 @@ impl Store {
         let opened = self
             .shared
             .search
-            .get_or_try_init(|| search::Index::open(&self.shared.path));
+            .get_or_try_init(|| search::Index::open(&self.shared.search_index));
         opened.await.cloned()
     }
 

@@ -28,7 +28,10 @@ impl Store {
     /// Deletes segments that no open message needs; returns how many, and those that what is left should move out of.
     async fn delete_segments(&self) -> Result<(u64, Vec<Sealed>), StoreError> {
         // Before it is asked what is needed: whatever is committed about these is committed then.
-        let sealed = sweep::sealed(&self.shared.content).await?;
+        let Some(content) = &self.shared.content else {
+            return Ok((0, Vec::new()));
+        };
+        let sealed = sweep::sealed(content).await?;
         if sealed.is_empty() {
             return Ok((0, Vec::new()));
         }
@@ -45,9 +48,12 @@ impl Store {
 
     /// Moves what is needed of a segment into the database.
     pub(in crate::store) async fn settle(&self, segment: i64) -> Result<(), StoreError> {
+        let Some(content) = &self.shared.content else {
+            return Ok(());
+        };
         let mut after = None;
         loop {
-            let (readers, content) = (&self.shared.readers, &self.shared.content);
+            let readers = &self.shared.readers;
             let lingering = sweep::lingering(readers, content, segment, after).await?;
             let Some(last) = lingering.last() else {
                 return Ok(());

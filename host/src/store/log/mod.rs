@@ -47,10 +47,10 @@ pub(super) struct Log {
 pub(super) struct Writing(Option<JoinHandle<io::Result<()>>>);
 
 impl Log {
-    /// The log beside a database; files are made when there is something to write.
-    pub(super) fn beside(database: &Path) -> Self {
+    /// The log in a folder; files are made when there is something to write.
+    pub(super) const fn within(folder: PathBuf) -> Self {
         Self {
-            folder: folder_of(database),
+            folder,
             current: None,
         }
     }
@@ -101,6 +101,11 @@ impl Log {
 }
 
 impl Writing {
+    /// Nothing is on its way.
+    pub(super) const fn nothing() -> Self {
+        Self(None)
+    }
+
     /// Waits until everything is on the disk.
     ///
     /// # Errors

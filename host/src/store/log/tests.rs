@@ -43,7 +43,7 @@ async fn append(log: &mut Log, contents: &[(QueueId, Bytes)]) -> Vec<Place> {
 #[tokio::test]
 async fn what_was_written_is_read() {
     let folder = Folder::new();
-    let mut log = Log::beside(&folder.database());
+    let mut log = Log::within(folder_of(&folder.database()));
     let mut written = Vec::new();
     // More records than one system call takes, and an empty one.
     for batch in [contents(&[5, 0, 70_000]), contents(&[9; 1500])] {
@@ -61,7 +61,7 @@ async fn what_was_written_is_read() {
 #[tokio::test]
 async fn another_messages_place_is_not_believed() {
     let folder = Folder::new();
-    let mut log = Log::beside(&folder.database());
+    let mut log = Log::within(folder_of(&folder.database()));
     let batch = contents(&[10, 10]);
     let places = append(&mut log, &batch).await;
     let other = read(&folder.content(), batch[0].0, places[1]);
@@ -89,11 +89,11 @@ async fn a_segment_that_is_gone_has_no_content() {
 #[tokio::test]
 async fn a_segment_is_sealed_when_nobody_writes_to_it() {
     let folder = Folder::new();
-    let mut log = Log::beside(&folder.database());
+    let mut log = Log::within(folder_of(&folder.database()));
     let first = append(&mut log, &contents(&[10])).await[0];
     assert!(sealed(&folder.content()).expect("readable").is_empty());
     drop(log);
-    let mut log = Log::beside(&folder.database());
+    let mut log = Log::within(folder_of(&folder.database()));
     let second = append(&mut log, &contents(&[10])).await[0];
     assert_ne!(first.segment, second.segment);
     let found = sealed(&folder.content()).expect("readable");
@@ -104,7 +104,7 @@ async fn a_segment_is_sealed_when_nobody_writes_to_it() {
 #[tokio::test]
 async fn a_full_segment_is_followed_by_another() {
     let folder = Folder::new();
-    let mut log = Log::beside(&folder.database());
+    let mut log = Log::within(folder_of(&folder.database()));
     let half = usize::try_from(SEGMENT_OCTETS / 2).expect("small");
     let mut segments = Vec::new();
     for _ in 0..3 {

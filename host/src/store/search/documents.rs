@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{QueryBuilder, Sqlite};
-
 use super::SearchStatus;
 use super::terms::Terms;
 use crate::id::QueueId;
 use crate::queue::{RecipientCounts, RecipientStatus};
 use crate::store::filters::push_ids;
+use crate::store::sql::{Connection, Pool, QueryBuilder, Row};
 use crate::store::{StoreError, rows};
 
 /// Recipients of one message that it is found by. Default 1,000: the most a message has unless an administrator
@@ -41,7 +39,7 @@ pub(super) struct Document {
 
 /// Messages that were decided about by these decisions.
 pub(super) async fn decided(
-    readers: &SqlitePool,
+    readers: &Pool,
     after: i64,
     until: i64,
 ) -> Result<Vec<Document>, StoreError> {
@@ -53,7 +51,7 @@ pub(super) async fn decided(
 
 /// Messages of the queue by id.
 pub(super) async fn of_messages(
-    readers: &SqlitePool,
+    readers: &Pool,
     ids: &[QueueId],
 ) -> Result<Vec<Document>, StoreError> {
     let mut all = Vec::with_capacity(ids.len());
@@ -65,10 +63,7 @@ pub(super) async fn of_messages(
     Ok(all)
 }
 
-async fn read(
-    readers: &SqlitePool,
-    mut query: QueryBuilder<Sqlite>,
-) -> Result<Vec<Document>, StoreError> {
+async fn read(readers: &Pool, mut query: QueryBuilder) -> Result<Vec<Document>, StoreError> {
     let failed = |error| StoreError::reading("messages to search", error);
     // In one transaction, so that a message and its recipients fit together.
     let mut transaction = readers.begin().await.map_err(failed)?;
@@ -91,13 +86,13 @@ async fn read(
 type Recipients = HashMap<i64, Vec<(String, RecipientStatus)>>;
 
 async fn recipients(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     ids: &[QueueId],
 ) -> Result<Recipients, StoreError> {
     let mut all: Recipients = HashMap::with_capacity(ids.len());
     for ids in ids.chunks(IDS_AT_A_TIME) {
         let mut query =
-            QueryBuilder::<Sqlite>::new("SELECT message_id, mailbox, status FROM recipient WHERE ");
+            QueryBuilder::new("SELECT message_id, mailbox, status FROM recipient WHERE ");
         push_ids(&mut query, "message_id", ids);
         query.push(" AND position < ").push_bind(MAX_RECIPIENTS);
         let found = query
@@ -118,7 +113,7 @@ async fn recipients(
     Ok(all)
 }
 
-fn document(row: &SqliteRow, recipients: &Recipients) -> Result<Document, StoreError> {
+fn document(row: &Row, recipients: &Recipients) -> Result<Document, StoreError> {
     let id: i64 = rows::get(row, "id")?;
     let mut terms = Terms::default();
     terms.any();

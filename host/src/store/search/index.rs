@@ -3,20 +3,19 @@
 //! It has a file of its own so that filling it never holds up a commit of the store, and needs no promise of the
 //! disk: its marks are written with its rows, so that after a crash it goes on where it is.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Connection, Executor};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::documents::{self, Document};
 use crate::id::QueueId;
 use crate::store::StoreError;
 use crate::store::bulk::Bulk;
+use crate::store::ledger::SELECT_LAST_DECISION;
+use crate::store::sql::{self, Connection, Connector, Pool, Text};
 
 /// The shape of the index; another one is made anew.
 const SHAPE: i64 = 1;
@@ -43,7 +42,6 @@ const SELECT_OLDEST: &str = "SELECT id FROM search_docsize ORDER BY id LIMIT $1"
 const SELECT_MATCHING: &str = "SELECT rowid FROM search WHERE search MATCH $1 \
      AND rowid < $2 AND rowid >= $3 ORDER BY rowid DESC LIMIT $4";
 
-const SELECT_LAST_DECISION: &str = "SELECT COALESCE(MAX(seq), 0) FROM decision";
 const SELECT_SEALED: &str = "SELECT finished_sealed FROM ledger";
 const SELECT_CUT: &str = "SELECT finished_at FROM message WHERE open = 0 \
      AND finished_at > $1 AND finished_at <= $2 ORDER BY finished_at LIMIT 1 OFFSET $3";
@@ -51,8 +49,13 @@ const SELECT_CUT: &str = "SELECT finished_at FROM message WHERE open = 0 \
 const SELECT_NOTABLE: &str = "SELECT id FROM message WHERE open = 0 AND finished_at > $1 \
      AND finished_at <= $2 AND (username = '' OR EXISTS (SELECT 1 FROM recipient \
      WHERE recipient.message_id = message.id AND recipient.status <> 2))";
-const EXISTING: &str = "SELECT value FROM json_each($1) WHERE EXISTS \
-     (SELECT 1 FROM message WHERE id = value) OR EXISTS (SELECT 1 FROM decision WHERE id = value)";
+const EXISTING: (&str, &str) = (
+    "SELECT value FROM json_each($1) WHERE EXISTS \
+     (SELECT 1 FROM message WHERE id = value) OR EXISTS (SELECT 1 FROM decision WHERE id = value)",
+    "SELECT value FROM (SELECT CAST(named AS BIGINT) AS value \
+     FROM json_array_elements_text(CAST($1 AS JSON)) AS named) AS all_named \
+     WHERE EXISTS (SELECT 1 FROM message WHERE id = value) OR EXISTS (SELECT 1 FROM decision WHERE id = value)",
+);
 
 static INSERT: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
@@ -71,10 +74,10 @@ pub(in crate::store) struct Index {
 }
 
 struct Shared {
-    options: SqliteConnectOptions,
-    readers: SqlitePool,
+    connector: Connector,
+    readers: Pool,
     /// Who fills it; connected when that begins.
-    writer: tokio::sync::Mutex<Option<SqliteConnection>>,
+    writer: tokio::sync::Mutex<Option<Connection>>,
 }
 
 /// How far the index is.
@@ -85,11 +88,10 @@ pub(super) struct Marks {
 }
 
 impl Index {
-    /// Opens the index beside the store, and makes it where there is none or one of another shape.
-    pub(in crate::store) async fn open(store: &Path) -> Result<Self, StoreError> {
-        let path = beside(store);
+    /// Opens the index, and makes it where there is none or one of another shape.
+    pub(in crate::store) async fn open(path: &Path) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
-            .filename(&path)
+            .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             // What is lost in a crash is indexed again.
@@ -98,9 +100,10 @@ impl Index {
             .pragma("cache_size", CACHE_KIB)
             .pragma("journal_size_limit", "16777216")
             .disable_statement_logging();
-        let failed = |error| StoreError::opening(path.clone(), error);
-        super::super::sqlite::create_file(&path)?;
-        let mut connection = SqliteConnection::connect_with(&options)
+        let failed = |error| StoreError::opening(path.display().to_string(), error);
+        super::super::sqlite::create_file(path)?;
+        let mut connection = Connector::from(options.clone())
+            .connect()
             .await
             .map_err(failed)?;
         make(&mut connection).await.map_err(failed)?;
@@ -114,8 +117,8 @@ impl Index {
             );
         Ok(Self {
             shared: Arc::new(Shared {
-                options: options.thread_name(|_| "search-writer".to_owned()),
-                readers,
+                connector: options.thread_name(|_| "search-writer".to_owned()).into(),
+                readers: Pool::Sqlite(readers),
                 writer: tokio::sync::Mutex::new(None),
             }),
         })
@@ -132,13 +135,13 @@ impl Index {
 
     /// How far it is.
     pub(super) async fn marks(&self) -> Result<Marks, StoreError> {
-        let (decision_seq, finished_until) = sqlx::query_as(SELECT_MARKS)
+        let row = sql::query(SELECT_MARKS)
             .fetch_one(&self.shared.readers)
             .await
             .map_err(reading)?;
         Ok(Marks {
-            decision_seq,
-            finished_until,
+            decision_seq: row.try_get("decision_seq").map_err(reading)?,
+            finished_until: row.try_get("finished_until").map_err(reading)?,
         })
     }
 
@@ -149,7 +152,7 @@ impl Index {
         (from, before): (i64, i64),
         limit: usize,
     ) -> Result<Vec<i64>, StoreError> {
-        sqlx::query_scalar(SELECT_MATCHING)
+        sql::query_scalar(SELECT_MATCHING)
             .bind(expression)
             .bind(before)
             .bind(from)
@@ -160,7 +163,7 @@ impl Index {
     }
 
     /// Takes in what is new in the store, a step of it; true when there is more.
-    pub(in crate::store) async fn step(&self, store: &SqlitePool) -> Result<bool, StoreError> {
+    pub(in crate::store) async fn step(&self, store: &Pool) -> Result<bool, StoreError> {
         let mut marks = self.marks().await?;
         let last = number(store, SELECT_LAST_DECISION).await?;
         if last < marks.decision_seq {
@@ -188,14 +191,14 @@ impl Index {
     }
 
     /// Removes the oldest that are not in the store any more; true when there may be more of them.
-    pub(in crate::store) async fn tidy(&self, store: &SqlitePool) -> Result<bool, StoreError> {
-        let oldest: Vec<i64> = sqlx::query_scalar(SELECT_OLDEST)
+    pub(in crate::store) async fn tidy(&self, store: &Pool) -> Result<bool, StoreError> {
+        let oldest: Vec<i64> = sql::query_scalar(SELECT_OLDEST)
             .bind(TIDY_STEP)
             .fetch_all(&self.shared.readers)
             .await
             .map_err(reading)?;
         let named = serde_json::to_string(&oldest).expect("numbers can be written");
-        let existing: Vec<i64> = sqlx::query_scalar(EXISTING)
+        let existing: Vec<i64> = sql::query_scalar(EXISTING)
             .bind(named)
             .fetch_all(store)
             .await
@@ -229,7 +232,7 @@ impl Index {
         let mut writer = self.shared.writer.lock().await;
         let connection = self.connected(&mut writer).await?;
         connection
-            .execute(
+            .script(
                 "DROP TABLE IF EXISTS search; DROP TABLE IF EXISTS mark; PRAGMA user_version = 0;",
             )
             .await
@@ -239,50 +242,43 @@ impl Index {
 
     async fn connected<'a>(
         &self,
-        writer: &'a mut Option<SqliteConnection>,
-    ) -> Result<&'a mut SqliteConnection, StoreError> {
+        writer: &'a mut Option<Connection>,
+    ) -> Result<&'a mut Connection, StoreError> {
         if writer.is_none() {
-            let connection = SqliteConnection::connect_with(&self.shared.options).await;
+            let connection = self.shared.connector.connect().await;
             *writer = Some(connection.map_err(writing)?);
         }
         Ok(writer.as_mut().expect("it was connected just now"))
     }
 }
 
-/// `gatepost.db` is searched by `gatepost.db.search`.
-fn beside(store: &Path) -> PathBuf {
-    let mut path = store.as_os_str().to_owned();
-    path.push(".search");
-    PathBuf::from(path)
-}
-
-async fn make(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    let shape: i64 = sqlx::query_scalar("PRAGMA user_version")
+async fn make(connection: &mut Connection) -> Result<(), sqlx::Error> {
+    let shape: i64 = sql::query_scalar("PRAGMA user_version")
         .fetch_one(&mut *connection)
         .await?;
     if shape == SHAPE {
         return Ok(());
     }
-    connection.execute("BEGIN IMMEDIATE").await?;
+    connection.command("BEGIN IMMEDIATE").await?;
     // Asked again: another process may have made it meanwhile.
-    let shape: i64 = sqlx::query_scalar("PRAGMA user_version")
+    let shape: i64 = sql::query_scalar("PRAGMA user_version")
         .fetch_one(&mut *connection)
         .await?;
     if shape != SHAPE {
-        sqlx::raw_sql("DROP TABLE IF EXISTS search; DROP TABLE IF EXISTS mark;")
-            .execute(&mut *connection)
+        connection
+            .script("DROP TABLE IF EXISTS search; DROP TABLE IF EXISTS mark;")
             .await?;
-        sqlx::raw_sql(MAKE).execute(&mut *connection).await?;
+        connection.script(MAKE).await?;
     }
-    connection.execute("COMMIT").await.map(drop)
+    connection.command("COMMIT").await
 }
 
 async fn write(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     documents: &[Document],
     to: Marks,
 ) -> Result<(), sqlx::Error> {
-    connection.execute("BEGIN IMMEDIATE").await?;
+    connection.command("BEGIN IMMEDIATE").await?;
     INSERT
         .execute(connection, documents, |statement, document| {
             statement
@@ -290,23 +286,23 @@ async fn write(
                 .bind(document.terms.document())
         })
         .await?;
-    sqlx::query(UPDATE_MARKS)
+    sql::query(UPDATE_MARKS)
         .bind(to.decision_seq)
         .bind(to.finished_until)
         .execute(&mut *connection)
         .await?;
-    connection.execute("COMMIT").await.map(drop)
+    connection.command("COMMIT").await
 }
 
-async fn number(store: &SqlitePool, sql: &'static str) -> Result<i64, StoreError> {
-    sqlx::query_scalar(sql)
+async fn number(store: &Pool, text: impl Into<Text>) -> Result<i64, StoreError> {
+    sql::query_scalar(text)
         .fetch_one(store)
         .await
         .map_err(|error| StoreError::reading("messages to search", error))
 }
 
-async fn cut(store: &SqlitePool, after: i64, sealed: i64) -> Result<i64, StoreError> {
-    let cut: Option<i64> = sqlx::query_scalar(SELECT_CUT)
+async fn cut(store: &Pool, after: i64, sealed: i64) -> Result<i64, StoreError> {
+    let cut: Option<i64> = sql::query_scalar(SELECT_CUT)
         .bind(after)
         .bind(sealed)
         .bind(STEP)
@@ -316,8 +312,8 @@ async fn cut(store: &SqlitePool, after: i64, sealed: i64) -> Result<i64, StoreEr
     Ok(cut.unwrap_or(sealed.max(after)))
 }
 
-async fn notable(store: &SqlitePool, after: i64, until: i64) -> Result<Vec<QueueId>, StoreError> {
-    let ids: Vec<i64> = sqlx::query_scalar(SELECT_NOTABLE)
+async fn notable(store: &Pool, after: i64, until: i64) -> Result<Vec<QueueId>, StoreError> {
+    let ids: Vec<i64> = sql::query_scalar(SELECT_NOTABLE)
         .bind(after)
         .bind(until)
         .fetch_all(store)

@@ -7,15 +7,13 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use sqlx::sqlite::SqlitePool;
-use sqlx::{QueryBuilder, Sqlite};
-
 use super::index::Index;
 use super::terms::{self, Terms};
 use super::{BUDGET, Search, SearchStatus, documents};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::queue::{MessageFilter, MessageStatus};
+use crate::store::sql::{self, Pool, QueryBuilder};
 use crate::store::{StoreError, filters};
 
 /// Messages that are newer than the index and are looked at. Default 1,000: some milliseconds; the index is
@@ -36,8 +34,8 @@ const SELECT_OPEN_STEP: &str = "SELECT id FROM message WHERE open = 1 AND id < $
      ORDER BY id DESC LIMIT 1 OFFSET $3 - 1";
 const SELECT_NEWEST: &str = "SELECT MAX(COALESCE((SELECT MAX(id) FROM message), 0), COALESCE((SELECT MAX(id) FROM decision), 0))";
 /// Nothing is older: the search ends there.
-const SELECT_OLDEST: &str = "SELECT MIN(COALESCE((SELECT MIN(id) FROM message), 0x7fffffffffffffff), \
-     COALESCE((SELECT MIN(id) FROM decision), 0x7fffffffffffffff))";
+const SELECT_OLDEST: &str = "SELECT MIN(COALESCE((SELECT MIN(id) FROM message), 9223372036854775807), \
+     COALESCE((SELECT MIN(id) FROM decision), 9223372036854775807))";
 
 /// What was found.
 pub(in crate::store) struct FoundIds {
@@ -48,7 +46,7 @@ pub(in crate::store) struct FoundIds {
 
 /// A page of ids, newest first.
 pub(in crate::store) async fn ids(
-    store: &SqlitePool,
+    store: &Pool,
     index: &Index,
     search: &Search,
 ) -> Result<FoundIds, StoreError> {
@@ -64,7 +62,7 @@ pub(in crate::store) async fn ids(
 }
 
 struct Page<'a> {
-    store: &'a SqlitePool,
+    store: &'a Pool,
     index: &'a Index,
     search: &'a Search,
     wanted: Terms,
@@ -81,7 +79,7 @@ struct Page<'a> {
 
 impl<'a> Page<'a> {
     async fn new(
-        store: &'a SqlitePool,
+        store: &'a Pool,
         index: &'a Index,
         search: &'a Search,
     ) -> Result<Self, StoreError> {
@@ -185,7 +183,7 @@ impl<'a> Page<'a> {
 
     /// Where a step of open messages ends.
     async fn end_of_open_step(&self) -> Result<i64, StoreError> {
-        let last: Option<i64> = sqlx::query_scalar(SELECT_OPEN_STEP)
+        let last: Option<i64> = sql::query_scalar(SELECT_OPEN_STEP)
             .bind(self.ceiling)
             .bind(self.floor)
             .bind(OPEN_STEP)
@@ -206,7 +204,7 @@ impl<'a> Page<'a> {
             open_only: true,
             ..MessageFilter::default()
         };
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT id FROM message WHERE id < ");
+        let mut query = QueryBuilder::new("SELECT id FROM message WHERE id < ");
         query
             .push_bind(self.ceiling)
             .push(" AND id >= ")
@@ -246,7 +244,7 @@ impl<'a> Page<'a> {
             status: Some(status),
             ..MessageFilter::default()
         };
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT id FROM message WHERE true");
+        let mut query = QueryBuilder::new("SELECT id FROM message WHERE true");
         filters::push(&mut query, &filter);
         query.push(" ORDER BY id DESC");
         scalars(self.store, query).await
@@ -279,10 +277,7 @@ const fn is_open(status: MessageStatus) -> bool {
     )
 }
 
-async fn scalars(
-    store: &SqlitePool,
-    mut query: QueryBuilder<Sqlite>,
-) -> Result<Vec<i64>, StoreError> {
+async fn scalars(store: &Pool, mut query: QueryBuilder) -> Result<Vec<i64>, StoreError> {
     query
         .build_query_scalar()
         .persistent(false)
@@ -291,8 +286,8 @@ async fn scalars(
         .map_err(|error| StoreError::reading("messages to search", error))
 }
 
-async fn number(store: &SqlitePool, sql: &'static str) -> Result<i64, StoreError> {
-    sqlx::query_scalar(sql)
+async fn number(store: &Pool, sql: &'static str) -> Result<i64, StoreError> {
+    sql::query_scalar(sql)
         .fetch_one(store)
         .await
         .map_err(|error| StoreError::reading("messages to search", error))

@@ -23,11 +23,12 @@ impl Bench {
 
     /// Whether the head of a message is a row.
     async fn is_settled(&self, id: QueueId) -> bool {
-        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM content WHERE message_id = $1")
-            .bind(id.as_i64())
-            .fetch_one(&self.shared.readers)
-            .await
-            .expect("readable");
+        let count: i64 =
+            crate::store::sql::query_scalar("SELECT COUNT(*) FROM content WHERE message_id = $1")
+                .bind(id.as_i64())
+                .fetch_one(&self.shared.readers)
+                .await
+                .expect("readable");
         count > 0
     }
 
@@ -186,14 +187,7 @@ async fn content_is_for_its_owner_alone() {
 #[tokio::test]
 async fn which_segments_are_needed_is_told_by_an_index_alone() {
     let bench = Bench::sqlite().await;
-    let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "EXPLAIN QUERY PLAN {}",
-        crate::store::sweep::SELECT_NEEDED
-    )))
-    .fetch_all(&bench.shared.readers)
-    .await
-    .expect("a plan");
-    let steps: Vec<&str> = plan.iter().map(|step| step.3.as_str()).collect();
+    let steps = bench.plan(crate::store::sweep::SELECT_NEEDED).await;
     assert!(
         steps[0].contains("USING COVERING INDEX message_open"),
         "{steps:?}"

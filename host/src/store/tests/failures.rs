@@ -22,7 +22,7 @@ impl Bench {
             .expect("connects")
     }
 
-    async fn recovered(&self) {
+    pub(super) async fn recovered(&self) {
         let waited = tokio::time::timeout(Duration::from_secs(30), self.wait_until_accepting());
         waited.await.expect("in time").expect("not closed");
     }
@@ -199,7 +199,7 @@ async fn what_cannot_be_opened_is_explained() {
     ];
     for (name, expected) in cases {
         let config = Config {
-            url: format!("sqlite://{}", folder.join(name).display()),
+            url: format!("sqlite://{}", folder.join(name).display()).into(),
             ..Config::default()
         };
         let error = Store::open(&config).await.err().expect(name);

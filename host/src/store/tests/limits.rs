@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sqlx::{AssertSqlSafe, Row};
 
 use super::{Bench, RECEIVED, contract, new_user};
 use crate::accounts::{Allowance, Limit, Span, Suspension, User};
@@ -22,7 +21,6 @@ contract!(
     notices_are_nobodys,
     counts_outlive_the_process,
     counts_are_purged_when_they_are_a_day_old,
-    usage_is_found_by_the_primary_key,
     a_users_own_limits_are_kept,
     a_suspended_user_is_inactive_with_an_alert,
     an_inactive_user_is_not_suspended,
@@ -122,14 +120,10 @@ async fn counts_are_purged_when_they_are_a_day_old(bench: Bench) {
     assert_eq!(sent(&bench, "s1_1", ago(25)).await, [0, 0], "purged");
 }
 
-async fn usage_is_found_by_the_primary_key(bench: Bench) {
-    let sql = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {SELECT_USAGE}"));
-    let steps = sqlx::query(sql)
-        .fetch_all(&bench.store.shared.readers)
-        .await
-        .expect("a plan");
-    let steps: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
-    let plan = steps.join("; ");
+#[tokio::test]
+async fn usage_is_found_by_the_primary_key() {
+    let bench = Bench::sqlite().await;
+    let plan = bench.plan(SELECT_USAGE).await.join("; ");
     assert!(
         plan.contains("SEARCH sent_count USING PRIMARY KEY (slot=? AND username=?)"),
         "{plan}"

@@ -3,6 +3,9 @@
 mod accounts;
 mod alerts;
 mod census;
+#[expect(dead_code, reason = "the rest is for the system tests")]
+#[path = "../../../../tests/src/postgres.rs"]
+mod cluster;
 mod content;
 mod decisions;
 mod failures;
@@ -11,6 +14,7 @@ mod orders;
 mod parameters;
 mod queue;
 mod search;
+mod server;
 mod statistics;
 mod sts;
 mod webhooks;
@@ -22,6 +26,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::sql::{QueryBuilder, Row};
 use super::{Config, NewUser, Store};
 use crate::accounts::Allowance;
 use crate::clock::Timestamp;
@@ -33,7 +38,7 @@ use crate::queue::{
 use crate::secret::Secret;
 use crate::smtp::{BodyType, Mailbox};
 
-/// Instantiates behaviours for SQLite.
+/// Instantiates behaviours for both databases.
 macro_rules! contract {
     ($($behaviour:ident),* $(,)?) => {
         mod sqlite {
@@ -41,6 +46,15 @@ macro_rules! contract {
                 #[tokio::test]
                 async fn $behaviour() {
                     super::$behaviour($crate::store::tests::Bench::sqlite().await).await;
+                }
+            )*
+        }
+
+        mod postgres {
+            $(
+                #[tokio::test]
+                async fn $behaviour() {
+                    super::$behaviour($crate::store::tests::Bench::postgres().await).await;
                 }
             )*
         }
@@ -61,11 +75,25 @@ impl Bench {
         Self::sqlite_with(Config::default()).await
     }
 
+    pub(super) async fn postgres() -> Self {
+        Self::postgres_with(Config::default()).await
+    }
+
     async fn sqlite_with(config: Config) -> Self {
-        let folder = std::env::temp_dir().join(format!("gatepost-{}", crate::id::session_id()));
-        std::fs::create_dir(&folder).expect("the temporary folder is writable");
+        let folder = scratch();
+        let url = format!("sqlite://{}", folder.join("store.db").display());
+        Self::of(config, folder, url).await
+    }
+
+    async fn postgres_with(config: Config) -> Self {
+        let url = cluster::Cluster::shared().database();
+        Self::of(config, scratch(), url).await
+    }
+
+    async fn of(config: Config, folder: PathBuf, url: String) -> Self {
         let config = Config {
-            url: format!("sqlite://{}", folder.join("store.db").display()),
+            url: url.into(),
+            search_index: folder.join("search"),
             ..config
         };
         Self {
@@ -106,6 +134,18 @@ impl Bench {
         id
     }
 
+    fn is_on_server(&self) -> bool {
+        self.config.url.is_postgres()
+    }
+
+    /// How SQLite means to find what a statement asks for.
+    async fn plan(&self, statement: &str) -> Vec<String> {
+        let mut explain = QueryBuilder::new(format!("EXPLAIN QUERY PLAN {statement}"));
+        let steps = explain.build().fetch_all(&self.shared.readers).await;
+        let detail = |step: &Row| step.try_get("detail").expect("each step has one");
+        steps.expect("a plan").iter().map(detail).collect()
+    }
+
     async fn list(&self, name: &str) -> i64 {
         self.store.create_list(name).await.expect("a new name").id
     }
@@ -124,6 +164,12 @@ impl Drop for Bench {
         // What cannot be deleted is left to the system's own cleaning.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+fn scratch() -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("gatepost-{}", crate::id::session_id()));
+    std::fs::create_dir(&folder).expect("the temporary folder is writable");
+    folder
 }
 
 const RECEIVED: Timestamp = Timestamp::from_millis(1_800_000_000_000);

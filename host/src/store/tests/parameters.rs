@@ -141,7 +141,7 @@ async fn a_store_of_the_first_schema_is_read(bench: Bench) {
     }
     old.close().await.expect("closed");
     let config = crate::store::Config {
-        url: format!("sqlite://{}", path.display()),
+        url: format!("sqlite://{}", path.display()).into(),
         ..crate::store::Config::default()
     };
     let store = Store::open(&config)

@@ -261,8 +261,7 @@ async fn an_index_that_is_gone_is_made_anew(mut bench: Bench) {
     let id = accepted(&bench, "Hello", &["ann@example.net"]).await;
     index(&bench).await;
     bench.close().await;
-    let path = bench.path().join("store.db.search");
-    std::fs::remove_file(path).expect("there was an index");
+    std::fs::remove_file(&bench.shared.search_index).expect("there was an index");
     bench.reopen().await;
     assert_eq!(found(&bench, &search()).await, [id]);
     index(&bench).await;
