@@ -3,7 +3,7 @@
 use gatepost_tests::panel::{Browser, Paneled};
 
 /// Routes below a list, whose number is `N`; its first user is `sN_1`.
-const OF_A_LIST: [&str; 21] = [
+const OF_A_LIST: [&str; 20] = [
     "/lists/N/write",
     "/lists/N/write?user=sN_1",
     "/lists/N/queue",
@@ -17,7 +17,6 @@ const OF_A_LIST: [&str; 21] = [
     "/lists/N/statistics",
     "/lists/N/statistics.csv",
     "/lists/N/smtp",
-    "/lists/N/smtp/test/0000000000000",
     "/lists/N/smtp/thunderbird.xml?user=sN_1",
     "/lists/N/users/new",
     "/lists/N/users/sN_1",
@@ -142,6 +141,26 @@ fn a_list_manager_does_nothing_that_is_an_operators_on_any_route() {
     }
     assert_eq!(panel.relay.json(&["operator", "list"]), before);
     assert_eq!(operator.get("/operators").status, 200);
+}
+
+#[test]
+fn a_slash_at_the_end_leads_to_the_page_without_it() {
+    let (_panel, mut operator, mut manager) = walkers();
+    for (with, without) in [
+        ("/lists/1/", "/lists/1"),
+        (
+            "/lists/1/messages/?status=blocked",
+            "/lists/1/messages?status=blocked",
+        ),
+    ] {
+        let answer = operator.get(with);
+        assert_eq!((answer.status, answer.field("location")), (308, without));
+        assert_eq!(operator.open(with).status, 200, "{with}");
+    }
+    assert_eq!(manager.open("/lists/2/").status, 404);
+    for elsewhere in ["//example.com/", "/\\example.com/", "//"] {
+        assert_eq!(operator.get(elsewhere).status, 404, "{elsewhere}");
+    }
 }
 
 #[test]

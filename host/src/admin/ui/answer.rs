@@ -48,6 +48,12 @@ pub fn see_other(path: &str) -> Response {
     (StatusCode::SEE_OTHER, [(LOCATION, path)]).into_response()
 }
 
+/// Sends the browser to another address of the same thing, for good (RFC 9110 §15.4.9).
+pub fn moved(path: &str) -> Response {
+    let path = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+    (StatusCode::PERMANENT_REDIRECT, [(LOCATION, path)]).into_response()
+}
+
 /// Adds the fields that every response has. Nothing is kept anywhere unless the response says so.
 pub async fn with_security_fields(mut response: Response) -> Response {
     let header = response.headers_mut();

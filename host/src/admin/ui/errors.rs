@@ -1,10 +1,10 @@
 //! Pages about what went wrong: what happened, and where to go from here.
 
 use askama::Template;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
-use super::answer::page_with;
+use super::answer::{moved, page_with};
 use super::assets::{CSS, ICON};
 use super::frame::Flash;
 use super::visit::Visit;
@@ -62,10 +62,24 @@ pub fn refused(_: &Visit, status: StatusCode, text: &str) -> Response {
     error_page(status, "Nothing was done", text)
 }
 
-/// The page where there is none.
-pub async fn nothing_here() -> Response {
+/// The page where there is none; with a slash at the end, the way to the path without it.
+pub async fn nothing_here(uri: Uri) -> Response {
+    if let Some(path) = without_slash(&uri) {
+        return moved(&path);
+    }
     let text = "There is no such page, or it belongs to a list that is not yours.";
     error_page(StatusCode::NOT_FOUND, "Not found", text)
+}
+
+/// None when it ends without one, or would lead to another site, as `//example.com` does.
+fn without_slash(uri: &Uri) -> Option<String> {
+    let path = uri.path().strip_suffix('/')?.trim_end_matches('/');
+    let rest = path.strip_prefix('/')?;
+    if rest.starts_with(['/', '\\']) {
+        return None;
+    }
+    let query = uri.query().map(|query| format!("?{query}"));
+    Some(format!("{path}{}", query.unwrap_or_default()))
 }
 
 fn error_page(status: StatusCode, title: &str, text: &str) -> Response {
@@ -107,7 +121,24 @@ pub fn sentence(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::sentence;
+    use super::{sentence, without_slash};
+
+    #[test]
+    fn a_slash_at_the_end_is_left_out_and_leads_to_no_other_site() {
+        let path = |text: &str| without_slash(&text.parse().expect("an address"));
+        for (with, without) in [
+            ("/lists/1/", Some("/lists/1")),
+            ("/lists/1//?q=a/", Some("/lists/1?q=a/")),
+            ("/lists/1", None),
+            ("/lists/1?q=/", None),
+            ("/", None),
+            ("//", None),
+            ("//example.com/", None),
+            ("/\\example.com/", None),
+        ] {
+            assert_eq!(path(with).as_deref(), without, "{with}");
+        }
+    }
 
     #[test]
     fn an_error_becomes_a_sentence() {
