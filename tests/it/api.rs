@@ -1,5 +1,8 @@
 //! The API over HTTP: who gets in with what, what it does, and that it is what it says of itself.
 
+mod mail;
+mod overview;
+
 use std::time::Duration;
 
 use gatepost::clock::Timestamp;
@@ -28,7 +31,16 @@ impl Api {
         panel.link("root", &[]);
         let operator = token(
             &panel,
-            &["--scope", "read", "--scope", "write", "--scope", "send"],
+            &[
+                "--scope",
+                "read",
+                "--scope",
+                "write",
+                "--scope",
+                "send",
+                "--scope",
+                "operators",
+            ],
         );
         Self { panel, operator }
     }
@@ -121,7 +133,7 @@ fn nobody_gets_in_without_a_token_that_holds() {
         );
     }
     let me = api.done(200, "GET", "/me", None);
-    assert_eq!(me["scopes"], json!(["read", "write", "send"]));
+    assert_eq!(me["scopes"], json!(["read", "write", "send", "operators"]));
     assert_eq!(me["lists"], Value::Null);
     let listed = api.panel.relay.json(&["token", "list"]);
     assert!(
@@ -146,11 +158,15 @@ fn operations(api: &Api, list: &str) -> Vec<(String, String)> {
             let path = path
                 .replace("{list}", list)
                 .replace("{username}", "s2_1")
-                .replace("{message}", "0000000000000");
+                .replace("{message}", "0000000000000")
+                .replace("{of}", "users")
+                .replace("{stop}", "to:example.com")
+                .replace("{address}", "ann%40example.com")
+                .replace("{operator}", "9");
             found.push((method.to_uppercase(), path));
         }
     }
-    assert!(found.len() >= 14, "{found:?}");
+    assert!(found.len() >= 55, "{found:?}");
     found
 }
 
@@ -158,6 +174,23 @@ fn operations(api: &Api, list: &str) -> Vec<(String, String)> {
 fn anything(method: &str) -> Option<Value> {
     matches!(method, "POST" | "PUT")
         .then(|| json!({ "name": "x", "action": "retry", "filter": {} }))
+}
+
+/// What an operation takes, so that only who asks can be what is wrong with it.
+fn document(method: &str, path: &str) -> Option<Value> {
+    let document = match path.rsplit('/').next().unwrap_or_default() {
+        _ if !matches!(method, "POST" | "PUT") => return None,
+        "orders" => json!({ "action": "retry", "filter": {} }),
+        "trial" => json!({ "from": "a@example.com" }),
+        "stop" | "to:example.com" | "users" | "s2_1" => json!({}),
+        "webhook" => json!({ "url": "https://example.com/hook" }),
+        "operators" | "9" => json!({ "name": "mallory", "role": "operator" }),
+        "alert-settings" => json!({
+            "groups": ["bounce"], "pace": "at-once", "daily_at": "07:00", "offset": "+00:00", "critical_passes": true,
+        }),
+        _ => json!({ "name": "mine" }),
+    };
+    Some(document)
 }
 
 #[test]
@@ -179,12 +212,7 @@ fn a_token_for_one_list_reaches_nothing_of_another() {
         if !path.contains("/lists/2") {
             continue;
         }
-        let body = match path.as_str() {
-            path if path.ends_with("/orders") => json!({ "action": "retry", "filter": {} }),
-            path if path.contains("/users") => json!({}),
-            _ => json!({ "name": "mine" }),
-        };
-        let body = matches!(method.as_str(), "POST" | "PUT").then_some(body);
+        let body = document(&method, &path);
         let answer = api.ask(&narrowed, &method, &path, body.as_ref());
         is_problem(&answer, 404);
     }
@@ -204,18 +232,52 @@ fn a_token_for_one_list_reaches_nothing_of_another() {
 }
 
 #[test]
+fn a_token_for_one_list_does_nothing_that_is_an_operators() {
+    let api = Api::start();
+    let scopes = [
+        "--scope",
+        "read",
+        "--scope",
+        "write",
+        "--scope",
+        "send",
+        "--scope",
+        "operators",
+    ];
+    let narrowed = token(&api.panel, &[&scopes[..], &["--list", "shop"]].concat());
+    let before = api.panel.relay.json(&["operator", "list"]);
+    let mut walked = 0;
+    for (method, path) in operations(&api, "1") {
+        let is_anybodys = matches!(path.as_str(), "/me" | "/server" | "/messages/0000000000000");
+        let is_of_lists = path == "/lists" || path.starts_with("/lists/");
+        if is_anybodys || is_of_lists || (method == "POST" && path == "/messages") {
+            continue;
+        }
+        let body = document(&method, &path);
+        let answer = api.ask(&narrowed, &method, &path, body.as_ref());
+        is_problem(&answer, 403);
+        walked += 1;
+    }
+    assert!(walked >= 20, "{walked}");
+    assert_eq!(api.panel.relay.json(&["operator", "list"]), before);
+    assert_eq!(api.done(200, "GET", "/stops", None), json!([]));
+}
+
+#[test]
 fn each_scope_allows_what_it_says_and_nothing_else() {
     let api = Api::start();
     let of = |scope: &str| token(&api.panel, &["--scope", scope]);
-    let (reads, writes, sends) = (of("read"), of("write"), of("send"));
+    let (reads, writes, sends, manages) = (of("read"), of("write"), of("send"), of("operators"));
     for (method, path) in operations(&api, "1") {
         let needed = match (method.as_str(), path.as_str()) {
             (_, "/me") => continue,
             ("POST", "/messages") => &sends,
             ("GET", _) => &reads,
+            (_, path) if path.ends_with("/trial") => &reads,
+            (_, path) if path.starts_with("/operators") => &manages,
             _ => &writes,
         };
-        for shown in [&reads, &writes, &sends] {
+        for shown in [&reads, &writes, &sends, &manages] {
             let answer = api.ask(shown, &method, &path, anything(&method).as_ref());
             let is_refused = answer.status == 403;
             assert_eq!(is_refused, shown != needed, "{method} {path}: {answer:?}");
@@ -363,7 +425,7 @@ fn what_the_policies_refuse_is_told_in_their_words() {
         .to_owned();
     assert!(detail.starts_with("550 5.7.1 "), "{detail}");
     let alerts = api.done(200, "GET", "/lists/1/alerts", None);
-    assert_eq!(alerts[0]["user"], user["username"]);
+    assert_eq!(alerts["items"][0]["user"], user["username"]);
 }
 
 #[test]

@@ -47,6 +47,8 @@ pub enum ScopeWord {
     Write,
     /// Submitting messages
     Send,
+    /// Making and changing operators: who has such a token can make itself one
+    Operators,
 }
 
 impl ScopeWord {
@@ -55,6 +57,7 @@ impl ScopeWord {
             Self::Read => Scope::Read,
             Self::Write => Scope::Write,
             Self::Send => Scope::Send,
+            Self::Operators => Scope::Operators,
         }
     }
 }

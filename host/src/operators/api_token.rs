@@ -9,17 +9,19 @@ use crate::clock::Timestamp;
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
-    /// Looking at lists, users, messages and alerts.
+    /// Looking at lists, users, messages, alerts and whatever else the panel shows.
     Read,
-    /// Changing them.
+    /// Changing them; not operators.
     Write,
     /// Submitting messages.
     Send,
+    /// Making and changing operators: who may do that may become one.
+    Operators,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Send];
+    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Send, Self::Operators];
 
     /// The word for it.
     pub const fn word(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Scope {
             Self::Read => "read",
             Self::Write => "write",
             Self::Send => "send",
+            Self::Operators => "operators",
         }
     }
 

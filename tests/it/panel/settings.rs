@@ -99,11 +99,14 @@ fn a_test_message_takes_the_way_of_every_message_and_shows_it() {
     ];
     assert_eq!(browser.submit("/lists/1/smtp/test", &fields).status, 200);
     browser.shows("The test message is on its way.");
-    browser.shows("sender-rules/authorized<");
+    assert!(browser.path.starts_with("/messages/"), "{}", browser.path);
+    browser.shows("<code>authorized</code>");
     let path = browser.path.clone();
     wait::until("it is delivered", wait::PATIENCE, || {
         browser.open(&path);
-        browser.page.contains("<b>Delivered</b>")
+        browser
+            .page
+            .contains("<span class=\"badge good\">delivered</span>")
     });
     let mut stranger = panel.manager("anna", &[]);
     assert_eq!(stranger.get(&path).status, 404);

@@ -40,6 +40,8 @@ pub struct Reader(pub Caller);
 pub struct Writer(pub Caller);
 /// A caller that may submit messages.
 pub struct Sender(pub Caller);
+/// A caller that may make and change operators.
+pub struct Manager(pub Caller);
 
 /// Requests by token within the current minute.
 pub struct Rates {
@@ -171,6 +173,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Sender {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         allowed(parts, state, Scope::Send).await.map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Manager {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        allowed(parts, state, Scope::Operators).await.map(Self)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::admin::ui::{CSS, ICON, page_with};
 #[openapi(
     info(
         title = "Gatepost",
-        description = "Lists, users and messages of this relay. Show a token as `Authorization: Bearer gp_…`; operators \
+        description = "Lists, users, messages, the queue, statistics, alerts and policies of this relay. Show a token as `Authorization: Bearer gp_…`; operators \
                        make them in the panel or by `gatepost token add`. What goes wrong is told as \
                        `application/problem+json` (RFC 9457). Listings come in pages: pass `next` as `cursor`. Times are in UTC.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
@@ -29,8 +29,14 @@ use crate::admin::ui::{CSS, ICON, page_with};
         (name = "Token", description = "What a token may do"),
         (name = "Lists", description = "Groups of users with their settings"),
         (name = "Users", description = "What clients log in with"),
-        (name = "Messages", description = "Sending, finding, holding, deleting"),
+        (name = "Messages", description = "Sending and finding"),
+        (name = "Queue", description = "What waits: holding, deleting, stopping"),
+        (name = "Suppressions", description = "Recipients that do not exist"),
+        (name = "Statistics", description = "What happened"),
         (name = "Alerts", description = "What administrators should know of"),
+        (name = "Webhooks", description = "Where events are posted"),
+        (name = "Policies", description = "What decides about mail"),
+        (name = "Operators", description = "Who uses the panel"),
     ),
     security(("token" = [])),
     modifiers(&TokenScheme),
@@ -43,7 +49,9 @@ impl Modify for TokenScheme {
     fn modify(&self, document: &mut Description) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("A token with the scopes `read`, `write` or `send`"))
+            .description(Some(
+                "A token with the scopes `read`, `write`, `send` or `operators`",
+            ))
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("token", SecurityScheme::Http(scheme));

@@ -8,15 +8,23 @@ mod access;
 mod alerts;
 mod description;
 mod lists;
+mod message_documents;
 mod messages;
 mod once;
+mod operators;
 mod page;
+mod policies;
 mod problem;
 mod queue;
 mod refusals;
 mod request;
 mod send;
+mod statistics;
+mod stops;
+mod suppressions;
+mod trial;
 mod users;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -80,11 +88,71 @@ fn operations() -> OpenApiRouter<Api> {
         .routes(routes!(users::one, users::replace, users::delete))
         .routes(routes!(users::reset_password))
         .routes(routes!(users::sent))
-        .routes(routes!(messages::all))
+        .routes(routes!(trial::ask))
+        .routes(routes!(trial::server))
+        .merge(mail())
+        .merge(overview())
+        .merge(administration())
+}
+
+/// Messages and the queue.
+fn mail() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(messages::all, send::send))
         .routes(routes!(messages::one))
+        .routes(routes!(messages::of_list))
+        .routes(routes!(messages::one_of_list))
+        .routes(routes!(queue::all))
+        .routes(routes!(queue::of_list))
+        .routes(routes!(queue::count))
+        .routes(routes!(queue::count_of_list))
         .routes(routes!(queue::order))
-        .routes(routes!(alerts::latest))
-        .routes(routes!(send::send))
+        .routes(routes!(queue::order_of_list))
+        .routes(routes!(stops::all))
+        .routes(routes!(stops::put, stops::delete))
+        .routes(routes!(stops::of_list))
+        .routes(routes!(stops::put_list, stops::delete_list))
+        .routes(routes!(suppressions::all))
+        .routes(routes!(suppressions::delete))
+}
+
+/// What happened, and who is told of it.
+fn overview() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(statistics::of_all))
+        .routes(routes!(statistics::of_list))
+        .routes(routes!(statistics::by_name))
+        .routes(routes!(statistics::today))
+        .routes(routes!(alerts::all))
+        .routes(routes!(alerts::of_list))
+        .routes(routes!(alerts::show_settings, alerts::replace_settings))
+        .routes(routes!(
+            alerts::show_settings_of_list,
+            alerts::replace_settings_of_list
+        ))
+        .routes(routes!(alerts::test))
+        .routes(routes!(alerts::test_of_list))
+        .routes(routes!(webhooks::one, webhooks::put, webhooks::delete))
+        .routes(routes!(
+            webhooks::of_list,
+            webhooks::put_list,
+            webhooks::delete_list
+        ))
+}
+
+/// What is the operators'.
+fn administration() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(policies::report))
+        .routes(routes!(policies::ask_for_reload))
+        .routes(routes!(operators::all, operators::add))
+        .routes(routes!(
+            operators::one,
+            operators::replace,
+            operators::delete
+        ))
+        .routes(routes!(operators::reset))
+        .routes(routes!(operators::end_sessions))
 }
 
 #[cfg(test)]

@@ -56,10 +56,18 @@ pub fn cursor(cursor: Option<&str>) -> Result<Option<i64>, Problem> {
         return Ok(None);
     };
     let number = text.strip_prefix('c').and_then(|text| text.parse().ok());
-    number.map(Some).ok_or_else(|| {
-        let detail = "`cursor` is what `next` of the page before was";
-        Problem::new(StatusCode::BAD_REQUEST, detail)
-    })
+    number.map(Some).ok_or_else(no_cursor)
+}
+
+/// What was shown as a cursor is none of ours.
+pub fn no_cursor() -> Problem {
+    let detail = "`cursor` is what `next` of the page before was";
+    Problem::new(StatusCode::BAD_REQUEST, detail)
+}
+
+/// The cursor of the page behind this number.
+pub fn cursor_of(number: i64) -> String {
+    format!("c{number}")
 }
 
 /// A page of these things, which are one more than fit when another page follows; `number` tells where that begins.
@@ -72,7 +80,7 @@ pub fn page<T, D>(
     let has_next = things.len() > limit as usize;
     things.truncate(limit as usize);
     let last = things.last().filter(|_| has_next);
-    let next = last.map(|last| format!("c{}", number(last)));
+    let next = last.map(|last| cursor_of(number(last)));
     Page {
         items: things.into_iter().map(document).collect(),
         next,

@@ -8,7 +8,7 @@ use crate::notify;
 use crate::operators::Actor;
 
 /// Alerts on one page. Default 50.
-const ALERTS_ON_A_PAGE: u32 = 50;
+pub const ALERTS_ON_A_PAGE: u32 = 50;
 
 /// A page of alerts, the most recent first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,17 +45,18 @@ impl Service {
         list: Option<i64>,
         group: Option<Group>,
         before: Option<(Timestamp, i64)>,
+        limit: u32,
     ) -> Result<AlertPage, ServiceError> {
         self.alert_scope(actor, list).await?;
         let filter = AlertFilter {
             list: Some(list),
             group,
             before,
-            limit: ALERTS_ON_A_PAGE + 1,
+            limit: limit + 1,
         };
         let mut rows = self.store().alerts_of(&filter).await?;
-        let has_next = rows.len() > ALERTS_ON_A_PAGE as usize;
-        rows.truncate(ALERTS_ON_A_PAGE as usize);
+        let has_next = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
         let last = rows.last().map(|alert| (alert.last_at, alert.id));
         Ok(AlertPage {
             next: last.filter(|_| has_next),

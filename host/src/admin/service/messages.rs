@@ -1,6 +1,6 @@
 //! Messages: finding them, and what happened to one.
 
-use super::{Invalid, Service, ServiceError, only_operators};
+use super::{Invalid, Service, ServiceError};
 use crate::clock::Timestamp;
 use crate::decision::{Decision, Run};
 use crate::id::QueueId;
@@ -174,11 +174,29 @@ impl Service {
         list: Option<i64>,
         wanted: &MessageSearch,
     ) -> Result<FoundPage, ServiceError> {
-        match list {
-            Some(list) => drop(self.list(actor, list).await?),
-            None => only_operators(actor)?,
-        }
+        self.reach_queue(actor, list).await?;
         Ok(self.store().search(&wanted.parsed(list)?).await?)
+    }
+
+    /// The same by what a program says.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`], [`ServiceError::Forbidden`].
+    pub async fn search(
+        &self,
+        actor: &Actor,
+        list: Option<i64>,
+        wanted: Search,
+    ) -> Result<FoundPage, ServiceError> {
+        self.reach_queue(actor, list).await?;
+        let subject = wanted.subject;
+        let search = Search {
+            list,
+            // Without a letter or a digit there is no word to look for.
+            subject: subject.filter(|subject| subject.contains(char::is_alphanumeric)),
+            ..wanted
+        };
+        Ok(self.store().search(&search).await?)
     }
 
     /// What happened to a message, accepted or refused. What belongs to no list is the operators'.

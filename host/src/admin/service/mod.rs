@@ -12,13 +12,13 @@ mod once;
 mod operators;
 mod person;
 mod policies;
-mod queue;
 mod queue_changes;
 mod queue_view;
 mod sign_in;
 mod statistics;
 mod story;
 mod submit;
+mod suppressions;
 mod tokens;
 mod trial;
 mod users;
@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
-pub use self::alerts::AlertPage;
+pub use self::alerts::{ALERTS_ON_A_PAGE, AlertPage};
 pub use self::compose::{Attachment, Draft};
 pub use self::error::{Invalid, Problem, ServiceError};
 pub use self::lists::{ListPage, ListRow, ListSettings};

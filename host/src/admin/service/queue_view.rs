@@ -312,12 +312,11 @@ impl Service {
         Ok(())
     }
 
-    /// Whether who asks may look at the queue of a list, or at all of it.
-    pub(super) async fn reach_queue(
-        &self,
-        actor: &Actor,
-        list: Option<i64>,
-    ) -> Result<(), ServiceError> {
+    /// Whether who asks reaches mail of a list, or all of it.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`], [`ServiceError::Forbidden`].
+    pub async fn reach_queue(&self, actor: &Actor, list: Option<i64>) -> Result<(), ServiceError> {
         match list {
             Some(id) => self.list(actor, id).await.map(drop),
             None => only_operators(actor),

@@ -9,7 +9,6 @@ use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::intake::{Panel, Peer, Principal, Rejection, SpoolError};
 use crate::operators::Actor;
-use crate::queue::MessageDetails;
 use crate::smtp::{Hold, MailParameters, Mailbox, RcptParameters, Recipient, Transaction};
 
 /// What was submitted, as far as the envelope says.
@@ -60,7 +59,7 @@ impl Service {
         let (sender, recipient) = test.paths()?;
         let hostname = &self.relay().hostname;
         let content = format!(
-            "From: {sender}\r\nTo: {recipient}\r\nSubject: Test message from {hostname}\r\n\
+            "From: {sender}\r\nTo: {recipient}\r\nSubject: Test message from {hostname}\r\nX-Priority: 3\r\n\
              MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
              This is a test message. It was sent in the name of user {} from the control panel of {hostname},\r\n\
              on request of {}. When you can read it, sending works.\r\n",
@@ -104,25 +103,6 @@ impl Service {
             Ok(id) => Submitted::Queued(id),
             Err(rejection) => Submitted::Refused(rejection.reply.to_string().trim_end().to_owned()),
         })
-    }
-
-    /// What became of a message of a list.
-    ///
-    /// # Errors
-    /// [`ServiceError::NotFound`], also for one of another list.
-    pub async fn message_of_list(
-        &self,
-        actor: &Actor,
-        list_id: i64,
-        id: QueueId,
-    ) -> Result<MessageDetails, ServiceError> {
-        let not_found = || ServiceError::not_found("message");
-        if !actor.reaches(list_id) {
-            return Err(not_found());
-        }
-        let found = self.store().message(id).await?;
-        let own = found.filter(|one| one.summary.meta.list_id == Some(list_id));
-        own.ok_or_else(not_found)
     }
 
     /// MAIL, RCPT and the content, as a session does it.

@@ -33,7 +33,10 @@ impl TokenWish {
             invalid.add("name", problem.to_string());
         }
         if self.scopes.is_empty() {
-            invalid.add("scopes", "choose one at least: read, write or send");
+            invalid.add(
+                "scopes",
+                "choose one at least: read, write, send or operators",
+            );
         }
         if self.lists.as_ref().is_some_and(Vec::is_empty) {
             invalid.add("lists", "choose one list at least, or leave them out");

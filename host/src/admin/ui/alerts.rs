@@ -17,7 +17,7 @@ use super::frame::{Flash, Frame};
 use super::html;
 use super::visit::Visitor;
 use crate::accounts::List;
-use crate::admin::service::{AlertPage, Invalid, ServiceError};
+use crate::admin::service::{ALERTS_ON_A_PAGE, AlertPage, Invalid, ServiceError};
 use crate::alert::{AlertSettings, GROUPS, Group, Pace};
 use crate::clock::Timestamp;
 
@@ -102,7 +102,8 @@ async fn center(
     let (service, actor) = (&site.service, &visitor.actor);
     let list = service.alert_scope(actor, id).await?;
     let chosen = Group::from_name(&asked.group);
-    let found = service.alerts(actor, id, chosen, asked.before()).await?;
+    let found = service.alerts(actor, id, chosen, asked.before(), ALERTS_ON_A_PAGE);
+    let found = found.await?;
     let settings = service.alert_settings(actor, id).await?;
     Ok(page(&Center {
         frame: frame(&site, &visitor, list.as_ref(), "Alerts"),

@@ -200,6 +200,14 @@ struct Head {
     recipients: Vec<(String, words::Badge)>,
 }
 
+impl MessagePage {
+    /// Whether more will happen to it.
+    fn is_open(&self) -> bool {
+        let message = self.story.message.as_ref();
+        message.is_some_and(|message| message.summary.finished_at.is_none())
+    }
+}
+
 async fn one(
     State(site): State<Site>,
     visitor: Visitor,

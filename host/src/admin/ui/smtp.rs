@@ -21,15 +21,12 @@ use crate::accounts::List;
 use crate::admin::Door;
 use crate::admin::service::{Invalid, ServiceError, Submitted, TestMessage, UserPage};
 use crate::autoconfig::{self, Encryption};
-use crate::id::QueueId;
-use crate::queue::{MessageDetails, Outcome};
 
 /// Their paths.
 pub fn routes() -> Router<Site> {
     Router::new()
         .route("/lists/{id}/smtp", get(settings))
         .route("/lists/{id}/smtp/test", post(send_test))
-        .route("/lists/{id}/smtp/test/{message}", get(way))
         .route("/lists/{id}/smtp/thunderbird.xml", get(thunderbird))
 }
 
@@ -47,14 +44,6 @@ struct SmtpPage {
     test: TestMessage,
     invalid: Invalid,
     answer: Option<String>,
-}
-
-#[derive(Template)]
-#[template(path = "way.html")]
-struct WayPage {
-    frame: Frame,
-    list: List,
-    message: MessageDetails,
 }
 
 /// Ports of one kind, in words.
@@ -149,7 +138,7 @@ async fn send_test(
     let sent = site.service.send_test(&visitor.actor, id, client, &test);
     let (invalid, answer) = match sent.await {
         Ok(Submitted::Queued(message)) => {
-            let response = see_other(&format!("/lists/{id}/smtp/test/{message}"));
+            let response = see_other(&format!("/messages/{message}"));
             let flash = Flash::done("The test message is on its way.");
             return Ok(visitor.visit.say(response, &flash));
         }
@@ -161,23 +150,6 @@ async fn send_test(
     let wanted = Asked::default();
     let made = smtp_page(&site, &visitor, id, wanted, (test, invalid, answer)).await?;
     Ok(page_with(StatusCode::UNPROCESSABLE_ENTITY, &made))
-}
-
-async fn way(
-    State(site): State<Site>,
-    visitor: Visitor,
-    Path((id, message)): Path<(i64, String)>,
-) -> Result<Response, UiError> {
-    let list = site.service.list(&visitor.actor, id).await?;
-    let message: QueueId = message
-        .parse()
-        .map_err(|_| ServiceError::not_found("message"))?;
-    let found = site.service.message_of_list(&visitor.actor, id, message);
-    Ok(page(&WayPage {
-        message: found.await?,
-        frame: site.list_frame(&visitor, &list, "Test message", "settings"),
-        list,
-    }))
 }
 
 /// The document that Thunderbird configures itself by, with this list's user name in it.

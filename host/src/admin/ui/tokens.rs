@@ -60,6 +60,11 @@ impl TokensPage {
         names.join(", ")
     }
 
+    fn may_manage(&self) -> bool {
+        let actor = self.frame.actor.as_ref();
+        actor.is_some_and(crate::operators::Actor::is_operator)
+    }
+
     fn has_scope(&self, word: &str) -> bool {
         self.wish.scopes.iter().any(|scope| scope.word() == word)
     }
