@@ -40,6 +40,7 @@ mod queue;
 mod reload;
 mod schedule;
 mod scram;
+mod server;
 mod shadow;
 mod shipped;
 mod smuggling;

@@ -15,6 +15,7 @@ mod output;
 mod policy_commands;
 mod queue_commands;
 mod serve;
+mod store_commands;
 mod token_commands;
 mod when;
 
@@ -74,6 +75,9 @@ enum Command {
     /// Let programs use the API
     #[command(subcommand)]
     Token(token_commands::TokenCommand),
+    /// Move everything to another database
+    #[command(subcommand)]
+    Store(store_commands::StoreCommand),
     /// Look at the queue, hold, release, retry, delete and reprioritize messages, stop and start mail
     #[command(subcommand)]
     Queue(queue_commands::QueueCommand),
@@ -151,6 +155,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Token(command) => {
             token_commands::run(command, &open(&config).await?, output).await?
         }
+        Command::Store(command) => store_commands::run(command, &config, output).await?,
         Command::Queue(command) => {
             queue_commands::run(command, &open(&config).await?, output).await?
         }

@@ -53,6 +53,30 @@ pub enum StoreError {
         /// The database.
         store: String,
     },
+    /// There is nothing to copy from.
+    #[error("there is no store at {store}")]
+    Missing {
+        /// The database.
+        store: String,
+    },
+    /// What is to be copied into has something.
+    #[error("{store} is not empty")]
+    NotEmpty {
+        /// The database.
+        store: String,
+    },
+    /// Other processes work on what is copied.
+    #[error("other processes use the store {store}")]
+    Busy {
+        /// The database.
+        store: String,
+    },
+    /// The copy of a table is not what was read.
+    #[error("the copy of the table {table} differs from what it was made of")]
+    Differs {
+        /// The table.
+        table: String,
+    },
     /// A newer release has written the store.
     #[error(
         "the store {store} has schema version {found}; this release knows versions up to {known}"
@@ -156,6 +180,10 @@ impl StoreError {
             Self::Foreign { .. } => {
                 "point store.url at a store of gatepost, at a file that does not exist yet, or at an empty database"
             }
+            Self::Missing { .. } => "check the path; the configuration's store is store.url",
+            Self::NotEmpty { .. } => "copy into a new file, or into a database that was just made",
+            Self::Busy { .. } => "stop every relay and every command that uses it first",
+            Self::Differs { .. } => "nothing was written; copy again, and report it if it stays so",
             Self::NewerSchema { .. } => "use the release that wrote the store, or a newer one",
             Self::QueueLocked { .. } => {
                 "stop the other server, or give this one a store.url of its own"

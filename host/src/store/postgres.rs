@@ -2,14 +2,14 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 
 use super::config::DatabaseTls;
-use super::sql::{Connector, Pool};
-use super::{Config, StoreError};
+use super::sql::{self, Connector, Pool};
+use super::{Config, Store, StoreError};
 
 /// Prepared statements that a connection keeps. 512: one for each number of rows of each statement that has many.
 const STATEMENTS: usize = 512;
@@ -110,6 +110,60 @@ pub(super) fn reader_pool(config: &Config) -> Result<Pool, StoreError> {
         pool,
         patience: patience(config),
     })
+}
+
+/// What a server says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its URL without what is secret in it.
+    pub url: String,
+    /// Its version, as it writes it.
+    pub version: String,
+    /// Whether the connection is encrypted.
+    pub is_encrypted: bool,
+    /// Whether it leaves this machine.
+    pub is_near: bool,
+    /// Whether it copies another one, and takes no writes.
+    pub is_standby: bool,
+    /// Whether what it says is written is on its disk.
+    pub is_durable: bool,
+    /// How long it takes to answer.
+    pub round_trip: Duration,
+}
+
+const SELECT_SERVER: &str = "SELECT current_setting('server_version') AS version, \
+     COALESCE((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), FALSE) AS encrypted, \
+     pg_is_in_recovery() AS standby, current_setting('fsync') = 'on' AS durable";
+
+impl Store {
+    /// Asks the server of a configuration what it is; none when the store is a file. Changes nothing.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    pub async fn server(config: &Config) -> Result<Option<Server>, StoreError> {
+        if !config.url.is_postgres() {
+            return Ok(None);
+        }
+        let url = config.url.to_string();
+        let failed = |error| StoreError::opening(url.clone(), error);
+        let mut connection = connector(config)?.connect().await.map_err(failed)?;
+        let row = sql::query(SELECT_SERVER).fetch_one(&mut connection).await;
+        let row = row.map_err(failed)?;
+        let asked = Instant::now();
+        connection.command("SELECT 1").await.map_err(failed)?;
+        let round_trip = asked.elapsed();
+        // Nobody needs it any more.
+        let _ = connection.close().await;
+        Ok(Some(Server {
+            version: row.try_get("version").map_err(failed)?,
+            is_encrypted: row.try_get("encrypted").map_err(failed)?,
+            is_near: is_near(&options(config)?),
+            is_standby: row.try_get("standby").map_err(failed)?,
+            is_durable: row.try_get("durable").map_err(failed)?,
+            round_trip,
+            url: url.clone(),
+        }))
+    }
 }
 
 /// The one connection on which notices come.

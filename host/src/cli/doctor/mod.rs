@@ -1,12 +1,13 @@
 //! `gatepost doctor`: plays a mail client against a running relay, and says what to type or fix.
 //!
-//! Facts are gathered by `visit`, `dns`, `account`, `message` and `follow`; what they mean is judged by pure
+//! Facts are gathered by `database`, `visit`, `dns`, `account`, `message` and `follow`; what they mean is judged by pure
 //! functions beside them. Every wait ends, replies are bounded, and a password leaves only towards a relay
 //! that has proven who it is.
 
 mod account;
 mod certificate;
 mod client;
+mod database;
 mod dialogue;
 mod dns;
 mod examination;
@@ -125,6 +126,10 @@ pub async fn run(
     let account = doctor.account()?;
     let setting = Setting::find(&doctor, config, &mut report)?;
     if let Some(setting) = setting {
+        let config = setting.config.as_ref();
+        if let Some(config) = config.filter(|_| doctor.host.is_none()) {
+            report.extend(database::look(config).await);
+        }
         let examination = Examination::new(&doctor, setting, account)?;
         examination.run(&mut report).await;
     }

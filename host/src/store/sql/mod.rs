@@ -13,7 +13,7 @@ mod value;
 pub(in crate::store) use self::builder::QueryBuilder;
 pub(in crate::store) use self::connection::{Connection, Connector, Pool};
 pub(in crate::store) use self::query::{Query, Text, query, query_scalar};
-pub(in crate::store) use self::row::{Column, Row};
+pub(in crate::store) use self::row::{Column, Kind, Row};
 pub(in crate::store) use self::value::Value;
 
 /// A database that speaks SQL in its own way.

@@ -1,5 +1,6 @@
 //! Rows that a database answers with.
 
+use super::Value;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgRow, PgValueRef, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteRow};
@@ -9,6 +10,14 @@ use sqlx::{ColumnIndex, Decode, Error, Row as _, Type, TypeInfo, ValueRef};
 pub(in crate::store) enum Row {
     Sqlite(SqliteRow),
     Postgres(PgRow),
+}
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Kind {
+    Integer,
+    Text,
+    Octets,
 }
 
 /// Where a column stands: its name, or its place from 0.
@@ -56,6 +65,20 @@ impl Row {
                 })
             }
         }
+    }
+}
+
+impl Row {
+    /// The value of a column, whatever it is.
+    ///
+    /// # Errors
+    /// There is no such column, or it holds something else.
+    pub(in crate::store) fn value(&self, place: usize, kind: Kind) -> Result<Value, Error> {
+        Ok(match kind {
+            Kind::Integer => Value::Integer(self.try_get(place)?),
+            Kind::Text => Value::Text(self.try_get(place)?),
+            Kind::Octets => Value::Octets(self.try_get(place)?),
+        })
     }
 }
 

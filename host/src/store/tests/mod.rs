@@ -7,6 +7,7 @@ mod census;
 #[path = "../../../../tests/src/postgres.rs"]
 mod cluster;
 mod content;
+mod copying;
 mod decisions;
 mod failures;
 mod limits;
