@@ -13,11 +13,13 @@ pub(super) type Statement = sql::Query;
 /// One statement in several sizes, differing in the number of their rows.
 pub(super) struct Bulk {
     variants: Vec<String>,
+    columns: usize,
 }
 
 /// Several statements that are executed in one trip, with as many rows each.
 pub(super) struct Joined {
     variants: Vec<String>,
+    columns: usize,
 }
 
 impl Joined {
@@ -32,6 +34,7 @@ impl Joined {
         };
         Self {
             variants: (0..EXACT).map(variant).collect(),
+            columns: parts.iter().map(|part| part.columns).sum(),
         }
     }
 
@@ -47,13 +50,14 @@ impl Joined {
         };
         Self {
             variants: (0..EXACT).map(variant).collect(),
+            columns: parts.iter().map(|part| part.columns).sum(),
         }
     }
 
     /// The statements for so many rows, to which those of the first are bound first; none when there are too many.
     pub(super) fn of(&'static self, rows: usize) -> Option<Statement> {
         let sql = self.variants.get(rows.checked_sub(1)?)?;
-        Some(sql::query(Text::Places(sql)))
+        Some(sql::query(Text::Places(sql)).with_room(rows * self.columns + 1))
     }
 }
 
@@ -72,6 +76,7 @@ impl Bulk {
                     format!("{before}{rows}{after}")
                 })
                 .collect(),
+            columns,
         }
     }
 
@@ -122,7 +127,8 @@ impl Bulk {
 
     /// The statement for a number of rows that has one.
     fn of(&'static self, size: usize) -> Statement {
-        sql::query(Text::Places(&self.variants[size.min(EXACT + 1) - 1]))
+        let sql = &self.variants[size.min(EXACT + 1) - 1];
+        sql::query(Text::Places(sql)).with_room(size * self.columns + 1)
     }
 }
 

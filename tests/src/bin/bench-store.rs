@@ -1,7 +1,7 @@
 //! Measures the store alone: messages accepted and outcomes recorded each second.
 //!
 //! `bench-store [FOLDER] [MESSAGES] [CALLERS] [OCTETS]`; defaults: a folder under the temporary one,
-//! 50,000 messages of 4,096 octets, 64 callers. Every caller accepts a message and records its
+//! 50,000 messages of 4,096 octets, 64 callers. Instead of a folder it takes the URL of an empty database on PostgreSQL. Every caller accepts a message and records its
 //! delivery, one after the other, as a session and a delivery would. Accepts are measured without and
 //! with the decision of the policies that comes with each of a client's messages.
 
@@ -34,12 +34,23 @@ struct Plan {
     octets: usize,
 }
 
+impl Plan {
+    fn url(&self) -> anyhow::Result<String> {
+        let named = self.folder.display().to_string();
+        if named.starts_with("postgres") {
+            return Ok(named);
+        }
+        std::fs::create_dir_all(&self.folder)?;
+        let file = self.folder.join("bench.db");
+        Ok(format!("sqlite://{}", file.display()))
+    }
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let plan = plan()?;
-    std::fs::create_dir_all(&plan.folder)?;
     let config = Config {
-        url: format!("sqlite://{}", plan.folder.join("bench.db").display()).into(),
+        url: plan.url()?.into(),
         ..Config::default()
     };
     let store = Store::open(&config).await?;
@@ -63,7 +74,9 @@ async fn main() -> anyhow::Result<()> {
     let both = run(&store, &plan, Phase::Both).await?;
     report("accepts, each followed by its outcome", &plan, both);
     store.close().await;
-    std::fs::remove_dir_all(&plan.folder)?;
+    if plan.folder.is_dir() {
+        std::fs::remove_dir_all(&plan.folder)?;
+    }
     Ok(())
 }
 

@@ -87,6 +87,33 @@ impl From<SqliteConnectOptions> for Connector {
     }
 }
 
+/// Begins on a connection that is not lost.
+async fn begin_reading(
+    pool: &PgPool,
+    patience: Duration,
+) -> Result<sqlx::Transaction<'static, Postgres>, Error> {
+    let mut left = pool.options().get_max_connections();
+    loop {
+        match patiently(patience, pool.begin_with(BEGIN_READING)).await {
+            Err(error) if left > 0 && is_lost(&error) => left -= 1,
+            answer => return answer,
+        }
+    }
+}
+
+/// Whether the connection is of no use any more, while another may be. Who has waited in vain does not wait again.
+pub(super) fn is_lost(error: &Error) -> bool {
+    match error {
+        Error::Io(error) => error.kind() != std::io::ErrorKind::TimedOut,
+        Error::Protocol(_) | Error::Tls(_) => true,
+        // The server shuts down or has ended the connection; what was prepared does not fit a migrated table any more.
+        Error::Database(error) => error
+            .code()
+            .is_some_and(|code| code.starts_with("57P") || code == "0A000"),
+        _ => false,
+    }
+}
+
 /// Waits for an answer, and not longer than that.
 pub(super) async fn patiently<T>(
     patience: Duration,
@@ -175,8 +202,7 @@ impl Pool {
         Ok(Transaction(Connection(match self {
             Self::Sqlite(pool) => Kind::SqliteReading(pool.begin().await?),
             Self::Postgres { pool, patience } => {
-                let transaction = patiently(*patience, pool.begin_with(BEGIN_READING)).await?;
-                Kind::PostgresReading(transaction, *patience)
+                Kind::PostgresReading(begin_reading(pool, *patience).await?, *patience)
             }
         })))
     }

@@ -6,10 +6,10 @@ use std::marker::PhantomData;
 use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::query::Query as Statement;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
-use sqlx::{AssertSqlSafe, Error, SqlSafeStr, SqlStr};
+use sqlx::{Arguments, AssertSqlSafe, Error, SqlSafeStr, SqlStr};
 
 use super::builder::{Piece, rendered};
-use super::connection::{Link, On, patiently};
+use super::connection::{Link, On, is_lost, patiently};
 use super::{Column, Dialect, Pool, Row, Value};
 
 /// The words of a statement.
@@ -102,14 +102,16 @@ macro_rules! on_pool {
             let answer = $query.postgres()?.$how(&mut *link);
             match patiently($patience, answer).await {
                 Ok(answer) => break answer,
-                Err(error) if is_lost(&error) => {
-                    link.close_on_drop();
-                    if left == 0 || is_late(&error) {
+                Err(error) => {
+                    let is_lost = is_lost(&error);
+                    if is_lost || matches!(error, Error::Io(_)) {
+                        link.close_on_drop();
+                    }
+                    if left == 0 || !is_lost {
                         return Err(error);
                     }
                     left -= 1;
                 }
-                Err(error) => return Err(error),
             }
         }
     }};
@@ -134,20 +136,6 @@ macro_rules! run {
     };
 }
 
-/// Whether the connection is of no use any more.
-fn is_lost(error: &Error) -> bool {
-    match error {
-        Error::Io(_) | Error::Protocol(_) | Error::Tls(_) => true,
-        // Class 57: the server shuts down, or has ended the connection.
-        Error::Database(error) => error.code().is_some_and(|code| code.starts_with("57P")),
-        _ => false,
-    }
-}
-
-fn is_late(error: &Error) -> bool {
-    matches!(error, Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut)
-}
-
 enum Answer<S, P> {
     Sqlite(S),
     Postgres(P),
@@ -160,6 +148,12 @@ impl Query {
             values,
             persistent: true,
         }
+    }
+
+    /// Makes room for so many values.
+    pub(in crate::store) fn with_room(mut self, values: usize) -> Self {
+        self.values.reserve(values);
+        self
     }
 
     /// Adds the next value.
@@ -231,6 +225,7 @@ impl Query {
     fn sqlite(self) -> Result<Statement<'static, Sqlite, SqliteArguments>, Error> {
         let sql = self.text.of(Dialect::Sqlite);
         let mut arguments = SqliteArguments::default();
+        arguments.reserve(self.values.len(), 0);
         for value in self.values {
             let added = value.add_to_sqlite(&mut arguments);
             added.map_err(Error::Encode)?;
@@ -241,6 +236,7 @@ impl Query {
     fn postgres(&self) -> Result<Statement<'static, Postgres, PgArguments>, Error> {
         let sql = self.text.of(Dialect::Postgres);
         let mut arguments = PgArguments::default();
+        arguments.reserve(self.values.len(), 0);
         for value in &self.values {
             let added = value.add_to_postgres(&mut arguments);
             added.map_err(Error::Encode)?;
