@@ -18,23 +18,28 @@ const SELECT_USERS: &str = "SELECT * FROM account WHERE list_id = $1 \
      OR instr(lower(authorized_domains), $2) > 0 OR instr(lower(authorized_senders), $2) > 0) \
      ORDER BY id LIMIT $3 OFFSET $4";
 
-const SELECT_USERS_AFTER: &str =
-    "SELECT * FROM account WHERE list_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+const SELECT_USERS_AFTER: &str = "SELECT * FROM account WHERE list_id = $1 AND id > $2 \
+     AND ($3 = '' OR instr(username, $3) > 0 OR instr(lower(note), $3) > 0 \
+     OR instr(lower(authorized_domains), $3) > 0 OR instr(lower(authorized_senders), $3) > 0) \
+     ORDER BY id LIMIT $4";
 
 impl Store {
-    /// Users of a list in the order they were made, from the one behind number `after` on.
+    /// Users of a list in the order they were made, whose name, note or authorizations contain the text, from the one
+    /// behind number `after` on.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn users_after(
         &self,
         list: i64,
+        search: &str,
         after: i64,
         limit: u32,
     ) -> Result<Vec<User>, StoreError> {
         let query = sql::query(SELECT_USERS_AFTER)
             .bind(list)
             .bind(after)
+            .bind(name_key(search))
             .bind(limit);
         let found = query.fetch_all(&self.shared.readers).await;
         let found = found.map_err(|error| StoreError::reading("the users", error))?;

@@ -266,3 +266,28 @@ fn who_may_send_and_where_is_told() {
     let port = api.panel.relay.port().to_string();
     assert_eq!(server["ports"][0]["ports"], json!(port), "{server}");
 }
+
+#[test]
+fn lists_and_users_are_found_by_what_they_have() {
+    let api = Api::start();
+    for note in ["Web shop", "Newsletter", "Shop in the town"] {
+        let settings = json!({ "note": note, "authorized_domains": "example.com" });
+        api.done(201, "POST", "/lists/1/users", Some(&settings));
+    }
+    let found = |path: &str| {
+        let page = api.done(200, "GET", path, None);
+        page["items"].as_array().expect("items").len()
+    };
+    assert_eq!(found("/lists/1/users?q=SHOP"), 2);
+    assert_eq!(found("/lists/1/users?q=example.com"), 3);
+    assert_eq!(found("/lists/1/users?q=s1_2"), 1);
+    assert_eq!(found("/lists/1/users?q=nothing"), 0);
+    let first = api.done(200, "GET", "/lists/1/users?q=shop&limit=1", None);
+    let next = first["next"].as_str().expect("a cursor");
+    let path = format!("/lists/1/users?q=shop&limit=1&cursor={next}");
+    let second = api.done(200, "GET", &path, None);
+    assert_eq!(second["items"][0]["username"], "s1_3", "{second}");
+    assert_eq!(second["next"], Value::Null);
+    assert_eq!(found("/lists?q=OTH"), 1);
+    assert_eq!(found("/lists?q=x"), 0);
+}

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::access::{Caller, Reader, Writer};
-use super::page::{self, Page, Paging};
+use super::page::{self, Finding, Page};
 use super::problem::Problem;
 use super::refusals::{BadDocument, BadRequest, Contradiction, NotThere, Refused};
 use super::request::{Document, Path, Query};
@@ -145,13 +145,13 @@ async fn numbered(api: &Api, caller: &Caller, id: i64) -> Result<Json<NumberedLi
 
 /// Lists the lists
 ///
-/// Those that the token reaches, in the order they were made.
+/// Those that the token reaches, in the order they were made; `q` finds those with that text in their name.
 #[utoipa::path(
     get,
     path = "/lists",
     operation_id = "list_lists",
     tag = "Lists",
-    params(Paging),
+    params(Finding),
     responses(
         (status = 200, description = "A page of lists", body = Page<ListName>),
         Refused,
@@ -161,13 +161,14 @@ async fn numbered(api: &Api, caller: &Caller, id: i64) -> Result<Json<NumberedLi
 pub async fn all(
     State(api): State<Api>,
     Reader(caller): Reader,
-    Query(paging): Query<Paging>,
+    Query(finding): Query<Finding>,
 ) -> Result<Json<Page<ListName>>, Problem> {
-    let limit = page::limit(paging.limit)?;
-    let after = page::cursor(paging.cursor.as_deref())?.unwrap_or(0);
+    let limit = page::limit(finding.limit)?;
+    let after = page::cursor(finding.cursor.as_deref())?.unwrap_or(0);
+    let text = finding.text().to_lowercase();
     let lists = api.service.all_lists(&caller.actor).await?.into_iter();
     let lists: Vec<List> = lists
-        .filter(|list| list.id > after)
+        .filter(|list| list.id > after && list.name.to_lowercase().contains(&text))
         .take(limit as usize + 1)
         .collect();
     let document = |list: List| ListName {

@@ -24,6 +24,28 @@ pub struct Paging {
     pub limit: Option<u32>,
 }
 
+/// What is looked for, and which page of it.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// A text that is looked for, whatever its case; nothing finds all.
+    pub q: Option<String>,
+    /// `next` of the page before; nothing for the first.
+    #[param(pattern = "^c[0-9]{1,18}$")]
+    pub cursor: Option<String>,
+    /// Things on a page, from 1 to 200; 50 when it is left out.
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+}
+
+impl Finding {
+    /// The text, without blanks around it.
+    pub fn text(&self) -> &str {
+        self.q.as_deref().unwrap_or_default().trim()
+    }
+}
+
 /// A page.
 #[derive(Serialize, ToSchema)]
 pub struct Page<T> {

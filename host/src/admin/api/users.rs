@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::Api;
 use super::access::{Reader, Writer};
 use super::lists::{policy_settings, settings_document};
-use super::page::{self, Page, Paging};
+use super::page::{self, Finding, Page};
 use super::problem::Problem;
 use super::refusals::{BadDocument, BadRequest, NotThere, Refused};
 use super::request::{Document, Path, Query};
@@ -187,13 +187,13 @@ fn named(user: &User) -> NamedUser {
 
 /// Lists the users of a list
 ///
-/// In the order they were made.
+/// In the order they were made; `q` finds those with that text in their name, note or authorizations.
 #[utoipa::path(
     get,
     path = "/lists/{list}/users",
     operation_id = "list_users",
     tag = "Users",
-    params(("list" = i64, Path, description = "The number of the list"), Paging),
+    params(("list" = i64, Path, description = "The number of the list"), Finding),
     responses(
         (status = 200, description = "A page of users", body = Page<NamedUser>),
         Refused,
@@ -205,12 +205,12 @@ pub async fn all(
     State(api): State<Api>,
     Reader(caller): Reader,
     Path(list): Path<i64>,
-    Query(paging): Query<Paging>,
+    Query(finding): Query<Finding>,
 ) -> Result<Json<Page<NamedUser>>, Problem> {
-    let limit = page::limit(paging.limit)?;
-    let after = page::cursor(paging.cursor.as_deref())?.unwrap_or(0);
+    let limit = page::limit(finding.limit)?;
+    let after = page::cursor(finding.cursor.as_deref())?.unwrap_or(0);
     let service = &api.service;
-    let users = service.users_after(&caller.actor, list, after, limit + 1);
+    let users = service.users_after(&caller.actor, list, finding.text(), after, limit + 1);
     let users = users.await?;
     Ok(Json(page::page(
         users,

@@ -151,7 +151,8 @@ impl Service {
         })
     }
 
-    /// Users of a list in the order they were made, from the one behind number `after` on.
+    /// Users of a list in the order they were made, whose name, note or authorizations contain the text, from the one
+    /// behind number `after` on.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`].
@@ -159,11 +160,13 @@ impl Service {
         &self,
         actor: &Actor,
         list_id: i64,
+        search: &str,
         after: i64,
         limit: u32,
     ) -> Result<Vec<User>, ServiceError> {
         self.list(actor, list_id).await?;
-        Ok(self.store().users_after(list_id, after, limit).await?)
+        let found = self.store().users_after(list_id, search, after, limit);
+        Ok(found.await?)
     }
 
     /// One user of a list.
