@@ -120,6 +120,14 @@
     });
   };
 
+  // On a phone the place where one is may be out of sight.
+  const showPlace = () => {
+    for (const here of document.querySelectorAll("nav [aria-current]")) {
+      const places = here.parentElement;
+      places.scrollLeft = here.offsetLeft - places.offsetLeft - (places.clientWidth - here.offsetWidth) / 2;
+    }
+  };
+
   // What is shown once is not shown again by going back.
   const forgetSecrets = () => {
     window.addEventListener("pagehide", () => {
@@ -134,6 +142,7 @@
   };
 
   improve(document);
+  showPlace();
   keepLive();
   checkWhileTyping();
   limitFiles();
