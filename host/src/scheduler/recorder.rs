@@ -185,7 +185,11 @@ fn slow_down(attempts: &[Attempt]) -> Option<RemoteReply> {
 
 /// All recipients of a message share one roll of the dice, so that they stay together.
 fn judge(shared: &Shared, finished: &Finished) -> Vec<RecordedAttempt> {
-    let chance = chance();
+    let waits = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Deferred(_));
+    let chance = match finished.attempts.iter().any(waits) {
+        true => chance(),
+        false => 0.5,
+    };
     let after = shared.config.delay_notice_after();
     let judged = finished.attempts.iter().map(|attempt| {
         let to = recipient(&finished.message, attempt.recipient);
