@@ -110,6 +110,9 @@ impl Price {
     }
 
     fn add(&mut self, step: &Step) {
+        if step.is_remembered() {
+            return;
+        }
         self.evaluations += 1;
         self.fuel = self.fuel.saturating_add(step.fuel);
         self.us = self.us.saturating_add(step.us);

@@ -126,7 +126,7 @@ pub struct Step {
     pub rule: String,
     /// `pass`, `accept`, `reject`, `defer` or `failed`.
     pub decision: String,
-    /// Fuel it took.
+    /// Fuel it took; 0 when its verdict was remembered.
     pub fuel: u64,
     /// Microseconds it took.
     pub us: u64,
@@ -136,6 +136,21 @@ pub struct Step {
     /// What the policy wants logged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<(String, String)>,
+}
+
+impl Step {
+    /// Whether the policy had said so before and was not asked again: an evaluation takes some fuel.
+    pub fn is_remembered(&self) -> bool {
+        self.fuel == 0 && self.failure.is_none()
+    }
+
+    /// What it took, for people. Example: `fuel 19527, 16 µs`.
+    pub fn price(&self) -> String {
+        match self.is_remembered() {
+            true => "from memory".to_owned(),
+            false => format!("fuel {}, {} µs", self.fuel, self.us),
+        }
+    }
 }
 
 /// A decision on its way into the store.

@@ -20,8 +20,8 @@ pub fn step_lines(decision: &Decision) -> Vec<String> {
         let policy = decision.chain.policy(step.policy());
         let version = policy.map_or("", |policy| policy.version.as_str());
         let rule = step.rule.split_once('/').map_or("", |(_, rule)| rule);
-        let (name, said, fuel, us) = (step.policy(), &step.decision, step.fuel, step.us);
-        let mut line = format!("{name} {version}{shadow}: {said} by {rule} (fuel {fuel}, {us} µs)");
+        let (name, said, price) = (step.policy(), &step.decision, step.price());
+        let mut line = format!("{name} {version}{shadow}: {said} by {rule} ({price})");
         for (name, value) in &step.facts {
             line += &format!(" {name}={value}");
         }

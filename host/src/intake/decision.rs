@@ -11,29 +11,51 @@ use crate::id::QueueId;
 use crate::policy::document::{self, Request};
 use crate::policy::{self, PolicySet, Ruling, Shadowed, types};
 
-/// What the policies of `set` decided about `asked`, with the request where it is to be recorded. Where
-/// there are no policies it is kept too: the statistics count messages by their decisions.
+/// What was asked about: an envelope, and the stage with what it has.
+pub type Matter<'a> = (&'a types::Envelope, &'a document::Stage);
+
+/// The matter of a request.
+pub fn matter(asked: &Request) -> Matter<'_> {
+    (&asked.envelope, &asked.stage)
+}
+
+/// What the policies of `set` decided about `asked`, with the request where it is to be recorded.
 pub fn decision(
     id: QueueId,
-    (peer, principal): (&Peer, &Principal),
+    who: (&Peer, &Principal),
     set: &PolicySet,
     asked: &Request,
     ruling: &Ruling,
 ) -> NewDecision {
-    let mut about = about(id, peer, principal, asked);
+    NewDecision {
+        request: set.recording().document(id, asked),
+        ..unrecorded(id, who, set, matter(asked), ruling)
+    }
+}
+
+/// The same without the request. Where there are no policies it is kept too: the statistics count messages by their
+/// decisions.
+pub fn unrecorded(
+    id: QueueId,
+    (peer, principal): (&Peer, &Principal),
+    set: &PolicySet,
+    matter: Matter<'_>,
+    ruling: &Ruling,
+) -> NewDecision {
+    let mut about = about(id, peer, principal, matter);
     if ruling.refusal.is_some() {
-        about.header = refused_header(asked);
+        about.header = refused_header(matter.1);
     }
     let by = (Run::Enforced, set.generation(), set.record());
     NewDecision {
         decision: made(about, by, ruling),
-        request: set.recording().document(id, asked),
+        request: None,
     }
 }
 
 /// None before there is a message.
-fn refused_header(asked: &Request) -> Option<RefusedHeader> {
-    let document::Stage::Message { message, .. } = &asked.stage else {
+fn refused_header(stage: &document::Stage) -> Option<RefusedHeader> {
+    let document::Stage::Message { message, .. } = stage else {
         return None;
     };
     let mut facts = message.facts.iter();
@@ -78,9 +100,13 @@ fn made(
 }
 
 /// Who asked about what.
-pub fn about(id: QueueId, peer: &Peer, principal: &Principal, asked: &Request) -> About {
+pub fn about(
+    id: QueueId,
+    peer: &Peer,
+    principal: &Principal,
+    (envelope, stage): Matter<'_>,
+) -> About {
     let account = &principal.account;
-    let envelope = &asked.envelope;
     let mut about = About {
         id,
         at: Timestamp::now(),
@@ -94,7 +120,7 @@ pub fn about(id: QueueId, peer: &Peer, principal: &Principal, asked: &Request) -
         recipient_count: u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX),
         header: None,
     };
-    match &asked.stage {
+    match stage {
         document::Stage::Message { message, .. } => about.from = full(&message.header_from),
         document::Stage::Sender(sender) => {
             about.stage = Stage::Sender;

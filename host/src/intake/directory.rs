@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::known_senders::KnownSenders;
 use super::request::{fact, wit_priority};
 use crate::accounts::{Account, Unauthorized, domain_entries, sender_entries};
-use crate::policy::types;
+use crate::policy::{KnownVerdicts, types};
 use crate::store::{Store, StoreError};
 
 /// Accounts kept in memory. Default 100,000; the cache starts anew beyond.
@@ -25,6 +25,8 @@ pub struct Principal {
     pub identity: types::Identity,
     /// The reverse-paths that the policies need not be asked about again.
     pub(super) known_senders: KnownSenders,
+    /// What they have said about its messages.
+    pub(super) known_verdicts: KnownVerdicts,
 }
 
 impl Principal {
@@ -33,6 +35,7 @@ impl Principal {
         Self {
             identity: identity(&account),
             known_senders: KnownSenders::default(),
+            known_verdicts: KnownVerdicts::default(),
             account,
         }
     }

@@ -66,8 +66,7 @@ pub fn count(ruling: &Ruling) {
         metrics::evaluated(&Evaluation {
             policy: &step.policy,
             decision: step.decision.as_str(),
-            took: step.duration,
-            fuel: step.fuel,
+            took: (!step.is_remembered()).then_some((step.duration, step.fuel)),
             failure: step.failure.map(|failure| failure.as_str()),
         });
     }

@@ -45,7 +45,7 @@ use crate::decision::{Findings, NewDecision};
 use crate::id::{QueueId, QueueIds};
 use crate::metrics;
 use crate::policy::document::{self, Request};
-use crate::policy::{Policies, Ruling, ShadowQueue, types};
+use crate::policy::{AtHand, Policies, Ruling, ShadowQueue, types};
 use crate::queue::{NewMessage, OpenMessage};
 use crate::smtp::{Mailbox, Recipient, Reply, Transaction};
 use crate::store::Store;
@@ -333,18 +333,43 @@ impl Intake {
         } = *arrival;
         let envelope =
             request::envelope(transaction.reverse_path.as_ref(), &transaction.recipients);
+        let said = arrival.said(transaction);
+        let outline = request::outline(&arrival.header, said);
+        if let Some(ruling) = policies.recall(&envelope, &outline, &principal.known_verdicts) {
+            let stage = stage(outline);
+            let matter = (&envelope, &stage);
+            let decision = decision::unrecorded(id, (peer, principal), policies, matter, &ruling);
+            return (ruling, decision);
+        }
+        self.ask(policies, arrival, said, (envelope, outline)).await
+    }
+
+    /// Asks the policies about a message of which the outline is known.
+    async fn ask(
+        &self,
+        policies: &Panel,
+        arrival: &Arrival<'_>,
+        said: request::Said<'_>,
+        (envelope, outline): (types::Envelope, types::Message),
+    ) -> (Ruling, NewDecision) {
+        let Arrival {
+            peer,
+            principal,
+            id,
+            ..
+        } = *arrival;
         let fields = if policies.needs_headers() {
             request::Fields::Handed
         } else {
             request::Fields::LeftOut
         };
-        let stage = document::Stage::Message {
-            message: request::message(&arrival.header, arrival.said(transaction), fields).into(),
-            effective_priority: types::Priority::Normal,
+        let message = request::complete(outline, &arrival.header, said, fields);
+        let asked = self.asked(peer, principal, envelope, stage(message)).await;
+        let at_hand = AtHand {
+            content: Some(self.submitted(arrival.received, arrival.id)),
+            memory: Some(&principal.known_verdicts),
         };
-        let asked = self.asked(peer, principal, envelope, stage).await;
-        let submitted = self.submitted(arrival.received, arrival.id);
-        let ruling = policies.answer_with(&asked, Some(submitted)).await;
+        let ruling = policies.answer_with(&asked, at_hand).await;
         let decision = decision::decision(id, (peer, principal), policies, &asked, &ruling);
         self.shadow(policies, (id, peer, principal), &asked, &ruling);
         (ruling, decision)
@@ -424,7 +449,7 @@ impl Intake {
         let Some(shadow) = policies.shadow(asked, ruling) else {
             return;
         };
-        let about = decision::about(id, peer, principal, asked);
+        let about = decision::about(id, peer, principal, decision::matter(asked));
         let store = self.shared.store.clone();
         policies.later(async move {
             let generation = shadow.generation();
@@ -446,5 +471,13 @@ impl Intake {
         if let Err(error) = self.shared.store.keep(findings).await {
             tracing::error!(session.id = peer.session_id, %error, "what the policies found could not be stored");
         }
+    }
+}
+
+/// The question about a whole message, to the first policy of a chain.
+fn stage(message: types::Message) -> document::Stage {
+    document::Stage::Message {
+        message: message.into(),
+        effective_priority: types::Priority::Normal,
     }
 }

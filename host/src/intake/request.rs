@@ -85,13 +85,52 @@ pub enum Fields {
     LeftOut,
 }
 
+/// Who the message is from and how urgent it is to be, which most verdicts depend on.
+pub fn outline(header: &HeaderSection<'_>, said: Said<'_>) -> types::Message {
+    let originators = header.originators();
+    types::Message {
+        size_bytes: said.size,
+        header_from: originators.from.iter().map(wit_address).collect(),
+        header_sender: originators.sender.iter().map(wit_address).collect(),
+        originators: match originators.state {
+            OriginatorState::Complete => types::Originators::Complete,
+            OriginatorState::Missing => types::Originators::Missing,
+            OriginatorState::Unreadable => types::Originators::Unreadable,
+        },
+        subject: String::new(),
+        requested_priority: requested_priority(header, said.parameters),
+        headers: Vec::new(),
+        truncated: false,
+        facts: Vec::new(),
+    }
+}
+
 /// The message, as far as a policy may judge it.
 pub fn message(header: &HeaderSection<'_>, said: Said<'_>, fields: Fields) -> types::Message {
-    let originators = header.originators();
+    complete(outline(header, said), header, said, fields)
+}
+
+/// What its outline lacks.
+pub fn complete(
+    outline: types::Message,
+    header: &HeaderSection<'_>,
+    said: Said<'_>,
+    fields: Fields,
+) -> types::Message {
     let (headers, truncated) = match fields {
         Fields::Handed => headers(header),
         Fields::LeftOut => (Vec::new(), false),
     };
+    types::Message {
+        subject: header.subject(),
+        headers,
+        truncated,
+        facts: facts(header, said),
+        ..outline
+    }
+}
+
+fn facts(header: &HeaderSection<'_>, said: Said<'_>) -> Vec<types::Fact> {
     let mut facts = parameter_facts(said);
     if let Some(message_id) = message_id(header) {
         facts.push(fact("message-id", message_id));
@@ -106,21 +145,7 @@ pub fn message(header: &HeaderSection<'_>, said: Said<'_>, fields: Fields) -> ty
             &date[..date.floor_char_boundary(MAX_FACT_OCTETS)],
         ));
     }
-    types::Message {
-        size_bytes: said.size,
-        header_from: originators.from.iter().map(wit_address).collect(),
-        header_sender: originators.sender.iter().map(wit_address).collect(),
-        originators: match originators.state {
-            OriginatorState::Complete => types::Originators::Complete,
-            OriginatorState::Missing => types::Originators::Missing,
-            OriginatorState::Unreadable => types::Originators::Unreadable,
-        },
-        subject: header.subject(),
-        requested_priority: requested_priority(header, said.parameters),
-        headers,
-        truncated,
-        facts,
-    }
+    facts
 }
 
 /// What the client said with MAIL; a missing fact means that it did not.

@@ -8,7 +8,7 @@ use super::arrival::header;
 use super::{Intake, Peer, Principal, Rejection, parameters, question, request, schedule};
 use crate::clock::Timestamp;
 use crate::policy::document::{Request, Stage};
-use crate::policy::{PolicySet, Ruling, types};
+use crate::policy::{AtHand, PolicySet, Ruling, types};
 use crate::smtp::Transaction;
 
 /// Where the policies had their say.
@@ -64,10 +64,13 @@ impl Intake {
             effective_priority: types::Priority::Normal,
         };
         let request = self.tried(peer, principal, transaction, stage).await;
-        let content = Arc::new(Bytes::copy_from_slice(content));
+        let at_hand = AtHand {
+            content: Some(Arc::new(Bytes::copy_from_slice(content))),
+            memory: None,
+        };
         Ok(Trial {
             stage: TrialStage::Message,
-            ruling: policies.answer_with(&request, Some(content)).await,
+            ruling: policies.answer_with(&request, at_hand).await,
         })
     }
 

@@ -36,10 +36,8 @@ pub struct Evaluation<'a> {
     pub policy: &'a str,
     /// `pass`, `accept`, `reject`, `defer` or `failed`.
     pub decision: &'static str,
-    /// How long it took.
-    pub took: Duration,
-    /// Fuel it took.
-    pub fuel: u64,
+    /// How long it took, and its fuel; none when a verdict was remembered.
+    pub took: Option<(Duration, u64)>,
     /// Why it gave no usable verdict.
     pub failure: Option<&'static str>,
 }
@@ -87,11 +85,12 @@ pub fn attempted(priority: u8, attempted: Attempted) {
 /// A policy was asked.
 pub fn evaluated(evaluation: &Evaluation<'_>) {
     let policy = ("policy", evaluation.policy.to_owned());
-    let by_policy = [policy.clone()];
-    let took = METRICS.policy_time.get_or_create(&by_policy);
-    took.observe(evaluation.took.as_secs_f64());
-    let fuel = METRICS.policy_fuel.get_or_create(&by_policy);
-    fuel.inc_by(evaluation.fuel);
+    if let Some((took, fuel)) = evaluation.took {
+        let by_policy = [policy.clone()];
+        let times = METRICS.policy_time.get_or_create(&by_policy);
+        times.observe(took.as_secs_f64());
+        METRICS.policy_fuel.get_or_create(&by_policy).inc_by(fuel);
+    }
     let decision = ("decision", evaluation.decision.to_owned());
     METRICS
         .policy_decisions
@@ -236,8 +235,7 @@ mod tests {
         evaluated(&Evaluation {
             policy: "sender-rules",
             decision: "failed",
-            took: Duration::from_micros(30),
-            fuel: 20_000,
+            took: Some((Duration::from_micros(30), 20_000)),
             failure: Some("deadline"),
         });
         alerted("unauthorized-sender");

@@ -58,6 +58,17 @@ pub(super) enum Need {
     Request,
 }
 
+/// `needs.message-need`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift)]
+#[component(enum)]
+#[repr(u8)]
+pub(super) enum MessageNeed {
+    #[component(name = "originators")]
+    Originators,
+    #[component(name = "request")]
+    Request,
+}
+
 /// `needs.needs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift)]
 #[component(record)]
@@ -66,5 +77,6 @@ pub(super) struct Needs {
     pub on_sender: Need,
     #[component(name = "on-recipient")]
     pub on_recipient: Need,
+    pub evaluate: MessageNeed,
     pub headers: bool,
 }

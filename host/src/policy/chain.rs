@@ -43,8 +43,8 @@ pub struct Step {
     /// The policy's name and the rule that decided, for example `sender-rules/authorized-domain`;
     /// after a failure `sender-rules/failure:deadline`.
     pub rule: String,
-    /// Fuel it took. Of an evaluation that ran out of time only what was counted until its last
-    /// call of a function.
+    /// Fuel it took; none when the verdict was remembered. Of an evaluation that ran out of time only what was counted
+    /// until its last call of a function.
     pub fuel: u64,
     /// Effective priority after it.
     pub priority: Priority,
@@ -234,6 +234,11 @@ impl Chain {
 }
 
 impl Step {
+    /// Whether the verdict was remembered: an evaluation takes some fuel.
+    pub fn is_remembered(&self) -> bool {
+        self.fuel == 0 && self.failure.is_none()
+    }
+
     fn new(policy: &PolicyInfo, decision: StepDecision, rule: &str) -> Self {
         Self {
             policy: policy.name.clone(),

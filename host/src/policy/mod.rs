@@ -17,6 +17,7 @@
 //! | `load`, `compile`, `probe`, `load_error` | from configuration to ready policy |
 //! | `live` | the set in force, and how one follows another |
 //! | `module` | one question to one fresh instance |
+//! | `memory` | verdicts that need not be asked for again |
 //! | `lane` | where an evaluation goes on that takes long |
 //! | `inert` | the WASI with nothing in it |
 //! | `limits`, `failure` | what an instance may use, and how it can fail |
@@ -45,6 +46,7 @@ mod limits;
 mod live;
 mod load;
 mod load_error;
+mod memory;
 mod module;
 mod offline;
 mod probe;
@@ -70,6 +72,7 @@ pub use self::failure::FailureKind;
 pub use self::limits::LogLine;
 pub use self::live::{Change, Identity, Policies};
 pub use self::load_error::{FileKind, LoadError, LoadProblem};
+pub use self::memory::KnownVerdicts;
 pub use self::module::PolicyInfo;
 pub use self::offline::{Inspection, Trial, Workbench};
 pub use self::recording::MASKED;
@@ -82,12 +85,22 @@ use self::chain::Chain;
 use self::effects::{Draft, Matter};
 use self::engine::Runtime;
 use self::failure::Failure;
+use self::memory::Key;
 use self::module::{Evaluation, Policy, Question, Turn};
 use crate::decision;
 
 /// The records of `gatepost:policy/types`, which `wit/policy.wit` documents.
 pub mod types {
     pub use super::bindings::gatepost::policy::types::*;
+}
+
+/// What policies may need beyond a request.
+#[derive(Clone, Default)]
+pub struct AtHand<'a> {
+    /// What they read the message from where that is granted. Default: nothing.
+    pub content: Option<Arc<dyn Content>>,
+    /// What they have said about the same user's messages. Default: they are asked every time.
+    pub memory: Option<&'a KnownVerdicts>,
 }
 
 /// A chain of policies, ready to be asked. Immutable: a reload makes a new one.
@@ -277,7 +290,8 @@ impl PolicySet {
         let staged = self
             .enforced()
             .filter(|policy| policy.sender_need().is_some());
-        self.ask(staged, draft, None, question).await.go_on()
+        let nothing = AtHand::default();
+        self.ask(staged, draft, nothing, question).await.go_on()
     }
 
     /// Asks about the forward-path of a RCPT command.
@@ -294,7 +308,8 @@ impl PolicySet {
         let staged = self
             .enforced()
             .filter(|policy| policy.recipient_need().is_some());
-        self.ask(staged, draft, None, question).await.go_on()
+        let nothing = AtHand::default();
+        self.ask(staged, draft, nothing, question).await.go_on()
     }
 
     /// Asks about a whole message. The one stage every policy has; what it says is final.
@@ -304,16 +319,18 @@ impl PolicySet {
         envelope: impl Into<Arc<types::Envelope>>,
         message: impl Into<Arc<types::Message>>,
     ) -> Ruling {
-        self.evaluate_with(session, envelope, message, None).await
+        let nothing = AtHand::default();
+        self.evaluate_with(session, envelope, message, nothing)
+            .await
     }
 
-    /// As [`PolicySet::evaluate`], with what policies read the message from where that is granted.
+    /// As [`PolicySet::evaluate`], with what there is at hand.
     pub async fn evaluate_with(
         &self,
         session: Arc<types::Session>,
         envelope: impl Into<Arc<types::Envelope>>,
         message: impl Into<Arc<types::Message>>,
-        content: Option<Arc<dyn Content>>,
+        at_hand: AtHand<'_>,
     ) -> Ruling {
         let message = message.into();
         let matter = Matter::Message(Arc::clone(&message));
@@ -331,7 +348,7 @@ impl PolicySet {
                 effective_priority: chain.priority().into(),
             })
         };
-        let chain = self.ask(self.enforced(), draft, content, question).await;
+        let chain = self.ask(self.enforced(), draft, at_hand, question).await;
         chain.decide(self.config.default)
     }
 
@@ -341,25 +358,14 @@ impl PolicySet {
         &self,
         policies: impl Iterator<Item = &'a Policy>,
         mut draft: Draft,
-        content: Option<Arc<dyn Content>>,
+        at_hand: AtHand<'_>,
         question: impl Fn(&Policy, &Draft, &Chain) -> Question,
     ) -> Chain {
         let mut chain = Chain::default();
         let mut turn: Option<Turn> = None;
         for policy in policies {
-            if turn.is_none() {
-                let patience = Duration::from_millis(self.config.queue_wait_ms);
-                turn = self.runtime.turn(patience).await.map(Arc::new);
-            }
-            let evaluation = match &turn {
-                Some(turn) => {
-                    let question = question(policy, &draft, &chain);
-                    policy
-                        .ask(question, content.clone(), Arc::clone(turn))
-                        .await
-                }
-                None => Evaluation::saturated(),
-            };
+            let question = question(policy, &draft, &chain);
+            let evaluation = self.one(policy, question, &at_hand, &mut turn).await;
             match (&evaluation.result, &evaluation.draft) {
                 (Ok(_), Some(left)) => draft = left.next(),
                 (Ok(_), None) => {}
@@ -373,6 +379,36 @@ impl PolicySet {
             }
         }
         chain
+    }
+
+    /// What a policy answers, from memory where it has answered before.
+    async fn one(
+        &self,
+        policy: &Policy,
+        question: Question,
+        at_hand: &AtHand<'_>,
+        turn: &mut Option<Turn>,
+    ) -> Evaluation {
+        let memory = at_hand.memory;
+        let remembered = memory.and_then(|memory| Some((memory, Key::of(policy, &question)?)));
+        if let Some((memory, key)) = remembered
+            && let Some(evaluation) = memory.recall(self.generation, key)
+        {
+            return evaluation;
+        }
+        if turn.is_none() {
+            let patience = Duration::from_millis(self.config.queue_wait_ms);
+            *turn = self.runtime.turn(patience).await.map(Arc::new);
+        }
+        let Some(turn) = turn else {
+            return Evaluation::saturated();
+        };
+        let content = at_hand.content.clone();
+        let evaluation = policy.ask(question, content, Arc::clone(turn)).await;
+        if let Some((memory, key)) = remembered {
+            memory.note(self.generation, key, &evaluation);
+        }
+        evaluation
     }
 }
 

@@ -10,7 +10,7 @@ use wasmtime::component::{
 };
 use wasmtime::{Store, UpdateDeadline};
 
-use super::bindings::{EnvelopeRequest, MessageRequest, Need, Needs};
+use super::bindings::{EnvelopeRequest, MessageNeed, MessageRequest, Need, Needs};
 use super::config::{Grant, Limits, Mode, OnFailure, Wasi};
 use super::effects::{Draft, Matter};
 use super::failure::{DeadlinePassed, Failure, FailureKind};
@@ -96,6 +96,7 @@ impl Needs {
     pub const UNKNOWN: Self = Self {
         on_sender: Need::Request,
         on_recipient: Need::Request,
+        evaluate: MessageNeed::Request,
         headers: true,
     };
 }
@@ -177,6 +178,12 @@ impl Policy {
     pub fn recipient_need(&self) -> Option<Need> {
         self.envelope.as_ref()?;
         Some(self.needs.on_recipient).filter(|need| *need != Need::Nothing)
+    }
+
+    /// Whether its verdict about a message is the same for the same originators. What it can do besides deciding
+    /// would not be done again.
+    pub fn remembers_verdicts(&self) -> bool {
+        self.needs.evaluate == MessageNeed::Originators && self.info.powers().next().is_none()
     }
 
     /// Whether the header fields must be handed over. What it does to them is held against all there are.

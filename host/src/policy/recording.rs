@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::config::{Mask, RecordConfig};
 use super::document::{Request, Stage};
-use super::{Content, PolicySet, Ruling, types};
+use super::{AtHand, PolicySet, Ruling, types};
 use crate::clock::Timestamp;
 use crate::decision::Retention;
 use crate::id::QueueId;
@@ -129,20 +129,16 @@ impl PolicySet {
     /// Asks the policies what `request` says, recorded or not. Its settings and its effective priority
     /// play no part: each policy of the set has its own.
     pub async fn answer(&self, request: &Request) -> Ruling {
-        self.answer_with(request, None).await
+        self.answer_with(request, AtHand::default()).await
     }
 
-    /// As [`PolicySet::answer`], with what policies read the message from where that is granted.
-    pub async fn answer_with(
-        &self,
-        request: &Request,
-        content: Option<Arc<dyn Content>>,
-    ) -> Ruling {
+    /// As [`PolicySet::answer`], with what there is at hand.
+    pub async fn answer_with(&self, request: &Request, at_hand: AtHand<'_>) -> Ruling {
         let session = Arc::clone(&request.session);
         let envelope = Arc::clone(&request.envelope);
         match &request.stage {
             Stage::Message { message, .. } => {
-                self.evaluate_with(session, envelope, Arc::clone(message), content)
+                self.evaluate_with(session, envelope, Arc::clone(message), at_hand)
                     .await
             }
             Stage::Sender(sender) => self.on_sender(session, envelope, sender.clone()).await,

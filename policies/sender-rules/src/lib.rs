@@ -29,7 +29,7 @@ mod settings;
 use bindings::exports::gatepost::policy::envelope_stage::{self, Request as EnvelopeRequest};
 use bindings::exports::gatepost::policy::lifecycle::{self, Descriptor, Problem};
 use bindings::exports::gatepost::policy::message_stage::{self, Request as MessageRequest};
-use bindings::exports::gatepost::policy::needs::{self, Need, Needs};
+use bindings::exports::gatepost::policy::needs::{self, MessageNeed, Need, Needs};
 use bindings::gatepost::policy::types::{Address, Verdict};
 use settings::Settings;
 
@@ -92,6 +92,7 @@ impl needs::Guest for SenderRules {
         Needs {
             on_sender: Need::Identity,
             on_recipient: Need::Nothing,
+            evaluate: MessageNeed::Originators,
             headers: false,
         }
     }

@@ -199,7 +199,7 @@ fn policy_step(decision: &Decision, step: &Step) -> PolicyStep {
             .iter()
             .map(|failure| format!("failure: {failure}")),
     );
-    notes.push(format!("{} µs, fuel {}", step.us, step.fuel));
+    notes.push(step.price());
     PolicyStep {
         policy: format!("{} {version}", step.policy()),
         decision: words::badge(class, &step.decision),

@@ -155,6 +155,7 @@ impl Step {
         let said = &self.said;
         let rule = said.rule.split_once('/').map_or("", |(_, rule)| rule);
         let fuel = match self.fuel_then {
+            Some(0) => format!("fuel {}, from memory then", said.fuel),
             Some(then) if then == said.fuel => format!("fuel {then}, as then"),
             _ => format!("fuel {}", said.fuel),
         };

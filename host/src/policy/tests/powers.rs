@@ -33,8 +33,15 @@ async fn ruling(policies: Vec<PolicyConfig>, content: &[u8]) -> Ruling {
     let (envelope, message) = (envelope("v@example.org"), message("v@example.org", "hello"));
     set(policies)
         .await
-        .evaluate_with(session, envelope, message, Some(content))
+        .evaluate_with(session, envelope, message, holding(content))
         .await
+}
+
+fn holding(content: Arc<dyn Content>) -> AtHand<'static> {
+    AtHand {
+        content: Some(content),
+        memory: None,
+    }
 }
 
 fn facts(ruling: &Ruling, step: usize) -> Vec<&str> {
@@ -301,7 +308,7 @@ async fn read_slowly(script: &str, wait: Duration, time_ms: u64) -> Ruling {
     policy.limits.time_ms = time_ms;
     let set = set(vec![policy]).await;
     let (envelope, message) = (envelope("v@example.org"), message("v@example.org", "hello"));
-    set.evaluate_with(session(), envelope, message, Some(Arc::new(Slow(wait))))
+    set.evaluate_with(session(), envelope, message, holding(Arc::new(Slow(wait))))
         .await
 }
 
