@@ -1,21 +1,19 @@
 //! The engine all policies of one set share: its settings, its pool of instances, its clock.
 
 use std::sync::{Arc, OnceLock};
-use std::thread;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{HasSelf, Linker};
-use wasmtime::{Enabled, Engine, EngineWeak, PoolingAllocationConfig};
+use wasmtime::{Enabled, Engine, PoolingAllocationConfig};
 
 use super::bindings::gatepost::policy::{content, counters, effects, log};
 use super::cache::CodeCache;
 use super::config::{Config, Wasi};
 use super::inert;
 use super::limits::{CORE_INSTANCES, MEMORIES, STACK_BYTES, State, TABLE_ELEMENTS, TABLES};
+use super::ticker::Ticker;
 
-/// Between two ticks of the epoch, which is when deadlines are looked at: this much too late at most.
-const TICK: Duration = Duration::from_millis(5);
 /// Room in the pool beside the evaluations: what a reload tries out and what runs in shadow, one of
 /// each at a time, and slots whose memory is still being given back.
 const SPARE_SLOTS: u32 = 4;
@@ -35,6 +33,8 @@ const IMAGE_BYTES: u64 = 64 << 20;
 /// An engine with what is linked into every policy and the turnstile before it.
 pub(super) struct Runtime {
     pub engine: Engine,
+    /// Its clock.
+    pub ticker: Arc<Ticker>,
     linker: Linker<State>,
     /// The same with inert WASI, made when the first policy asks for it.
     inert: OnceLock<Linker<State>>,
@@ -76,9 +76,10 @@ impl Runtime {
         counters::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
         effects::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
         content::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
-        start_ticking(engine.weak())?;
+        let ticker = Arc::new(Ticker::start(engine.weak())?);
         Ok(Self {
             engine,
+            ticker,
             linker,
             inert: OnceLock::new(),
             settings,
@@ -195,22 +196,6 @@ fn pool(wanted: EngineSettings) -> PoolingAllocationConfig {
             .table_keep_resident(KEPT_TABLE_BYTES);
     }
     pool
-}
-
-/// Advances the epoch from a thread of its own: a timer of the asynchronous runtime stands still
-/// when guests hold its workers, which is when the epoch is needed.
-fn start_ticking(engine: EngineWeak) -> wasmtime::Result<()> {
-    let tick = move || {
-        while let Some(engine) = engine.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            thread::sleep(TICK);
-        }
-    };
-    thread::Builder::new()
-        .name("policy-epoch".to_owned())
-        .spawn(tick)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -27,6 +27,9 @@ pub(super) const STACK_BYTES: usize = 512 << 10;
 /// Octets of memory up to which an evaluation stays where the session runs. 4 MiB: more than compiled policies have, and
 /// touched in less than a millisecond.
 const SMALL_MEMORY_BYTES: u64 = 4 << 20;
+/// How often an evaluation may grow tables and memories and stay where the session runs. 32: a compiled policy grows its
+/// memory a few times, and its tables never. A guest that does it in a loop spends little fuel on much work of the host.
+const FEW_GROWTHS: u32 = 32;
 /// Log lines of one evaluation; the rest is dropped.
 const LOG_LINES: u32 = 32;
 /// Octets of a log line; the rest is cut.
@@ -145,8 +148,9 @@ pub(super) struct Limiter {
     last_memory: usize,
     last_table: usize,
     denied: bool,
-    /// Whether its memory is no small one any more.
-    is_large: bool,
+    growths: u32,
+    /// Whether it has let others go first.
+    has_stepped_aside: bool,
 }
 
 impl Limiter {
@@ -158,7 +162,8 @@ impl Limiter {
             last_memory: 0,
             last_table: 0,
             denied: false,
-            is_large: false,
+            growths: 0,
+            has_stepped_aside: false,
         }
     }
 
@@ -167,12 +172,15 @@ impl Limiter {
         (self.memory_limit - self.memory_left) as u64
     }
 
-    /// Lets others go first, once, before there is so much memory that to touch it and to give it back takes long.
+    /// Lets others go first, once, before there is so much memory that to touch it and to give it back takes long, or
+    /// when growing itself does.
     async fn step_aside_if_large(&mut self) {
-        if self.is_large || self.memory_bytes() <= SMALL_MEMORY_BYTES {
+        self.growths = self.growths.saturating_add(1);
+        let is_small = self.memory_bytes() <= SMALL_MEMORY_BYTES && self.growths <= FEW_GROWTHS;
+        if is_small || self.has_stepped_aside {
             return;
         }
-        self.is_large = true;
+        self.has_stepped_aside = true;
         tokio::task::yield_now().await;
     }
 
@@ -225,6 +233,7 @@ impl ResourceLimiterAsync for Limiter {
         let granted = take(&mut self.tables_left, desired.saturating_sub(current));
         self.last_table = granted.unwrap_or(0);
         self.denied |= granted.is_none();
+        self.step_aside_if_large().await;
         Ok(granted.is_some())
     }
 
@@ -285,6 +294,19 @@ mod tests {
         assert!(is_at_once(0, 1 << 20));
         assert!(!is_at_once(1 << 20, 9 << 20));
         assert!(is_at_once(9 << 20, 20 << 20));
+    }
+
+    #[test]
+    fn who_grows_again_and_again_lets_others_go_first_once() {
+        let mut limiter = Limiter::new(64 << 20);
+        let mut is_at_once = |from| {
+            let mut growing = limiter.table_growing(from, from + 1, None);
+            let mut context = Context::from_waker(Waker::noop());
+            growing.as_mut().poll(&mut context).is_ready()
+        };
+        let growths = 0..2 * FEW_GROWTHS as usize;
+        let waited: Vec<usize> = growths.filter(|&from| !is_at_once(from)).collect();
+        assert_eq!(waited, [FEW_GROWTHS as usize]);
     }
 
     #[test]

@@ -115,6 +115,7 @@ impl Loader<'_> {
             keeps_log: false,
             resources: self.resources.clone(),
             habits: Arc::default(),
+            ticker: Arc::clone(&self.runtime.ticker),
         };
         let described = introduce(self.runtime, &asked, &stages, &settings).await?;
         let facts = (sha256, imports, settings);

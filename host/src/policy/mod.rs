@@ -12,7 +12,7 @@
 //! | file | what |
 //! |---|---|
 //! | `config` | the `[policy]` table |
-//! | `engine` | the shared engine: settings, pool, epoch |
+//! | `engine`, `ticker` | the shared engine: settings, pool; its epoch |
 //! | `cache` | compiled code, kept between starts |
 //! | `load`, `compile`, `probe`, `load_error` | from configuration to ready policy |
 //! | `live` | the set in force, and how one follows another |
@@ -53,6 +53,7 @@ mod probe;
 mod recording;
 mod resources;
 mod shadow;
+mod ticker;
 mod verdict;
 
 use std::collections::HashMap;

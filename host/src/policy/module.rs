@@ -18,6 +18,7 @@ use super::lane::{self, Habits, SLICE_FUEL, SLICE_TIME};
 use super::limits::{HOST_CALL_BYTES, LogLine, State, Subject};
 use super::resources::{Content, Reading, Resources};
 use super::shadow::is_shadow_thread;
+use super::ticker::Ticker;
 use super::types::{Address, Verdict};
 
 /// What is known of a loaded policy, for logs and people.
@@ -112,6 +113,7 @@ pub(super) struct Asked {
     pub keeps_log: bool,
     pub resources: Resources,
     pub habits: Arc<Habits>,
+    pub ticker: Arc<Ticker>,
 }
 
 /// One question, with everything it refers to.
@@ -268,12 +270,13 @@ impl Asked {
         P: ComponentNamedList + Lower + Send + Sync + 'static,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
+        let ticking = self.ticker.begin();
         let mut store = self.store(subject);
         let result = self.call_in_time(&mut store, &function, params).await;
         let fuel = self.limits.fuel - store.get_fuel().unwrap_or(0).min(self.limits.fuel);
         let mut state = store.into_data();
         state.log_printed();
-        drop(held);
+        drop((ticking, held));
         let denied = state.limiter.denied();
         Called {
             result: result.map_err(|error| Failure::from_engine(&error, denied)),
