@@ -201,9 +201,11 @@ impl Session<'_> {
     }
 
     /// Remembers a message and answers its content.
-    async fn take(&mut self, size: usize, mut head: Vec<u8>, keep: usize) -> io::Result<bool> {
+    async fn take(&mut self, size: usize, head: Vec<u8>, keep: usize) -> io::Result<bool> {
         let id = id(&head);
-        head.truncate(keep);
+        // A copy: what is not kept goes at once, and its memory serves the next message.
+        let content = head[..head.len().min(keep)].to_vec();
+        drop(head);
         let script = self.patience().await;
         if script.content.is_none() {
             self.shared.log().delivered(Delivery {
@@ -211,7 +213,7 @@ impl Session<'_> {
                 at: Instant::now(),
                 from: std::mem::take(&mut self.from),
                 to: std::mem::take(&mut self.to),
-                content: head,
+                content,
                 size,
                 is_encrypted: self.wire.is_encrypted(),
                 peer: self.wire.peer(),
