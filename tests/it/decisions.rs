@@ -107,6 +107,32 @@ fn a_refused_message_is_found_by_what_its_sender_knows() {
 }
 
 #[test]
+fn a_verdict_from_memory_is_kept_like_any_other_until_the_user_is_edited() {
+    let (_sink, relay, user) = shop("block", "");
+    let may_send_as = |domains: &str| {
+        let edit = ["user", "edit", &user.username, "--authorized-domains"];
+        relay.cli(&[&edit[..], &[domains]].concat()).succeeded();
+    };
+    may_send_as("example.com; elsewhere.example");
+    submit(&relay, &user, FOREIGN, 0..2, "250");
+    let found = relay.json(&["policy", "decisions"]);
+    let fuel = |place: usize| found[place]["policies"][0]["fuel"].as_u64();
+    assert_eq!((fuel(0), fuel(1) > Some(0)), (Some(0), true), "{found}");
+    for decision in [&found[0], &found[1]] {
+        assert_eq!(decision["from"][0], FOREIGN, "{decision}");
+        assert_eq!(decision["outcome"], "accepted", "{decision}");
+        assert_eq!(
+            decision["policies"][0]["rule"], "sender-rules/authorized",
+            "{decision}"
+        );
+    }
+    let text = relay.cli(&["policy", "decisions"]).succeeded().stdout;
+    assert!(text.contains("sender-rules/authorized"), "{text}");
+    may_send_as("example.com");
+    submit(&relay, &user, FOREIGN, 2..3, "550 5.7.1");
+}
+
+#[test]
 fn a_sender_that_is_refused_at_once_has_its_decision_too() {
     let (_sink, relay, user) = shop("block", "");
     let mut client = relay.login(&user);
