@@ -8,6 +8,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
+/// Milliseconds since the machine started, the time that it slept included: a clock that nobody sets.
+///
+/// A process that was frozen finds that the time has passed.
+pub fn uptime_ms() -> i64 {
+    #[cfg(target_os = "linux")]
+    let clock = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = rustix::time::ClockId::Monotonic;
+    let time = rustix::time::clock_gettime(clock);
+    time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+}
+
 impl Timestamp {
     /// The current time of the system clock.
     pub fn now() -> Self {
@@ -189,6 +201,16 @@ mod tests {
         for (millis, text) in cases {
             assert_eq!(Timestamp::from_millis(millis).to_string(), text);
         }
+    }
+
+    #[test]
+    fn uptime_grows() {
+        let before = uptime_ms();
+        assert!(before > 0);
+        while uptime_ms() == before {
+            std::thread::yield_now();
+        }
+        assert!(uptime_ms() > before);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::clock::Timestamp;
 
@@ -12,6 +13,7 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const TEXT_LENGTH: usize = 13;
 const SEQUENCE_BITS: u32 = 12;
 const NODE_BITS: u32 = 10;
+const NODE_MASK: u64 = (1 << NODE_BITS) - 1;
 /// 2024-01-01T00:00:00Z; 41 bits of milliseconds after it last until 2093.
 const EPOCH_MS: i64 = 1_704_067_200_000;
 
@@ -76,7 +78,9 @@ impl FromStr for QueueId {
 /// Hands out queue ids, each larger than the one before.
 #[derive(Debug)]
 pub struct QueueIds {
-    node: i64,
+    node: AtomicI64,
+    /// Milliseconds that this machine's clock is ahead of the one that counts.
+    ahead_ms: AtomicI64,
     last: Mutex<i64>,
 }
 
@@ -84,7 +88,8 @@ impl QueueIds {
     /// With a node number drawn by chance, so that processes on one store do not meet.
     pub fn new() -> Self {
         Self {
-            node: (random_u64() & ((1 << NODE_BITS) - 1)).cast_signed(),
+            node: AtomicI64::new((random_u64() & NODE_MASK).cast_signed()),
+            ahead_ms: AtomicI64::new(0),
             last: Mutex::new(0),
         }
     }
@@ -98,19 +103,30 @@ impl QueueIds {
         }
     }
 
+    /// Hands out ids of this node from now on, by the clock that all nodes share: no two nodes hand out the same one
+    /// unless a thousand others were started between them, and an id is larger than those that any node handed out some
+    /// seconds ago.
+    pub fn of_node(&self, node: i64, ahead_ms: i64) {
+        let node = node.cast_unsigned() & NODE_MASK;
+        self.node.store(node.cast_signed(), Ordering::Relaxed);
+        self.ahead_ms.store(ahead_ms, Ordering::Relaxed);
+    }
+
     /// The next id; it borrows from the future when more than 4,096 are asked for in one millisecond.
     ///
     /// # Panics
     /// Never in practice: the lock is poisoned only if a thread panics while adding two numbers.
     pub fn next(&self) -> QueueId {
-        let elapsed = Timestamp::now().as_millis() - EPOCH_MS;
+        let ahead_ms = self.ahead_ms.load(Ordering::Relaxed);
+        let elapsed = Timestamp::now().as_millis() - ahead_ms - EPOCH_MS;
+        let node = self.node.load(Ordering::Relaxed);
         let mut last = self
             .last
             .lock()
             .expect("no code panics while it holds this lock");
         *last = (*last + 1).max(elapsed << SEQUENCE_BITS);
         let (time, sequence) = (*last >> SEQUENCE_BITS, *last & ((1 << SEQUENCE_BITS) - 1));
-        QueueId(time << (NODE_BITS + SEQUENCE_BITS) | self.node << SEQUENCE_BITS | sequence)
+        QueueId(time << (NODE_BITS + SEQUENCE_BITS) | node << SEQUENCE_BITS | sequence)
     }
 }
 
@@ -155,6 +171,21 @@ mod tests {
         let ahead = QueueId::from_i64(QueueIds::new().next().as_i64() + (1 << 50));
         let ids = QueueIds::after(Some(ahead));
         assert!(ids.next() > ahead);
+    }
+
+    #[test]
+    fn nodes_hand_out_different_ids_by_one_clock() {
+        let (one, other) = (QueueIds::new(), QueueIds::new());
+        one.of_node(1024 + 7, 0);
+        other.of_node(8, -600_000);
+        let (first, second) = (one.next(), other.next());
+        assert_eq!(first.as_i64() >> SEQUENCE_BITS & 1023, 7);
+        assert_eq!(second.as_i64() >> SEQUENCE_BITS & 1023, 8);
+        let later = QueueId::first_at(Timestamp::now() + std::time::Duration::from_secs(500));
+        assert!(
+            first < later && later < second,
+            "its clock is ten minutes late"
+        );
     }
 
     #[test]

@@ -131,6 +131,23 @@ impl Usage {
         }
     }
 
+    /// Takes over what was counted elsewhere: of each slot the larger count is true.
+    pub fn merge(&mut self, other: &Self) {
+        for &(slot, sent) in &other.slots {
+            let place = self.slots.partition_point(|(known, _)| *known < slot);
+            match self.slots.get_mut(place) {
+                Some((known, own)) if *known == slot => {
+                    own.messages = own.messages.max(sent.messages);
+                    own.urgent = own.urgent.max(sent.urgent);
+                }
+                _ => self.slots.insert(place, (slot, sent)),
+            }
+        }
+        while self.slots.len() > MAX_SLOTS {
+            self.slots.pop_front();
+        }
+    }
+
     /// Notes that a message that was counted is of priority 1.
     pub fn mark_urgent(&mut self, slot: Slot) {
         if let Some(sent) = self.counted_at(slot) {
@@ -203,6 +220,15 @@ mod tests {
 
     fn minutes(minutes: u64) -> Timestamp {
         START + Duration::from_secs(60 * minutes)
+    }
+
+    #[test]
+    fn what_others_counted_is_taken_over_and_nothing_of_ones_own_is_lost() {
+        let mut own = sent(&[0, 0, 0, 10]);
+        own.merge(&sent(&[0, 5, 10, 10]));
+        assert_eq!(own.within(Span::Hour, minutes(11)), 3 + 1 + 2);
+        own.merge(&Usage::default());
+        assert_eq!(own.within(Span::Hour, minutes(11)), 6);
     }
 
     fn sent(at: &[u64]) -> Usage {

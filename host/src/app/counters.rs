@@ -14,6 +14,10 @@ use crate::store::{Store, StoreError};
 /// Between two writes: what a crash may forget. A second, so that counting costs no commit of its own.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// How far back other nodes' counts are looked for. Default 10 s: a commit that took long, and a look that failed, are
+/// made up for.
+const LOOKED_BACK: Duration = Duration::from_secs(10);
+
 /// What the policies of a relay so configured share, with nothing counted yet.
 pub fn resources(config: &Config) -> Resources {
     let routes = config.delivery.route.iter().map(|route| route.name.clone());
@@ -35,6 +39,22 @@ pub(super) async fn run(counters: Arc<Counters>, store: Store, shutdown: Shutdow
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => write(&counters, &store).await,
             () = shutdown.announced() => return,
+        }
+        if store.is_shared() {
+            adopt(&counters, &store).await;
+        }
+    }
+}
+
+/// Takes in what the policies of other nodes have counted.
+async fn adopt(counters: &Counters, store: &Store) {
+    match store
+        .policy_counts_since(Timestamp::now() - LOOKED_BACK)
+        .await
+    {
+        Ok(stored) => counters.adopt(stored),
+        Err(error) => {
+            warn!(%error, "what policies of other nodes count cannot be read; trying again")
         }
     }
 }

@@ -27,7 +27,8 @@ pub async fn sum_up(store: Store, shutdown: Shutdown) {
     let mut failing = Failing::new("the statistics cannot be kept");
     loop {
         let began = Instant::now();
-        let is_more = failing.unless(store.sum_up().await);
+        // Of the nodes of a shared store one does it.
+        let is_more = store.is_elected() && failing.unless(store.sum_up().await);
         if rest(began, is_more, &shutdown).await.is_break() {
             return;
         }

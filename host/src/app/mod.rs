@@ -6,6 +6,7 @@ mod description;
 mod error;
 mod http;
 mod ledger;
+mod node;
 mod panel;
 mod ports;
 mod reload;

@@ -99,10 +99,15 @@ pub(super) async fn run(reloader: Reloader, signalled: Arc<Notify>, shutdown: Sh
 
 async fn reload_for_ever(mut reloader: Reloader, signalled: Arc<Notify>) {
     let mut files = reloader.running.files();
+    // Of an answered request this process has read the outcome as it started.
+    let mut followed = reloader.store.answered_reload().await.unwrap_or(0);
     loop {
         let cause = tokio::select! {
             () = signalled.notified() => ReloadCause::Signal,
-            request = requested(&reloader.store) => ReloadCause::Command(request),
+            request = requested(&reloader.store, followed) => {
+                followed = request;
+                ReloadCause::Command(request)
+            }
             () = pause(&reloader.running) => ReloadCause::File,
         };
         // Looked at before it is read, so that no later change is taken for this one.
@@ -114,11 +119,12 @@ async fn reload_for_ever(mut reloader: Reloader, signalled: Arc<Notify>) {
     }
 }
 
-/// Until a command asks; its number.
-async fn requested(store: &Store) -> i64 {
+/// Until a command asks after the request that was followed last; its number. Each node of a shared store follows it, and
+/// the first that is done answers.
+async fn requested(store: &Store, followed: i64) -> i64 {
     loop {
         tokio::time::sleep(LOOK_FOR_REQUESTS).await;
-        match store.requested_reload().await {
+        match store.requested_reload_after(followed).await {
             Ok(Some(request)) => return request,
             Ok(None) => {}
             Err(error) => debug!(%error, "whether a reload is asked for cannot be read"),
@@ -361,6 +367,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         intake,
         limits,
         scheduler,
+        node,
         delivery,
         dkim,
         policy,
@@ -384,6 +391,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         ("intake", *intake != other.intake),
         ("limits", *limits != other.limits),
         ("scheduler", *scheduler != other.scheduler),
+        ("node", *node != other.node),
         ("delivery", *delivery != other.delivery),
         ("dkim", *dkim != other.dkim),
         (POLICY, *policy != other.policy),

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::reload::{self, Reloader};
 use super::watch::Watch;
-use super::{App, StartError, certificates, counters, http, ledger, panel, ports, upkeep};
+use super::{App, StartError, certificates, counters, http, ledger, node, panel, ports, upkeep};
 use crate::accounts::{Verifier, scram};
 use crate::admin;
 use crate::causes::with_causes;
@@ -23,7 +23,7 @@ use crate::listener::{Bound, Open};
 use crate::monitor;
 use crate::notify;
 use crate::policy::{CodeCache, Counters, Policies, PolicySet, Resources, ShadowQueue};
-use crate::scheduler::{Scheduler, Setup};
+use crate::scheduler::{Facts, Scheduler, Setup};
 use crate::shutdown::Shutdown;
 use crate::store::{QueueLock, Store};
 use crate::submission::{Door, Entrance, Rooms, Submission};
@@ -42,7 +42,8 @@ pub(super) async fn relay(config: &Config) -> Result<App, StartError> {
     let opened = ports::open(parts.ports)?;
     let shutdown = Shutdown::new();
     let ids = Arc::new(QueueIds::after(store.newest_message().await?));
-    let scheduler = scheduler(config, &store, parts.delivery, &ids).await?;
+    let as_node = node::join(config, &store, &parts.policies, &ids).await?;
+    let scheduler = scheduler(config, &store, (parts.delivery, as_node), &ids).await?;
     let notifying = notifying(config, &store, &scheduler, &ids, certificates.as_ref());
     let intake = intake(config, &store, (parts.policies.clone(), parts.shadows), ids);
     let submission = submission(config, intake.clone(), &store, &scheduler, &shutdown).await?;
@@ -255,7 +256,7 @@ fn notifying(
 async fn scheduler(
     config: &Config,
     store: &Store,
-    delivery: Arc<Delivery>,
+    (delivery, facts): (Arc<Delivery>, Option<Facts>),
     ids: &Arc<QueueIds>,
 ) -> Result<Scheduler, StartError> {
     Ok(Scheduler::start(Setup {
@@ -264,6 +265,8 @@ async fn scheduler(
         delivery,
         ids: Arc::clone(ids),
         hostname: config.hostname.clone(),
+        facts,
+        node: config.node.clone(),
         newest_order: store.newest_order().await?,
     }))
 }

@@ -20,24 +20,29 @@ const SWEEP_REST: u32 = 50;
 /// Runs until the shutdown is announced.
 pub async fn run(store: Store, config: Config, policies: Policies, shutdown: Shutdown) {
     loop {
-        let now = Timestamp::now();
-        match store.purge(now - days(config.keep_finished_days)).await {
-            Ok(0) => {}
-            Ok(removed) => info!(removed, "finished messages removed"),
-            Err(error) => warn!(%error, "finished messages cannot be removed"),
-        }
-        match store
-            .purge_decisions(policies.current().retention(now))
-            .await
-        {
-            Ok(0) => {}
-            Ok(removed) => info!(removed, "old decisions of the policies removed"),
-            Err(error) => warn!(%error, "old decisions of the policies cannot be removed"),
+        if store.is_elected() {
+            tidy(&store, &config, &policies).await;
         }
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}
             () = shutdown.announced() => return,
         }
+    }
+}
+
+/// Of the nodes of a shared store one does it.
+async fn tidy(store: &Store, config: &Config, policies: &Policies) {
+    let now = Timestamp::now();
+    match store.purge(now - days(config.keep_finished_days)).await {
+        Ok(0) => {}
+        Ok(removed) => info!(removed, "finished messages removed"),
+        Err(error) => warn!(%error, "finished messages cannot be removed"),
+    }
+    let retention = policies.current().retention(now);
+    match store.purge_decisions(retention).await {
+        Ok(0) => {}
+        Ok(removed) => info!(removed, "old decisions of the policies removed"),
+        Err(error) => warn!(%error, "old decisions of the policies cannot be removed"),
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Config {
     pub limits: intake::LimitsConfig,
     /// When what is tried.
     pub scheduler: scheduler::Config,
+    /// What this process is among those that share a store.
+    pub node: scheduler::NodeConfig,
     /// Where messages go.
     pub delivery: delivery::Config,
     /// Which keys sign what leaves.
@@ -91,6 +93,7 @@ impl Default for Config {
             intake: intake::Config::default(),
             limits: intake::LimitsConfig::default(),
             scheduler: scheduler::Config::default(),
+            node: scheduler::NodeConfig::default(),
             delivery: delivery::Config::default(),
             dkim: dkim::Config::default(),
             policy: policy::Config::default(),

@@ -27,6 +27,18 @@ impl<'a> ContentReader<'a> {
         }
     }
 
+    /// To be asked right before the end of the content is handed over.
+    ///
+    /// # Errors
+    /// Another node may send the message by now.
+    pub fn may_end(&self) -> Result<(), StoreError> {
+        if self.store.may_deliver() {
+            Ok(())
+        } else {
+            Err(StoreError::Disowned)
+        }
+    }
+
     /// The next piece; none after the last.
     ///
     /// # Errors

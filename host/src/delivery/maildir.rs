@@ -64,6 +64,9 @@ async fn pass_on(
     loop {
         let piece = content.next().await?;
         let is_last = piece.is_none();
+        if is_last {
+            content.may_end()?;
+        }
         if writer.send(piece).await.is_err() || is_last {
             return Ok(());
         }

@@ -208,6 +208,15 @@ impl<'a> Source<'a> {
 }
 
 impl Outgoing<'_> {
+    /// To be asked right before the end of the content is sent: a node that is not sure to have the message for
+    /// itself any more sends none.
+    ///
+    /// # Errors
+    /// Another node may send the message.
+    pub fn may_end(&self) -> Result<(), Unfit> {
+        self.reader.may_end().map_err(Unfit::from)
+    }
+
     /// Octets in all, ahead of dot-stuffing.
     pub const fn size(&self) -> u64 {
         self.size

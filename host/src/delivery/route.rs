@@ -104,6 +104,11 @@ impl Delivery {
         &self.config
     }
 
+    /// True when all mail goes one way, whomever it is for.
+    pub fn has_one_destination(&self) -> bool {
+        self.config.mode != Mode::Mx && self.config.route.is_empty()
+    }
+
     /// What a recipient's mail shares connections and limits by. A route leads there by its name, also
     /// when the configuration has it no more: then it waits.
     pub fn destination(&self, way: &Way, recipient: &Mailbox) -> Destination {

@@ -5,14 +5,18 @@ mod chunked;
 mod encrypted;
 mod odd;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 use self::bench::Step::{Content, Hang, Hear, Say};
-use self::bench::{PIPELINING, PLAIN, Step, config, courier, job, peer, scratch, told};
+use self::bench::{
+    PIPELINING, PLAIN, Step, config, courier, empty_store, job, peer, scratch, told,
+};
 use super::*;
-use crate::queue::Outcome;
+use crate::queue::{Destination, Outcome};
+use crate::store::NodeFacts;
 
 /// Sends to two recipients; returns what was told and what the peer heard.
 async fn exchange(hello: &'static str, rest: &[Step]) -> (Vec<String>, Vec<String>) {
@@ -376,6 +380,35 @@ async fn a_maildir_gets_one_complete_file_for_each_recipient() {
         );
         assert_eq!(std::fs::read_to_string(path).expect("readable"), expected);
     }
+}
+
+#[tokio::test]
+async fn a_node_whose_lease_is_over_never_ends_content_with_a_final_dot() {
+    let (port, heard) = peer(vec![vec![
+        Say("220 peer\r\n"),
+        Hear("EHLO"),
+        Say(PIPELINING),
+        Hear("MAIL"),
+        Hear("RCPT"),
+        Hear("DATA"),
+        Say("250 ok\r\n250 ok\r\n354 go\r\n"),
+    ]])
+    .await;
+    let store = empty_store().await;
+    store.join(NodeFacts::default()).await.expect("joined");
+    store.leave().await.expect("left");
+    let delivery = Delivery::new(&config(port), "relay.example").expect("valid");
+    let mut courier = Courier::new(Arc::new(delivery), store, Destination::Smarthost);
+    let report = courier.attempt(&job(&["b@b.example"], "A: b\r\n")).await;
+    assert!(
+        told(&report)[0].contains("belongs to another node"),
+        "{report:?}"
+    );
+    assert!(!courier.is_connected());
+    tokio::time::timeout(Duration::from_secs(5), heard)
+        .await
+        .expect("in time")
+        .expect("as told");
 }
 
 #[tokio::test]

@@ -113,6 +113,26 @@ pub fn store_failed() {
     METRICS.store_failures.inc();
 }
 
+/// Nodes of a shared store that are alive.
+pub fn nodes(live: u32) {
+    METRICS.nodes.set(i64::from(live));
+}
+
+/// So many messages were claimed by this node.
+pub fn claimed(count: usize) {
+    METRICS.claimed.inc_by(count as u64);
+}
+
+/// So many messages of nodes that have ended were freed by this one.
+pub fn taken_over(count: u64) {
+    METRICS.taken_over.inc_by(count);
+}
+
+/// An outcome was not recorded, as its message belongs to another node.
+pub fn disowned() {
+    METRICS.disowned.inc();
+}
+
 /// A client has connected.
 pub fn connected() -> Connection {
     METRICS.connections.inc();

@@ -57,11 +57,14 @@ pub(super) async fn run(shared: Arc<Shared>, shutdown: Shutdown) {
     let pump = async {
         let mut tidied = Instant::now();
         loop {
-            if let Err(error) = start_serving(&shared, &receivers, &mut serving).await {
+            // Of the nodes of a shared store one posts.
+            let is_elected = shared.setup.store.is_elected();
+            if is_elected && let Err(error) = start_serving(&shared, &receivers, &mut serving).await
+            {
                 debug!(error = %with_causes(&error), "events cannot be read");
             }
             while serving.try_join_next().is_some() {}
-            if tidied.elapsed() >= TIDY {
+            if is_elected && tidied.elapsed() >= TIDY {
                 tidied = Instant::now();
                 tidy(&shared).await;
             }

@@ -44,7 +44,11 @@ async fn tell_for_ever(shared: &Shared) {
         {
             warn!(error = %with_causes(&error), "webhooks cannot be read");
         }
-        if generation != seen || next_at.is_some_and(|at| at <= Timestamp::now()) {
+        // Of the nodes of a shared store one tells.
+        let is_elected = store.is_elected();
+        if !is_elected {
+            (next_at, seen) = (Some(Timestamp::default()), generation);
+        } else if generation != seen || next_at.is_some_and(|at| at <= Timestamp::now()) {
             next_at = match tell(shared).await {
                 Ok(next_at) => next_at,
                 Err(error) => {
@@ -55,7 +59,8 @@ async fn tell_for_ever(shared: &Shared) {
             seen = generation;
         }
         let now = Timestamp::now();
-        let wait = next_at.map_or(LOOK, |at| at.since(now).min(LOOK));
+        let next_at_here = next_at.filter(|_| is_elected);
+        let wait = next_at_here.map_or(LOOK, |at| at.since(now).min(LOOK));
         tokio::select! {
             () = sleep(wait.max(GATHER)) => {}
             () = store.alert_raised() => {

@@ -160,6 +160,28 @@ impl Counters {
         }
     }
 
+    /// Takes in what all nodes have stored; what was not handed out to be stored yet is added to it.
+    pub fn adopt(&self, stored: Vec<PolicyCount>) {
+        let mut state = self.state.lock();
+        for count in stored {
+            let asked = Asked {
+                policy: &count.policy,
+                key: &count.key,
+                window_s: count.window_s,
+                now_ms: slot_end_ms(count.slot, count.window_s),
+            };
+            let (slot, amount) = (count.slot, count.amount);
+            let place = Place {
+                policy: count.policy.clone(),
+                name: asked.name(),
+                slot,
+            };
+            let pending = state.pending.get(&place).copied().unwrap_or_default();
+            let sum = amount.saturating_add(pending);
+            self.window(&mut state, asked).set(slot, sum);
+        }
+    }
+
     /// Takes in what was stored before a restart.
     pub fn restore(&self, counts: Vec<PolicyCount>) {
         let mut state = self.state.lock();

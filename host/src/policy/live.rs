@@ -106,6 +106,19 @@ impl PolicySet {
         changes
     }
 
+    /// A digest of the chain, in hexadecimal: alike where the same modules decide by the same configuration.
+    pub fn digest(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for policy in self.policies() {
+            let entry = format!("{:?}", self.entry(&policy.name));
+            for part in [policy.name.as_str(), policy.sha256.as_str(), entry.as_str()] {
+                hasher.update(&(part.len() as u64).to_le_bytes());
+                hasher.update(part.as_bytes());
+            }
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
     fn info(&self, name: &str) -> Option<&PolicyInfo> {
         self.policies().find(|policy| policy.name == name)
     }

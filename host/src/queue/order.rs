@@ -106,6 +106,14 @@ impl Command {
             Self::Schedule(_) => OrderKind::Schedule,
         }
     }
+
+    /// Whether messages may be due earlier by it.
+    pub const fn may_make_due(&self) -> bool {
+        match self {
+            Self::Release | Self::Retry | Self::Schedule(_) => true,
+            Self::Delete | Self::Hold(_) | Self::Reprioritize(_) => false,
+        }
+    }
 }
 
 /// Why a command cannot be carried out on a message.

@@ -65,6 +65,27 @@ impl Default for Config {
     }
 }
 
+/// The section `[node]`: this process among those that share a store. A store of this machine alone has no nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct NodeConfig {
+    /// The name that people tell it by. Default empty: the name of the relay, `hostname`.
+    pub name: String,
+    /// Messages that it claims at a time; it holds four times as many at most, and of urgent mail one batch more.
+    /// Default 256: some ten milliseconds of the database, and the order of priorities is that of one node to within as
+    /// many.
+    pub claim_batch: usize,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            claim_batch: 256,
+        }
+    }
+}
+
 impl Config {
     /// How long a message is tried for.
     pub fn expire_after(&self) -> Duration {

@@ -40,6 +40,11 @@ impl InFlight {
         self.parts.contains_key(&id)
     }
 
+    /// True while a part of it is being tried or recorded, or it is to be read again.
+    pub fn is_busy(&self, id: QueueId) -> bool {
+        self.is_in_flight(id) || self.ended.contains(&id)
+    }
+
     /// Notes that it is to be read again when it has ended; false when it is not in flight.
     pub fn outdate(&mut self, id: QueueId) -> bool {
         let is_in_flight = self.is_in_flight(id);
@@ -81,7 +86,7 @@ mod tests {
         assert!(flight.is_in_flight(ID) && flight.is_outdated(ID));
         assert_eq!(flight.take_ended(), []);
         flight.end(ID);
-        assert!(!flight.is_in_flight(ID));
+        assert!(!flight.is_in_flight(ID) && flight.is_busy(ID));
         assert_eq!(flight.take_ended(), [ID]);
         assert_eq!(flight.take_ended(), []);
     }

@@ -32,6 +32,10 @@ async fn load(shared: &Arc<Shared>, newest: QueueId) {
         tracing::error!(error = %with_causes(&error), "cannot read what is stopped; trying again");
         sleep(STORE_WAIT).await;
     }
+    if shared.is_shared() {
+        // What is claimed is read as it is claimed.
+        return shared.load(Vec::new(), true);
+    }
     let began = Instant::now();
     let urgent = load_all(shared, newest, Part::Urgent, &HashSet::new()).await;
     load_all(shared, newest, Part::All, &urgent).await;

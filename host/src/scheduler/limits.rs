@@ -23,6 +23,7 @@ pub(super) fn of(config: &Config, delivery: &Delivery) -> Limits {
         envelopes: config.ready_envelopes,
         delay_notice_after: config.delay_notice_after(),
         ageing: ageing(delivery),
+        nodes: 1,
     }
 }
 

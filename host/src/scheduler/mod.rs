@@ -4,9 +4,13 @@
 //! carry jobs, one connection each, and ask the plan after every message for the most urgent next
 //! one; a recorder commits outcomes through `store` while the workers go on. What the
 //! sender is to be told is written by `bounce`.
+//!
+//! On a store that several nodes share, a node sends what it has claimed (`claims`), while its lease lasts (`tenure`).
 
+mod claims;
 mod config;
 mod flight;
+mod holdings;
 mod keeper;
 mod limits;
 mod notices;
@@ -18,14 +22,16 @@ pub mod retry;
 mod shell;
 mod steering;
 mod suppression;
+mod tenure;
 mod worker;
 
 use std::sync::Arc;
 
-pub use self::config::Config;
+pub use self::config::{Config, NodeConfig};
 use self::plan::{Counts, Unreachable};
 pub use self::plan::{Health, Trouble};
 use self::shell::Shared;
+pub use self::tenure::Facts;
 use crate::delivery::Delivery;
 use crate::id::{QueueId, QueueIds};
 use crate::queue::OpenMessage;
@@ -43,6 +49,10 @@ pub struct Setup {
     pub ids: Arc<QueueIds>,
     /// This relay's domain name, for notifications.
     pub hostname: String,
+    /// What other nodes are told of this process, where it has joined a shared store.
+    pub facts: Option<Facts>,
+    /// The section `[node]`.
+    pub node: NodeConfig,
     /// The newest order of an administrator before the first message is taken in; later ones are followed.
     pub newest_order: i64,
 }

@@ -79,6 +79,10 @@ async fn obey(shared: &Arc<Shared>, last: &mut i64) -> Result<bool, StoreError> 
         shared.put_back_changed(changed);
         return Err(error);
     }
+    if !orders.is_empty() && shared.is_shared() {
+        // What nobody had may be due now.
+        shared.look_for_work();
+    }
     tell(&orders);
     *last = orders.last().map_or(*last, |order| order.number);
     Ok(orders.len() >= PAGE)
@@ -127,7 +131,11 @@ pub(super) async fn look_for_stops(shared: &Arc<Shared>) -> Result<(), StoreErro
 }
 async fn give_up_overdue(shared: &Arc<Shared>) -> Result<(), StoreError> {
     let now = Timestamp::now();
-    for message in shared.store.overdue_held(now, OVERDUE_PAGE).await? {
+    if !shared.store.is_elected() {
+        return Ok(());
+    }
+    let overdue = shared.store.overdue_held(now, OVERDUE_PAGE).await?;
+    for message in shared.claim_held(overdue).await? {
         let reason = RemoteReply {
             code: 0,
             text: "5.4.7 it was held for review and not released in time".to_owned(),

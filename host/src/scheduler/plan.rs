@@ -12,6 +12,7 @@ mod limits;
 mod moves;
 mod pace;
 mod steer;
+mod surplus;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use self::lane::{Lane, Order};
 pub use self::limits::{Ageing, Limits, Named};
+pub use self::surplus::Surplus;
 pub use self::view::{Claim, Counts, Health, Trouble, Unreachable};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
@@ -437,4 +439,4 @@ mod ageing_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

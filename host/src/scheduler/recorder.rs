@@ -4,6 +4,7 @@
 //! not tried again before its outcome is recorded.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -18,6 +19,7 @@ use super::suppression;
 use crate::causes::with_causes;
 use crate::clock::Timestamp;
 use crate::delivery::{Handover, Reach, Report};
+use crate::id::QueueId;
 use crate::metrics::{self, Attempted};
 use crate::queue::{
     Attempt, AttemptRecord, Destination, Job, Meaning, OpenMessage, OpenRecipient, Outcome,
@@ -128,15 +130,23 @@ pub(super) async fn run(shared: Arc<Shared>, mut finished: mpsc::Receiver<Finish
     while is_open || !pending.is_empty() {
         tokio::select! {
             received = finished.recv(), if is_open && pending.len() < limit => match received {
-                Some(finished) => pending.push(record(&shared, finished)),
+                Some(finished) => {
+                    shared.recording.fetch_add(1, Ordering::Relaxed);
+                    pending.push(record(&shared, finished));
+                }
                 None => is_open = false,
             },
-            Some(()) = pending.next(), if !pending.is_empty() => {}
+            Some(()) = pending.next(), if !pending.is_empty() => {
+                shared.recording.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 }
 
 async fn record(shared: &Arc<Shared>, finished: Finished) {
+    if !is_ours(shared, finished.message.id).await {
+        return disown(shared, finished.message.id);
+    }
     let recorded = judge(shared, &finished);
     // A notification is queued before what it tells is final: it may be sent twice, never lost.
     let notices = notices::tell(shared, &finished, &recorded).await;
@@ -155,19 +165,40 @@ async fn settle(shared: &Arc<Shared>, finished: Finished, recorded: Vec<Recorded
     };
     let record_it = || shared.store.record_of(&finished.message, record.clone());
     let result = insist("record an attempt", record_it).await;
+    if matches!(result, Err(StoreError::Disowned)) {
+        return disown(shared, finished.message.id);
+    }
     if let Err(error) = result {
         // It stays claimed: nobody is served twice while this process lives.
         tracing::error!(queue.id = %finished.message.id, error = %with_causes(&error), "an outcome is lost");
         return;
     }
     log(&finished, &recorded);
-    count(&finished.message, &recorded);
+    count(shared, &finished.message, &recorded);
     let id = finished.message.id;
     let is_stalled = finished.reach != Reach::Reached || finished.slow_down.is_some();
     if let Some(message) = rest(finished.message, &recorded) {
         shared.resubmit(message, finished.destination, is_stalled);
     }
     shared.recorded(id);
+}
+
+/// False when another node may send the message by now. The store is asked where the lease is in doubt.
+async fn is_ours(shared: &Arc<Shared>, id: QueueId) -> bool {
+    while shared.is_shared() && !shared.store.may_deliver() {
+        match shared.store.own_claims().await {
+            Ok(claims) => return claims.contains(&id),
+            Err(_) => sleep(STORE_WAIT).await,
+        }
+    }
+    true
+}
+
+/// What an attempt came to counts no more: whoever has the message now sends and records it.
+fn disown(shared: &Arc<Shared>, id: QueueId) {
+    metrics::disowned();
+    tracing::warn!(queue.id = %id, "an outcome is not recorded: the message belongs to another node by now");
+    shared.disown(id);
 }
 
 /// The words that ask for less, if nobody was served and somebody heard them.
@@ -245,7 +276,7 @@ fn rest(mut message: OpenMessage, recorded: &[RecordedAttempt]) -> Option<OpenMe
 }
 
 /// Tells the metrics what attempts came to; what the relay itself writes counts as well.
-fn count(message: &OpenMessage, recorded: &[RecordedAttempt]) {
+fn count(shared: &Shared, message: &OpenMessage, recorded: &[RecordedAttempt]) {
     let meta = &message.meta;
     let since = meta.received_at.max(meta.first_due_at());
     for recorded in recorded {
@@ -256,6 +287,9 @@ fn count(message: &OpenMessage, recorded: &[RecordedAttempt]) {
             status if status.is_open() => Attempted::Deferred,
             _ => Attempted::Bounced,
         };
+        if matches!(attempted, Attempted::Delivered { .. }) {
+            shared.served.fetch_add(1, Ordering::Relaxed);
+        }
         metrics::attempted(meta.priority.number(), attempted);
     }
 }

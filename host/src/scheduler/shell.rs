@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -9,11 +10,13 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use super::claims::{self, Window};
 use super::flight::InFlight;
+use super::holdings::Holdings;
 use super::plan::{Claim, Health, Plan};
 use super::recorder::{self, Finished};
 use super::retry::Retry;
-use super::{Config, Setup, Snapshot, keeper, limits, steering, worker};
+use super::{Config, Setup, Snapshot, keeper, limits, steering, tenure, worker};
 use crate::clock::Timestamp;
 use crate::delivery::{Delivery, Reach};
 use crate::id::{QueueId, QueueIds};
@@ -31,6 +34,14 @@ pub(super) struct Shared {
     pub ids: Arc<QueueIds>,
     pub hostname: String,
     pub retry: Retry,
+    /// How much this node holds of a shared store.
+    pub window: Window,
+    /// Told when there may be something to claim or to give back.
+    pub work: Notify,
+    /// Outcomes that are being recorded.
+    pub recording: AtomicUsize,
+    /// Recipients served since the last heartbeat.
+    pub served: AtomicU64,
     state: Mutex<State>,
     wake: Notify,
 }
@@ -44,6 +55,8 @@ pub(super) struct State {
     tasks: Option<Tasks>,
     /// What is being tried or recorded.
     pub in_flight: InFlight,
+    /// What is claimed of a shared store; none where this process has the queue for itself.
+    pub holdings: Option<Holdings>,
     /// What administrators have stopped.
     pub stops: Stops,
     /// The lists that remember recipients which do not exist, by number and name.
@@ -60,6 +73,8 @@ pub(super) struct State {
 
 struct Tasks {
     keeper: JoinHandle<()>,
+    /// What only a node of a shared store does.
+    sharing: JoinSet<()>,
     recorder: JoinHandle<()>,
     outcomes: mpsc::Sender<Finished>,
 }
@@ -71,17 +86,24 @@ struct Idle {
 }
 
 /// Starts the recorder and the time keeper.
-pub(super) fn start(setup: Setup) -> Arc<Shared> {
+pub(super) fn start(mut setup: Setup) -> Arc<Shared> {
     // What is newer comes through `submit`; what is older is read from the store.
     let newest = setup.ids.next();
     let newest_order = setup.newest_order;
     let (outcomes, finished) = mpsc::channel(setup.config.unrecorded_outcomes.max(1));
+    let facts = setup.facts.take();
     let shared = Arc::new(Shared::new(setup));
+    let mut sharing = JoinSet::new();
+    if let Some(facts) = facts.filter(|_| shared.is_shared()) {
+        sharing.spawn(tenure::keep(shared.clone(), facts));
+        sharing.spawn(claims::share(shared.clone(), shared.window));
+    }
     // The keeper finds the tasks in place, whenever it begins.
     let mut state = shared.state.lock();
     state.tasks = Some(Tasks {
         keeper: tokio::spawn(keeper::keep(shared.clone(), newest, newest_order)),
         recorder: tokio::spawn(recorder::run(shared.clone(), finished)),
+        sharing,
         outcomes,
     });
     drop(state);
@@ -91,7 +113,14 @@ pub(super) fn start(setup: Setup) -> Arc<Shared> {
 impl Shared {
     fn new(setup: Setup) -> Self {
         let limits = limits::of(&setup.config, &setup.delivery);
+        let is_shared = setup.store.node().is_some();
         Self {
+            window: Window {
+                batch: setup.node.claim_batch.max(1),
+            },
+            work: Notify::new(),
+            recording: AtomicUsize::new(0),
+            served: AtomicU64::new(0),
             retry: Retry {
                 schedule: setup.config.retry.clone(),
                 jitter_percent: setup.config.retry_jitter_percent,
@@ -109,6 +138,7 @@ impl Shared {
                 workers: JoinSet::new(),
                 tasks: None,
                 in_flight: InFlight::default(),
+                holdings: is_shared.then(Holdings::default),
                 stops: Stops::default(),
                 suppressing: HashMap::new(),
                 served_at: Timestamp::now(),
@@ -131,8 +161,25 @@ impl Shared {
         self.state.lock().stops.clone()
     }
 
+    /// True for a node of a store that others work on.
+    pub fn is_shared(&self) -> bool {
+        self.state.lock().holdings.is_some()
+    }
+
+    /// True while this process may begin attempts: what it holds is surely its own.
+    pub(super) fn may_send(&self, state: &State) -> bool {
+        state.knows_stops && (state.holdings.is_none() || self.store.may_deliver())
+    }
+
     pub fn submit(self: &Arc<Self>, message: OpenMessage) {
         let mut state = self.state.lock();
+        if let Some(holdings) = &mut state.holdings {
+            if !self.store.take_fresh_claim(message.id) {
+                // It is for whichever node has time.
+                return self.look_for_work();
+            }
+            holdings.hold(message.id);
+        }
         self.insert(&mut state, message);
         self.dispatch(&mut state, None);
     }
@@ -220,7 +267,10 @@ impl Shared {
                 let slowed = state.plan.slow_down(destination, priority, now);
                 steering::tell_of_slow_down(destination, reply, slowed);
             }
-            (Reach::Reached, None) => state.plan.finished(destination, priority, now),
+            (Reach::Reached, None) => {
+                state.note_revival(destination);
+                state.plan.finished(destination, priority, now);
+            }
             (Reach::Unreachable(reason), _) => {
                 state.plan.unreachable(destination, priority, now, reason);
             }
@@ -247,7 +297,7 @@ impl Shared {
     ) -> Option<Claim> {
         let now = Timestamp::now();
         let mut kept = None;
-        if !state.knows_stops {
+        if !self.may_send(state) {
             return None;
         }
         while let Some(claim) = state.plan.next(now) {
@@ -384,7 +434,8 @@ impl Shared {
             state.alarm = Timestamp::default();
             self.dispatch(&mut state, None);
             let now = Timestamp::now();
-            let next = state.plan.next_due(now).filter(|_| state.knows_stops);
+            let next = state.plan.next_due(now);
+            let next = next.filter(|_| self.may_send(&state));
             let next = next.map_or(TICK, |due_at| due_at.since(now));
             let wait = next.clamp(Duration::from_millis(1), TICK);
             state.alarm = now + wait;
@@ -396,6 +447,9 @@ impl Shared {
     /// What came to its time while its destination could not be tried, why that is, and where to send it.
     pub fn take_overlooked(&self) -> Option<(Claim, RemoteReply, mpsc::Sender<Finished>)> {
         let mut state = self.state.lock();
+        if !self.may_send(&state) {
+            return None;
+        }
         let outcomes = state.tasks.as_ref()?.outcomes.clone();
         let (claim, reason) = state.plan.take_overlooked(Timestamp::now())?;
         state.in_flight.begin(claim.id);
@@ -413,6 +467,7 @@ impl Shared {
         let limit = Duration::from_secs(self.config.shutdown_s);
         let (mut workers, tasks) = self.state.lock().stop();
         self.wake.notify_one();
+        self.give_back_waiting().await;
         let all = async { while workers.join_next().await.is_some() {} };
         if timeout(limit, all).await.is_err() {
             tracing::warn!("transactions still ran at shutdown; their messages will be sent again");
@@ -421,6 +476,7 @@ impl Shared {
         let Some(Tasks {
             keeper,
             mut recorder,
+            sharing,
             outcomes,
         }) = tasks
         else {
@@ -433,6 +489,7 @@ impl Shared {
             tracing::error!("outcomes could not be recorded; their messages will be sent again");
             recorder.abort();
         }
+        self.leave(sharing).await;
     }
 }
 
@@ -448,12 +505,38 @@ impl State {
         !message.recipients.is_empty()
     }
 
+    /// True when this process is to send the message, as far as it knows.
+    pub(super) fn holds(&self, id: QueueId) -> bool {
+        let holdings = self.holdings.as_ref();
+        holdings.is_none_or(|holdings| holdings.holds(id))
+    }
+
+    /// A destination is reached; others may wait for that.
+    fn note_revival(&mut self, destination: &Destination) {
+        if let Some(holdings) = &mut self.holdings
+            && self.plan.is_failing(destination)
+        {
+            holdings.revived(destination);
+        }
+    }
+
+    /// All workers, to be ended; those that wait end by themselves.
+    pub(super) fn take_workers(&mut self) -> JoinSet<()> {
+        self.idle.clear();
+        self.idle_count = 0;
+        std::mem::take(&mut self.workers)
+    }
+
+    /// True while outcomes are on their way to the recorder.
+    pub(super) fn has_outcomes(&self) -> bool {
+        let outcomes = self.tasks.as_ref().map(|tasks| &tasks.outcomes);
+        outcomes.is_some_and(|outcomes| outcomes.capacity() < outcomes.max_capacity())
+    }
+
     fn stop(&mut self) -> (JoinSet<()>, Option<Tasks>) {
         self.is_stopping = true;
         self.plan.pause();
-        self.idle.clear();
-        self.idle_count = 0;
-        (std::mem::take(&mut self.workers), self.tasks.take())
+        (self.take_workers(), self.tasks.take())
     }
 
     fn add_idle(

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::holdings::Holdings;
 use super::shell::Shared;
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::queue::{Destination, OpenMessage, RemoteReply, Stops};
-use crate::store::StoreError;
+use crate::store::{StoreError, WaitsFor};
 
 /// Messages read from the store at a time.
 const PAGE: u32 = 1000;
@@ -21,7 +22,10 @@ impl Shared {
     }
 
     /// Forgets what is known of messages and reads them again: now, or when what is tried of them has ended.
+    ///
+    /// What another node holds is its own to read.
     pub async fn read_again(self: &Arc<Self>, ids: &[QueueId]) -> Result<(), StoreError> {
+        let ids = &self.held_of(ids);
         let messages = self.store.open_messages_of(ids).await?;
         let mut state = self.lock();
         for id in ids {
@@ -29,10 +33,18 @@ impl Shared {
             state.in_flight.outdate(*id);
         }
         for message in messages {
-            self.insert(&mut state, message);
+            if state.holds(message.id) {
+                self.insert(&mut state, message);
+            }
         }
         self.dispatch(&mut state, None);
         Ok(())
+    }
+
+    /// Those of these messages that this process is to send.
+    fn held_of(&self, ids: &[QueueId]) -> Vec<QueueId> {
+        let state = self.lock();
+        ids.iter().copied().filter(|id| state.holds(*id)).collect()
     }
 
     /// Messages that were changed while they were tried, and are to be read again now.
@@ -62,7 +74,17 @@ impl Shared {
 
     /// Notes that a part of a message is recorded.
     pub fn recorded(&self, id: QueueId) {
-        self.lock().in_flight.end(id);
+        let mut state = self.lock();
+        state.in_flight.end(id);
+        self.settled(&mut state, id);
+    }
+
+    /// Forgets a message that belongs to another node.
+    pub fn disown(&self, id: QueueId) {
+        let mut state = self.lock();
+        state.in_flight.end(id);
+        state.plan.remove(id);
+        self.settled(&mut state, id);
     }
 
     /// Stops and starts what administrators say; returns what is to be read again, if anything is.
@@ -98,6 +120,11 @@ impl Shared {
 
     /// Reads what waited while it was stopped.
     pub async fn read_started(self: &Arc<Self>, started: &Stops) -> Result<(), StoreError> {
+        if let Some(held) = self.all_held() {
+            self.store.wake(WaitsFor::Start).await?;
+            self.look_for_work();
+            return self.read_again(&held).await;
+        }
         let mut after = None;
         loop {
             let page = self.store.open_messages(after, PAGE).await?;
@@ -115,6 +142,12 @@ impl Shared {
                 return Ok(());
             }
         }
+    }
+
+    /// What this node of a shared store holds.
+    fn all_held(&self) -> Option<Vec<QueueId>> {
+        let state = self.lock();
+        state.holdings.as_ref().map(Holdings::all)
     }
 
     fn is_concerned(&self, stops: &Stops, message: &OpenMessage) -> bool {

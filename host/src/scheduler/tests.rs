@@ -1,5 +1,6 @@
 //! The scheduler at work: with a store, and a next hop on a real socket that can be down, refuse and stall.
 
+mod nodes;
 mod notices;
 mod steering;
 
@@ -133,6 +134,7 @@ async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
 
 struct Bench {
     store: Store,
+    config: store::Config,
     ids: Arc<QueueIds>,
     port: u16,
     per_destination: usize,
@@ -148,13 +150,29 @@ impl Bench {
         };
         Self {
             store: Store::open(&config).await.expect("a new store"),
+            config,
             ids: Arc::new(QueueIds::new()),
             port,
             per_destination: 20,
         }
     }
 
+    /// As another process would: on the same store, with connections and a next hop of its own.
+    async fn another(&self, port: u16) -> Self {
+        Self {
+            store: Store::open(&self.config).await.expect("it opens twice"),
+            config: self.config.clone(),
+            ids: Arc::new(QueueIds::new()),
+            port,
+            per_destination: self.per_destination,
+        }
+    }
+
     fn start(&self) -> Scheduler {
+        Scheduler::start(self.setup())
+    }
+
+    fn setup(&self) -> Setup {
         let delivery = delivery::Config {
             mode: delivery::Mode::Smarthost,
             smarthost: Smarthosts::from(Smarthost {
@@ -168,7 +186,7 @@ impl Bench {
             per_destination: self.per_destination,
             ..delivery::Config::default()
         };
-        Scheduler::start(Setup {
+        Setup {
             config: Config {
                 unreachable_first_s: 1,
                 unreachable_max_s: 1,
@@ -180,8 +198,10 @@ impl Bench {
             delivery: Arc::new(Delivery::new(&delivery, "relay.example").expect("valid")),
             ids: self.ids.clone(),
             hostname: "relay.example".to_owned(),
+            facts: None,
+            node: NodeConfig::default(),
             newest_order: 0,
-        })
+        }
     }
 
     /// Commits a message and returns it as it is submitted.

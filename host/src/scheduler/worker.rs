@@ -56,6 +56,9 @@ async fn carry(
             return shared.abandoned(&claim, Some(Timestamp::now() + UNREADABLE_WAIT));
         }
     };
+    if !shared.may_begin() {
+        return shared.abandoned(&claim, Some(Timestamp::now() + UNREADABLE_WAIT));
+    }
     if is_too_late(&message) {
         shared.begin_part(claim.id);
         let next = shared.abandoned(&claim, None);

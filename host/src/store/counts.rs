@@ -12,16 +12,18 @@ use crate::queue::PolicyCount;
 
 static ADD: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
-        "INSERT INTO policy_count (policy, key, window_s, slot, amount, expires_at) VALUES ",
-        6,
+        "INSERT INTO policy_count (policy, key, window_s, slot, amount, expires_at, changed_at) VALUES ",
+        7,
         // A sum beyond the largest number stays at the largest.
-        " ON CONFLICT (policy, key, window_s, slot) DO UPDATE SET amount = \
+        " ON CONFLICT (policy, key, window_s, slot) DO UPDATE SET changed_at = excluded.changed_at, amount = \
          CASE WHEN policy_count.amount > 9223372036854775807 - excluded.amount \
          THEN 9223372036854775807 ELSE policy_count.amount + excluded.amount END",
     )
 });
 const SELECT_LIVE: &str = "SELECT policy, key, window_s, slot, amount, expires_at \
      FROM policy_count WHERE expires_at > $1 ORDER BY policy, key, window_s, slot";
+const SELECT_CHANGED: &str = "SELECT policy, key, window_s, slot, amount, expires_at \
+     FROM policy_count WHERE changed_at >= $1";
 const DELETE_OLD: &str = "DELETE FROM policy_count WHERE (policy, key, window_s, slot) IN \
      (SELECT policy, key, window_s, slot FROM policy_count \
      WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
@@ -30,6 +32,7 @@ const DELETE_OLD: &str = "DELETE FROM policy_count WHERE (policy, key, window_s,
 pub(super) async fn add(
     connection: &mut Connection,
     counts: &[PolicyCount],
+    changed_at: i64,
 ) -> Result<(), StoreError> {
     // Each row once, and in the same order on every node, or they would wait for each other.
     let mut sums = BTreeMap::new();
@@ -51,10 +54,21 @@ pub(super) async fn add(
                 .bind(*slot)
                 .bind(i64::try_from(*amount).unwrap_or(i64::MAX))
                 .bind(*expires_at_ms)
+                .bind(changed_at)
         },
     )
     .await
     .map_err(|error| StoreError::writing("store what policies count", error))
+}
+
+/// What was added to since then, by the database's clock.
+pub(super) async fn changed(readers: &Pool, since: i64) -> Result<Vec<PolicyCount>, StoreError> {
+    let found = sql::query(SELECT_CHANGED)
+        .bind(since)
+        .fetch_all(readers)
+        .await
+        .map_err(|error| StoreError::reading("what policies count", error))?;
+    found.iter().map(count).collect()
 }
 
 /// What still counts at `now`.

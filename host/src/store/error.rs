@@ -142,6 +142,9 @@ pub enum StoreError {
         /// Why.
         source: Arc<sqlx::Error>,
     },
+    /// The message is claimed by another node, or by none.
+    #[error("the message belongs to another node by now")]
+    Disowned,
     /// The store is closed.
     #[error("the store is closed")]
     Closed,

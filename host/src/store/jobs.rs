@@ -1,5 +1,6 @@
 //! What the writer can be asked to do, and how a group of it becomes few statements.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use super::accounts::Edit;
 use super::decisions::Kept;
 use super::ledger::Entry;
 use super::log::Place;
+use super::nodes::{self, NodeWork};
 use super::operators::OperatorWork;
 use super::orders::OrderWork;
 use super::reloads::ReloadWork;
@@ -48,9 +50,11 @@ pub(super) enum Work {
     /// The upload of these chunks has ended without a message.
     Discard(QueueId),
     /// A message with what its verdict raised.
-    Accept(Arc<NewMessage>, Vec<NewAlert>, Option<Kept>),
-    /// What an attempt came to.
-    Record(AttemptRecord),
+    Accept(Incoming, Vec<NewAlert>, Option<Kept>),
+    /// What an attempt came to, for the node that must have the message; none: whoever asks has the queue for itself.
+    Record(AttemptRecord, Option<i64>),
+    /// What a node of a shared store claims and gives back, and that it is alive.
+    Node(NodeWork),
     /// Work with the events that webhooks are to be told of it.
     With(Box<Work>, Vec<Event>),
     /// What is told of alerts, and to whom.
@@ -77,8 +81,8 @@ pub(super) enum Work {
     Operator(OperatorWork),
     /// Tokens of the API, and what was answered to requests.
     Token(TokenWork),
-    /// What policies have counted.
-    Count(Vec<PolicyCount>),
+    /// What policies have counted, and when, by the database's clock.
+    Count(Vec<PolicyCount>, i64),
     /// What a domain promises of its mail exchangers.
     KeepStsPolicy(StsPolicy),
     /// Deletes such promises that do not hold at this time.
@@ -108,6 +112,15 @@ pub(super) enum Work {
     Command(&'static str),
 }
 
+/// The answer to a record that was not made, as the message belongs to another node.
+pub(super) const DISOWNED: i64 = -1;
+
+/// An accepted message, and the node that has claimed it.
+pub(super) struct Incoming {
+    pub(super) message: Arc<NewMessage>,
+    pub(super) claim: Option<i64>,
+}
+
 /// A staged part of a message.
 pub(super) struct Chunk {
     /// The message it will belong to.
@@ -122,7 +135,7 @@ impl Work {
     /// True when nobody waits for its commit.
     pub(super) fn is_patient(&self) -> bool {
         match self {
-            Self::Record(_) | Self::Count(_) | Self::SumUp(_) => true,
+            Self::Record(..) | Self::Count(..) | Self::SumUp(_) => true,
             Self::With(work, _) => work.is_patient(),
             Self::Webhook(WebhookWork::Posted(_)) => true,
             _ => false,
@@ -133,8 +146,8 @@ impl Work {
     pub(super) fn octets(&self) -> usize {
         match self {
             Self::Stage(chunk) => chunk.octets.len(),
-            Self::Accept(message, _, kept) => {
-                message.content.head.len() + kept.as_ref().map_or(0, Kept::octets)
+            Self::Accept(incoming, _, kept) => {
+                incoming.message.content.head.len() + kept.as_ref().map_or(0, Kept::octets)
             }
             Self::Decide(kept, _) => kept.octets(),
             Self::Settle(messages) => messages.iter().map(|one| one.head.len()).sum(),
@@ -148,12 +161,23 @@ impl Work {
     /// The beginning of the content it brings.
     pub(super) fn head(&self) -> Option<(QueueId, Bytes)> {
         match self {
-            Self::Accept(message, ..) => Some((message.id, message.content.head.clone())),
+            Self::Accept(Incoming { message, .. }, ..) => {
+                Some((message.id, message.content.head.clone()))
+            }
             Self::With(work, _) => work.head(),
             Self::Tell(telling) => {
                 let message = telling.message()?;
                 Some((message.id, message.content.head.clone()))
             }
+            _ => None,
+        }
+    }
+
+    /// The message that a node must have claimed for this to be done, and the node.
+    fn needed_claim(&self) -> Option<(QueueId, i64)> {
+        match self {
+            Self::Record(record, claim) => Some((record.id, (*claim)?)),
+            Self::With(work, _) => work.needed_claim(),
             _ => None,
         }
     }
@@ -167,7 +191,8 @@ impl Work {
             Self::Stage(_) => "store a part of a message",
             Self::Discard(_) | Self::DiscardOrphans => "discard an upload",
             Self::Accept(..) => "store a message",
-            Self::Record(_) => "record an attempt",
+            Self::Record(..) => "record an attempt",
+            Self::Node(_) => "share work among nodes",
             Self::Raise(_) => "store an alert",
             Self::Decide(..) => "keep a decision",
             Self::Edit(_) => "change an account",
@@ -178,7 +203,7 @@ impl Work {
             Self::Suppress(_) => "change a suppression list",
             Self::Operator(_) => "change an operator",
             Self::Token(_) => "change a token",
-            Self::Count(_) => "store what policies count",
+            Self::Count(..) => "store what policies count",
             Self::KeepStsPolicy(_) => "keep an MTA-STS policy",
             Self::Settle(_) => "move content into the database",
             Self::PurgeMessages(_)
@@ -203,10 +228,11 @@ pub(super) struct Task<'a> {
     pub(super) place: Option<Place>,
 }
 
-/// A message, and where in the log its head lies.
+/// A message, where in the log its head lies, and the node that has claimed it.
 pub(super) struct Placed<'a> {
     pub(super) message: &'a NewMessage,
     pub(super) place: Option<Place>,
+    pub(super) claim: Option<i64>,
 }
 
 /// The work of one transaction, sorted by kind.
@@ -224,10 +250,13 @@ struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    fn sort(tasks: &[Task<'a>]) -> Self {
+    /// Without the records of messages that belong to other nodes, by their places.
+    fn sort(tasks: &[Task<'a>], disowned: &[usize]) -> Self {
         let mut group = Self::default();
         for (number, task) in tasks.iter().enumerate() {
-            group.add(number, task.work, task.place);
+            if !disowned.contains(&number) {
+                group.add(number, task.work, task.place);
+            }
         }
         group
     }
@@ -235,12 +264,16 @@ impl<'a> Group<'a> {
     fn add(&mut self, number: usize, work: &'a Work, place: Option<Place>) {
         match work {
             Work::Stage(chunk) => self.chunks.push(chunk),
-            Work::Accept(message, alerts, kept) => {
-                self.accepted.push(Placed { message, place });
+            Work::Accept(incoming, alerts, kept) => {
+                self.accepted.push(Placed {
+                    message: &incoming.message,
+                    place,
+                    claim: incoming.claim,
+                });
                 self.alerts.extend(alerts);
                 self.decisions.extend(kept);
             }
-            Work::Record(record) => self.records.push(record),
+            Work::Record(record, _) => self.records.push(record),
             Work::Raise(alerts) => self.alerts.extend(alerts),
             Work::Decide(kept, alerts) => {
                 self.alerts.extend(alerts);
@@ -252,8 +285,11 @@ impl<'a> Group<'a> {
             }
             Work::Tell(telling) => {
                 let message = telling.message();
-                self.accepted
-                    .extend(message.map(|message| Placed { message, place }));
+                self.accepted.extend(message.map(|message| Placed {
+                    message,
+                    place,
+                    claim: None,
+                }));
                 self.single.push((number, work));
             }
             Work::Discard(id) => self.discarded.push(*id),
@@ -269,7 +305,8 @@ pub(super) async fn apply(
     connection: &mut Connection,
     tasks: &[Task<'_>],
 ) -> Result<Vec<i64>, StoreError> {
-    let group = Group::sort(tasks);
+    let disowned = disowned(connection, tasks).await?;
+    let group = Group::sort(tasks, &disowned);
     content::stage(connection, &group.chunks).await?;
     let accepted = together::accept(connection, &group.accepted, &group.decisions).await;
     if !accepted.map_err(|error| StoreError::writing("store a message", error))? {
@@ -286,7 +323,35 @@ pub(super) async fn apply(
     for (number, work) in group.single {
         answers[number] = apply_single(connection, work).await?;
     }
+    for number in disowned {
+        answers[number] = DISOWNED;
+    }
     Ok(answers)
+}
+
+/// The places of records whose messages do not belong to the node that made the attempts. Without nodes there are none,
+/// and nobody is asked.
+async fn disowned(
+    connection: &mut Connection,
+    tasks: &[Task<'_>],
+) -> Result<Vec<usize>, StoreError> {
+    let claims = tasks.iter().enumerate();
+    let claims: Vec<(usize, QueueId, i64)> = claims
+        .filter_map(|(number, task)| {
+            let (id, node) = task.work.needed_claim()?;
+            Some((number, id, node))
+        })
+        .collect();
+    let nodes: BTreeSet<i64> = claims.iter().map(|&(.., node)| node).collect();
+    let mut disowned = Vec::new();
+    for node in nodes {
+        let of_node = || claims.iter().filter(|&&(.., one)| one == node);
+        let ids: Vec<QueueId> = of_node().map(|&(_, id, _)| id).collect();
+        let owned = nodes::owned_of(connection, node, &ids).await?;
+        let lost = of_node().filter(|(_, id, _)| !owned.contains(&id.as_i64()));
+        disowned.extend(lost.map(|&(number, ..)| number));
+    }
+    Ok(disowned)
 }
 
 async fn apply_single(connection: &mut Connection, work: &Work) -> Result<i64, StoreError> {
@@ -307,7 +372,7 @@ async fn apply_single(connection: &mut Connection, work: &Work) -> Result<i64, S
         Work::Operator(work) => work.apply(connection).await,
         Work::Token(work) => work.apply(connection).await,
         Work::Suppress(work) => work.apply(connection).await,
-        Work::Count(added) => counts::add(connection, added).await.map(|()| 0),
+        Work::Count(added, at) => counts::add(connection, added, *at).await.map(|()| 0),
         Work::KeepStsPolicy(policy) => sts::keep(connection, policy).await,
         Work::PurgeStsPolicies(now) => sts::purge(connection, *now).await,
         Work::PurgePolicyCounts(now) => counts::purge(connection, *now).await,
@@ -315,6 +380,7 @@ async fn apply_single(connection: &mut Connection, work: &Work) -> Result<i64, S
         Work::PurgeStatistics(old) => statistics::purge(connection, *old).await,
         Work::Tell(telling) => telling.apply(connection).await,
         Work::Webhook(work) => work.apply(connection).await,
+        Work::Node(work) => work.apply(connection).await,
         Work::Suspend(new) => suspensions::suspend(connection, new).await,
         #[cfg(test)]
         Work::Command(sql) => connection
@@ -325,7 +391,7 @@ async fn apply_single(connection: &mut Connection, work: &Work) -> Result<i64, S
         Work::Stage(_)
         | Work::Discard(_)
         | Work::Accept(..)
-        | Work::Record(_)
+        | Work::Record(..)
         | Work::Raise(_)
         | Work::With(..)
         | Work::Decide(..) => Ok(0),

@@ -53,8 +53,8 @@ pub(super) static INSERT_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
          message_id, session_id, rule, received_at, expires_at, size, staged_chunks, open, \
          smtputf8, require_tls, ret, envid, deliver_by_at, deliver_by_mode, mt_priority, \
          held_until, route, hold, client, requested_priority, notice_of, segment, \
-         segment_offset, head_octets) VALUES ",
-        31,
+         segment_offset, head_octets, claimed_by) VALUES ",
+        32,
         "",
     )
 });
@@ -142,6 +142,7 @@ pub(super) fn bind_message(statement: Statement, placed: &Placed<'_>) -> Stateme
         .bind(placed.place.map(|place| place.segment))
         .bind(placed.place.map(|place| place.offset))
         .bind(placed.place.map(|place| place.octets))
+        .bind(placed.claim)
 }
 
 fn bind_parameters(statement: Statement, parameters: &MessageParameters) -> Statement {

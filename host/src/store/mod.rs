@@ -28,8 +28,10 @@ mod ledger;
 mod listing;
 mod lock;
 mod log;
+mod membership;
 mod merging;
 mod messages;
+mod nodes;
 mod notices;
 mod operators;
 mod orders;
@@ -72,7 +74,10 @@ pub use self::census::{Census, Counted, Pace, QueuePage};
 pub use self::config::{Config, DatabaseTls, StoreUrl};
 pub use self::copying::Copied;
 pub use self::error::StoreError;
+pub use self::handle::Standing;
 pub use self::lock::QueueLock;
+pub use self::membership::{HEARTBEAT, LEASE, SOON};
+pub use self::nodes::{Ending, GivenBack, Node, NodeFacts, WaitsFor, usual_policies};
 pub use self::postgres::Server;
 pub use self::reloads::{ReloadCause, ReloadFailure, ReloadOutcome};
 pub use self::reports::OpenCount;
@@ -86,6 +91,7 @@ use self::accounts::Edit;
 use self::changes::{Changes, Stamp};
 use self::database::Database;
 use self::jobs::{Job, Work};
+use self::membership::Membership;
 use self::merging::Merger;
 use self::sql::Pool;
 use self::webhooks::Hooks;
@@ -122,6 +128,8 @@ struct Shared {
     merger: Merger,
     /// Told when there are events to be posted.
     events: Notify,
+    /// Its place among the nodes, where it has joined them.
+    membership: Membership,
 }
 
 /// How long it is kept.
@@ -194,6 +202,7 @@ impl Store {
                 hooks: ArcSwap::default(),
                 merger: Merger::default(),
                 events: Notify::new(),
+                membership: Membership::default(),
             }),
         };
         store.refresh_hooks().await?;
@@ -216,6 +225,11 @@ impl Store {
         let mut accepting = self.shared.accepting.clone();
         let waited = accepting.wait_for(|accepting| *accepting).await;
         waited.map(drop).map_err(|_| StoreError::Closed)
+    }
+
+    /// True where nodes share the queue: each has to join, and sends what it claims.
+    pub fn is_shared(&self) -> bool {
+        self.shared.database.path().is_none()
     }
 
     /// Takes the queue for this process, so that no second server delivers from it.

@@ -60,6 +60,9 @@ impl OrderWork {
         if let Command::Schedule(at) = self.command {
             postpone(connection, &ids, at).await?;
         }
+        if self.command.may_make_due() {
+            offer(connection, &ids).await?;
+        }
         if self.command == Command::Delete {
             let ids: Vec<i64> = ids.iter().map(|id| id.as_i64()).collect();
             attempts::finish(connection, &ids).await?;
@@ -194,6 +197,17 @@ async fn postpone(
         .push(" WHERE ")
         .push(filters::recipients_of(OrderKind::Schedule));
     filters::push_ids(&mut query, " AND message_id", ids);
+    query.build().persistent(false).execute(connection).await?;
+    Ok(())
+}
+
+/// Lets any node claim them now and see when they are due.
+async fn offer(connection: &mut Connection, ids: &[QueueId]) -> Result<(), sqlx::Error> {
+    let mut query = QueryBuilder::new(
+        "UPDATE message SET claim_at = 0, waits_for = NULL WHERE claimed_by IS NULL \
+         AND (claim_at > 0 OR waits_for IS NOT NULL)",
+    );
+    filters::push_ids(&mut query, " AND id", ids);
     query.build().persistent(false).execute(connection).await?;
     Ok(())
 }

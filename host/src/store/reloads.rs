@@ -18,6 +18,10 @@ const ANSWER_REQUESTS: &str = "UPDATE reload SET ended_at = $1, generation = $2,
      hint = $4, changes = $5, restart = $6 WHERE ended_at IS NULL AND id <= $7";
 const FORGET_OLD: &str = "DELETE FROM reload WHERE id <= (SELECT MAX(id) FROM reload) - $1";
 const SELECT_REQUESTED: &str = "SELECT MAX(id) FROM reload WHERE ended_at IS NULL";
+/// Also one that another node has answered: each has files of its own.
+const SELECT_AFTER: &str = "SELECT MAX(id) FROM reload WHERE cause = 'command' AND id > $1";
+const SELECT_ANSWERED: &str =
+    "SELECT COALESCE(MAX(id), 0) FROM reload WHERE cause = 'command' AND ended_at IS NOT NULL";
 const SELECT_ONE: &str = "SELECT * FROM reload WHERE id = $1 AND ended_at IS NOT NULL";
 const SELECT_LAST: &str =
     "SELECT * FROM reload WHERE ended_at IS NOT NULL ORDER BY id DESC LIMIT 1";
@@ -129,6 +133,22 @@ async fn end(
 /// The newest request that is not answered.
 pub(super) async fn requested(readers: &Pool) -> Result<Option<i64>, StoreError> {
     let found = sql::query(SELECT_REQUESTED).fetch_one(readers).await;
+    found
+        .and_then(|row| row.try_get(0))
+        .map_err(|error| StoreError::reading("the requested reloads", error))
+}
+
+/// The newest request after that one.
+pub(super) async fn requested_after(readers: &Pool, last: i64) -> Result<Option<i64>, StoreError> {
+    let found = sql::query(SELECT_AFTER).bind(last).fetch_one(readers).await;
+    found
+        .and_then(|row| row.try_get(0))
+        .map_err(|error| StoreError::reading("the requested reloads", error))
+}
+
+/// The newest request that is answered; 0 when there is none.
+pub(super) async fn answered(readers: &Pool) -> Result<i64, StoreError> {
+    let found = sql::query(SELECT_ANSWERED).fetch_one(readers).await;
     found
         .and_then(|row| row.try_get(0))
         .map_err(|error| StoreError::reading("the requested reloads", error))

@@ -23,10 +23,16 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0016_content_log.sql"),
     include_str!("migrations/0017_api_tokens.sql"),
     include_str!("migrations/0018_alerts.sql"),
+    include_str!("migrations/0019_nodes.sql"),
+    include_str!("migrations/0020_shared_counts.sql"),
 ];
 
 /// For a server: the first makes what the first eighteen of a file make together.
-const POSTGRES_MIGRATIONS: &[&str] = &[include_str!("migrations/postgres/0018_initial.sql")];
+const POSTGRES_MIGRATIONS: &[&str] = &[
+    include_str!("migrations/postgres/0018_initial.sql"),
+    include_str!("migrations/postgres/0019_nodes.sql"),
+    include_str!("migrations/postgres/0020_shared_counts.sql"),
+];
 /// The version of a server's first migration.
 const FIRST_POSTGRES: usize = 18;
 

@@ -254,6 +254,9 @@ impl Connection {
                 self.broken = true;
                 deferred("the content is larger than it was")
             })?;
+            if left == 0 {
+                self.may_end(content)?;
+            }
             for part in piece.chunks(WRITE_SIZE) {
                 self.block(part, transfer).await?;
             }
@@ -287,11 +290,20 @@ impl Connection {
                 }
             }
         }
+        self.may_end(&content)?;
         stuffer.finish(&mut outbound);
         self.block(&outbound, transfer).await?;
         transfer.rest();
         self.outbound = outbound;
         Ok(())
+    }
+
+    /// Breaks the connection when the end of the content must not be sent.
+    fn may_end(&mut self, content: &Outgoing<'_>) -> Result<(), Outcome> {
+        content.may_end().map_err(|error| {
+            self.broken = true;
+            deferred(error.to_string())
+        })
     }
 
     /// Writes octets of the content, as many at a time as it is this transfer's turn to.

@@ -1,6 +1,6 @@
 //! What one user sends, and what of it is beyond its limits. Pure: takes the time, returns values.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::config::{Budget, Cap};
 use crate::accounts::{Slot, Span, Usage};
@@ -15,6 +15,8 @@ pub(super) struct Counter {
     pub(super) usage: Usage,
     refusals: Told,
     demotions: Told,
+    /// When it was last compared with what all nodes have counted.
+    pub(super) read_at: Option<Instant>,
 }
 
 /// How often something happened, and when that was last told.
@@ -58,6 +60,7 @@ impl Counter {
     pub(super) fn of(usage: Usage) -> Self {
         Self {
             usage,
+            read_at: Some(Instant::now()),
             ..Self::default()
         }
     }

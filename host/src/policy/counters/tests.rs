@@ -32,6 +32,25 @@ fn a_copy_counts_for_itself_and_leaves_nothing_to_store() {
 }
 
 #[test]
+fn what_other_nodes_counted_is_taken_over_and_nothing_of_ones_own_is_lost() {
+    let (one, other) = (Counters::default(), Counters::default());
+    one.add(at(0), 5);
+    other.add(at(0), 2);
+    let stored = one.take_pending();
+    other.adopt(stored.clone());
+    assert_eq!(other.peek(at(0)), 7, "its own is not stored yet");
+    other.adopt(stored);
+    assert_eq!(other.peek(at(0)), 7, "the same amounts again add nothing");
+    one.add(at(1), 1);
+    let mut sum = other.take_pending();
+    sum[0].amount += 5;
+    one.adopt(sum.clone());
+    assert_eq!(one.peek(at(1)), 8);
+    other.adopt(sum);
+    assert_eq!(other.peek(at(1)), 7);
+}
+
+#[test]
 fn a_count_leaves_its_window_at_most_one_slot_late_and_never_early() {
     for begin in [0, 1, 59_999, 1_764_000_123_456] {
         let counters = Counters::default();

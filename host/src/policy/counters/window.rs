@@ -48,6 +48,12 @@ impl Window {
         }
     }
 
+    /// As [`Window::add`], and the slot holds this amount then.
+    pub fn set(&mut self, number: i64, amount: u64) {
+        self.slots.retain(|(other, _)| *other != number);
+        self.add(number, amount);
+    }
+
     /// The sum of the window that ends with slot `now`. Messages that are decided at the same time
     /// come in any order, so what is a little ahead counts too.
     pub fn total(&self, now: i64) -> u64 {

@@ -77,6 +77,25 @@ impl Lane {
         }
     }
 
+    /// Takes over limits that have changed; what the peer asked for stays.
+    pub fn limit(&mut self, limits: &Limits) {
+        let before = self.widest(limits);
+        let (slots, rate) = limits.of(&self.destination);
+        self.slots = slots;
+        let widest = self.widest(limits);
+        self.window = if self.window >= before {
+            widest
+        } else {
+            self.window.min(widest)
+        };
+        self.pace.limit(rate);
+    }
+
+    /// Entries tried at a time without the places for the more urgent.
+    pub const fn slots(&self) -> usize {
+        self.slots
+    }
+
     pub const fn is_held(&self) -> bool {
         self.held_until.is_some()
     }

@@ -36,6 +36,8 @@ pub struct Limits {
     pub delay_notice_after: Duration,
     /// How those that wait become more urgent; none: they do not.
     pub ageing: Option<Ageing>,
+    /// Nodes that share the limits of each destination; each may have one entry tried at least.
+    pub nodes: u32,
 }
 
 /// How those that wait become more urgent.
@@ -79,10 +81,15 @@ impl Limits {
             self.named.get(&destination.to_string())
         };
         let named = named.copied().unwrap_or_default();
-        (
-            named.concurrency.unwrap_or(self.per_destination),
-            named.rate.unwrap_or(self.per_destination_rate),
-        )
+        let concurrency = named.concurrency.unwrap_or(self.per_destination);
+        let rate = named.rate.unwrap_or(self.per_destination_rate);
+        match self.nodes {
+            0 | 1 => (concurrency, rate),
+            nodes => (
+                (concurrency / nodes as usize).max(1),
+                rate / f64::from(nodes),
+            ),
+        }
     }
 
     /// How far one of this priority may exceed a limit while those in `running`, by priority, have the places.

@@ -27,17 +27,17 @@ pub(super) struct Pace {
 impl Pace {
     /// With so many messages a second; 0 or less is no limit.
     pub fn new(per_second: f64) -> Self {
-        let interval_us = (per_second > 0.0).then(|| {
-            // Beyond a million a second there is nothing to space.
-            let micros = (1_000_000.0 / per_second).clamp(1.0, 86_400_000_000.0);
-            micros as i64
-        });
         Self {
-            interval_us,
+            interval_us: interval_us(per_second),
             next_us: 0,
             slowed: 0,
             paused_until: Timestamp::default(),
         }
+    }
+
+    /// From now on with so many messages a second.
+    pub fn limit(&mut self, per_second: f64) {
+        self.interval_us = interval_us(per_second);
     }
 
     /// Notes a message that starts now; returns until when no other may.
@@ -64,6 +64,14 @@ impl Pace {
     pub const fn recovered(&mut self) {
         self.slowed /= 2;
     }
+}
+
+fn interval_us(per_second: f64) -> Option<i64> {
+    (per_second > 0.0).then(|| {
+        // Beyond a million a second there is nothing to space.
+        let micros = (1_000_000.0 / per_second).clamp(1.0, 86_400_000_000.0);
+        micros as i64
+    })
 }
 
 impl Limits {

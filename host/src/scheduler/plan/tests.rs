@@ -10,7 +10,7 @@ use crate::smtp::{BodyType, DeliverByMode, Notify, RcptParameters};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
-pub(super) fn limits() -> Limits {
+pub(in crate::scheduler) fn limits() -> Limits {
     Limits {
         max_concurrency: 4,
         per_destination: 2,
@@ -25,7 +25,13 @@ pub(super) fn limits() -> Limits {
         envelopes: 1000,
         delay_notice_after: Duration::from_secs(600),
         ageing: None,
+        nodes: 1,
     }
+}
+
+/// The same for other rooms' tests, where a module of this name is at hand already.
+pub(in crate::scheduler) fn limits_of_tests() -> Limits {
+    limits()
 }
 
 fn plan() -> Plan {
@@ -33,7 +39,12 @@ fn plan() -> Plan {
 }
 
 /// A message with one recipient at each domain, due at `due_ms`.
-pub(super) fn message(id: i64, priority: i64, due_ms: i64, domains: &[&str]) -> OpenMessage {
+pub(in crate::scheduler) fn message(
+    id: i64,
+    priority: i64,
+    due_ms: i64,
+    domains: &[&str],
+) -> OpenMessage {
     let recipients = (0..).zip(domains).map(|(index, domain)| OpenRecipient {
         index,
         mailbox: format!("x@{domain}").parse().expect("a mailbox"),
@@ -67,7 +78,7 @@ pub(super) fn message(id: i64, priority: i64, due_ms: i64, domains: &[&str]) -> 
     }
 }
 
-pub(super) fn route(mailbox: &Mailbox) -> Destination {
+pub(in crate::scheduler) fn route(mailbox: &Mailbox) -> Destination {
     Destination::Domain(mailbox.domain().to_owned())
 }
 

@@ -14,7 +14,20 @@ impl Store {
         if counts.is_empty() {
             return Ok(());
         }
-        self.write(Work::Count(counts)).await.map(drop)
+        let now = self.shared.membership.in_database(Timestamp::now());
+        self.write(Work::Count(counts, now)).await.map(drop)
+    }
+
+    /// What policies of any node have counted since then: the whole amount of each slot that was added to.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn policy_counts_since(
+        &self,
+        since: Timestamp,
+    ) -> Result<Vec<PolicyCount>, StoreError> {
+        let since = self.shared.membership.in_database(since);
+        counts::changed(&self.shared.readers, since).await
     }
 
     /// What policies have counted that still counts at `now`.

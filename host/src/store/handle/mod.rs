@@ -5,6 +5,7 @@ mod administration;
 mod alerts;
 mod counts;
 mod decisions;
+mod nodes;
 mod queue;
 mod reloads;
 mod search;
@@ -12,3 +13,5 @@ mod statistics;
 mod telling;
 mod upkeep;
 mod webhooks;
+
+pub use self::nodes::Standing;

@@ -11,7 +11,7 @@ use crate::id::QueueId;
 use crate::queue::{
     AttemptRecord, MessageDetails, MessageFilter, MessageSummary, NewMessage, OpenMessage,
 };
-use crate::store::jobs::{Chunk, Work};
+use crate::store::jobs::{Chunk, DISOWNED, Incoming, Work};
 use crate::store::{OpenCount, Store, StoreError, content, messages, reports};
 
 /// # Cancel safety
@@ -54,8 +54,13 @@ impl Store {
         let event = self.accepted_event(&message);
         let alerts = self.admit(alerts);
         let has_alerts = !alerts.is_empty();
-        let work = Work::Accept(message, alerts, kept);
-        self.write(with(work, event)).await?;
+        let claim = self.shared.membership.claim(&message);
+        let id = message.id;
+        let work = Work::Accept(Incoming { message, claim }, alerts, kept);
+        if let Err(error) = self.write(with(work, event)).await {
+            self.shared.membership.take_fresh(id);
+            return Err(error);
+        }
         self.chain_is_kept(chain.flatten());
         self.raised(has_alerts);
         Ok(())
@@ -66,9 +71,23 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: ask again when the store is accepting, or a recipient that was
-    /// served will be served twice. Recording the same attempt twice does no harm.
+    /// served will be served twice. Recording the same attempt twice does no harm. [`StoreError::Disowned`]: nothing
+    /// is recorded, as another node has the message.
     pub async fn record(&self, record: AttemptRecord) -> Result<(), StoreError> {
-        self.write(Work::Record(record)).await.map(drop)
+        self.write_record(with(self.record_work(record), None))
+            .await
+    }
+
+    /// For this process, which must have the message for itself.
+    pub(super) fn record_work(&self, record: AttemptRecord) -> Work {
+        Work::Record(record, self.shared.membership.node())
+    }
+
+    pub(super) async fn write_record(&self, work: Work) -> Result<(), StoreError> {
+        match self.write(work).await? {
+            DISOWNED => Err(StoreError::Disowned),
+            _ => Ok(()),
+        }
     }
 
     /// A page of the messages still to be served, oldest first, without their heads.

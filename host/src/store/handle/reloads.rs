@@ -23,6 +23,22 @@ impl Store {
         reloads::requested(&self.shared.readers).await
     }
 
+    /// The newest request after that one, answered by another node or not.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn requested_reload_after(&self, last: i64) -> Result<Option<i64>, StoreError> {
+        reloads::requested_after(&self.shared.readers, last).await
+    }
+
+    /// The newest request that is answered; 0 when there is none.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn answered_reload(&self) -> Result<i64, StoreError> {
+        reloads::answered(&self.shared.readers).await
+    }
+
     /// Notes what came of a reload, and so answers the requests that caused it.
     ///
     /// # Errors

@@ -149,9 +149,8 @@ impl Store {
             });
             events.extend(tried);
         }
-        self.write(with(Work::Record(record), events))
-            .await
-            .map(drop)
+        let work = self.record_work(record);
+        self.write_record(with(work, events)).await
     }
 
     /// The event of an accepted message, if a webhook wants it.

@@ -11,6 +11,7 @@ mod copying;
 mod decisions;
 mod failures;
 mod limits;
+mod nodes;
 mod orders;
 mod parameters;
 mod queue;
