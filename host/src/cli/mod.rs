@@ -10,6 +10,7 @@ mod demo;
 mod dkim_commands;
 mod doctor;
 mod failure;
+mod node_commands;
 mod operator_commands;
 mod output;
 mod policy_commands;
@@ -84,6 +85,8 @@ enum Command {
     /// Look at alerts, and set who is told of them
     #[command(subcommand)]
     Alert(alert_commands::AlertCommand),
+    /// Show the relays that share the store
+    Nodes,
     /// Write, test, look at and reload policies
     #[command(subcommand)]
     Policy(policy_commands::PolicyCommand),
@@ -162,6 +165,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Alert(command) => {
             alert_commands::run(command, &open(&config).await?, output).await?
         }
+        Command::Nodes => node_commands::run(&open(&config).await?, output).await?,
         Command::Autoconfig(command) => autoconfig_commands::run(command, &config, output)?,
         Command::Demo(_) | Command::Doctor(_) | Command::Policy(_) | Command::Serve => {
             unreachable!("handled above")

@@ -24,8 +24,11 @@ const PLACES: &[(&str, &str, &str, bool)] = &[
     ("statistics", "Statistics", "/statistics", true),
     ("alerts", "Alerts", "/alerts", true),
     ("policies", "Policies", "/policies", true),
+    ("nodes", "Nodes", "/nodes", true),
     ("operators", "Operators", "/operators", true),
 ];
+/// Is of use where relays share a store.
+const SHARED: &str = "nodes";
 /// Where one can go within a list: a key, the word, and the path below the list's.
 const OF_LIST: &[(&str, &str, &str)] = &[
     ("home", "Home", ""),
@@ -85,9 +88,11 @@ impl Site {
     /// The frame of a page for whoever is signed in; `here` is the key of its place.
     pub fn frame(&self, visitor: &Visitor, title: impl Into<String>, here: &str) -> Frame {
         let actor = &visitor.actor;
+        let is_shared = self.service.is_shared();
         let allowed = PLACES
             .iter()
-            .filter(|place| !place.3 || actor.is_operator());
+            .filter(|place| !place.3 || actor.is_operator())
+            .filter(|place| is_shared || place.0 != SHARED);
         let places = allowed.map(|(key, name, path, _)| Place {
             name,
             path: (*path).to_owned(),

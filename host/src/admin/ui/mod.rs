@@ -17,6 +17,7 @@ mod frame;
 mod html;
 mod lists;
 mod messages;
+mod nodes;
 mod once;
 mod operators;
 mod policies;
@@ -82,6 +83,7 @@ pub fn router(config: &Config, service: Service) -> Router {
         .merge(tokens::routes())
         .merge(write::routes())
         .merge(queue::routes())
+        .merge(nodes::routes())
         .merge(policies::routes())
         .merge(alerts::routes())
         .merge(webhooks::routes())

@@ -1,0 +1,85 @@
+//! The nodes that share the store.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
+
+use super::Site;
+use super::answer::page;
+use super::errors::UiError;
+use super::frame::Frame;
+use super::html;
+use super::visit::Visitor;
+use crate::admin::service::NodeReport;
+use crate::store::{Ending, HEARTBEAT, Node};
+
+/// Characters of a digest that are shown.
+const SHOWN_DIGEST: usize = 12;
+
+/// Their path.
+pub fn routes() -> Router<Site> {
+    Router::new().route("/nodes", get(nodes))
+}
+
+#[derive(Template)]
+#[template(path = "nodes.html")]
+struct NodesPage {
+    frame: Frame,
+    report: NodeReport,
+}
+
+impl NodesPage {
+    fn alive(&self) -> usize {
+        let nodes = self.report.nodes.iter();
+        nodes.filter(|node| node.ended.is_none()).count()
+    }
+
+    fn is_here(&self, node: &Node) -> bool {
+        self.report.here == Some(node.id)
+    }
+
+    fn badge(&self, node: &Node) -> &'static str {
+        match node.ended {
+            None if is_late(node) => "warn",
+            None => "good",
+            Some((_, Ending::Left)) => "plain",
+            Some((_, Ending::Lost)) => "bad",
+        }
+    }
+
+    fn state(&self, node: &Node) -> &'static str {
+        match node.ended {
+            None if is_late(node) => "late",
+            None => "alive",
+            Some((_, Ending::Left)) => "left",
+            Some((_, Ending::Lost)) => "lost",
+        }
+    }
+
+    fn heard(&self, node: &Node) -> String {
+        let seconds = node.silent_ms.unsigned_abs() / 1000;
+        html::duration(&Duration::from_secs(seconds))
+    }
+
+    fn digest<'a>(&self, node: &'a Node) -> &'a str {
+        let digest = node.facts.policies.as_str();
+        digest.get(..SHOWN_DIGEST).unwrap_or(digest)
+    }
+}
+
+/// Whether heartbeats are missing.
+fn is_late(node: &Node) -> bool {
+    u128::from(node.silent_ms.unsigned_abs()) > 2 * HEARTBEAT.as_millis()
+}
+
+async fn nodes(State(site): State<Site>, visitor: Visitor) -> Result<Response, UiError> {
+    let report = site.service.node_report(&visitor.actor).await?;
+    Ok(page(&NodesPage {
+        frame: site.frame(&visitor, "Nodes", "nodes"),
+        report,
+    }))
+}

@@ -1,0 +1,85 @@
+//! `gatepost nodes`
+
+use serde::Serialize;
+
+use super::output::table;
+use super::{Failure, Output};
+use crate::store::{Ending, Node, Store, usual_policies};
+
+/// Characters of a digest that people are shown.
+const SHOWN_DIGEST: usize = 12;
+
+#[derive(Serialize)]
+struct Row<'a> {
+    id: i64,
+    name: &'a str,
+    state: &'static str,
+    version: &'a str,
+    policies: &'a str,
+    /// It decides otherwise than most of the others.
+    differs: bool,
+    panel: &'a str,
+    silent_ms: i64,
+    served_a_minute: i64,
+    claims: i64,
+    started_at: String,
+    ended_at: Option<String>,
+}
+
+/// Prints who shares the store.
+pub async fn run(store: &Store, output: Output) -> Result<(), Failure> {
+    let nodes = store.nodes().await?;
+    let usual = usual_policies(&nodes).unwrap_or_default();
+    let rows: Vec<Row> = nodes.iter().map(|node| row(node, usual)).collect();
+    output.print(&rows, || text(&rows, store.is_shared()))
+}
+
+fn row<'a>(node: &'a Node, usual: &str) -> Row<'a> {
+    Row {
+        id: node.id,
+        name: &node.facts.name,
+        state: match node.ended {
+            None => "alive",
+            Some((_, Ending::Left)) => "left",
+            Some((_, Ending::Lost)) => "lost",
+        },
+        version: &node.facts.version,
+        policies: &node.facts.policies,
+        differs: node.ended.is_none() && node.facts.policies != usual,
+        panel: &node.facts.panel,
+        silent_ms: node.silent_ms,
+        served_a_minute: node.rate,
+        claims: node.claims,
+        started_at: node.started_at.to_string(),
+        ended_at: node.ended.map(|(at, _)| at.to_string()),
+    }
+}
+
+fn text(rows: &[Row<'_>], is_shared: bool) -> String {
+    if rows.is_empty() {
+        return if is_shared {
+            "no node is running".to_owned()
+        } else {
+            "the store is a file of this machine: it has no nodes".to_owned()
+        };
+    }
+    let header = [
+        "node", "name", "state", "heard", "a minute", "claims", "policies", "release",
+    ];
+    let cells = |row: &Row<'_>| {
+        let digest = row.policies.get(..SHOWN_DIGEST).unwrap_or(row.policies);
+        let differs = if row.differs { " (differs)" } else { "" };
+        vec![
+            row.id.to_string(),
+            row.name.to_owned(),
+            row.state.to_owned(),
+            format!("{} s ago", row.silent_ms / 1000),
+            row.served_a_minute.to_string(),
+            row.claims.to_string(),
+            format!("{digest}{differs}"),
+            row.version.to_owned(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
+    table(&header, &rows)
+}
