@@ -6,8 +6,13 @@ use gatepost_tests::relay::gatepost;
 
 #[test]
 fn every_example_config_passes_config_check() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/config");
-    let entries = std::fs::read_dir(&folder).expect("examples/config");
+    for folder in ["../examples/config", "../examples/deploy"] {
+        check(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
+    }
+}
+
+fn check(folder: &Path) {
+    let entries = std::fs::read_dir(folder).expect("a folder of examples");
     let mut checked = 0;
     for entry in entries {
         let path = entry.expect("an entry").path();

@@ -25,6 +25,7 @@ mod gauntlet;
 mod layers;
 mod limits;
 mod monitor;
+mod nodes;
 mod notices;
 mod outbound;
 mod panel;
