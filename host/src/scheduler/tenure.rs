@@ -14,7 +14,7 @@ use super::shell::{Shared, State};
 use crate::causes::with_causes;
 use crate::clock::Timestamp;
 use crate::metrics;
-use crate::store::{GivenBack, HEARTBEAT, LEASE, NodeFacts, Standing, StoreError, WaitsFor};
+use crate::store::{GivenBack, HEARTBEAT, LEASE, NodeFacts, Standing, WaitsFor};
 
 /// How long outcomes that are being recorded are waited for when a lease is over. They are recorded or refused at once
 /// where the store answers.
@@ -56,11 +56,11 @@ impl Tenure {
         let rate = i64::try_from(rate).unwrap_or(i64::MAX);
         let beat = self.shared.store.beat((self.facts)(), rate);
         // A store that does not answer in time renews no lease, even if it does later.
-        let standing = timeout(LEASE, beat).await;
-        match standing.unwrap_or(Err(StoreError::Closed)) {
-            Ok(Standing::Kept) => self.kept().await,
-            Ok(Standing::Over) => self.over().await,
-            Err(error) => self.failed(&error),
+        match timeout(LEASE, beat).await {
+            Ok(Ok(Standing::Kept)) => self.kept().await,
+            Ok(Ok(Standing::Over)) => self.over().await,
+            Ok(Err(error)) => self.failed(&with_causes(&error)),
+            Err(_) => self.failed("the store does not answer in time"),
         }
         metrics::nodes(self.shared.store.live_nodes());
     }
@@ -83,15 +83,15 @@ impl Tenure {
                 tracing::warn!(count, "messages of nodes that have ended are free");
                 self.shared.look_for_work();
             }
-            Err(error) => self.failed(&error),
+            Err(error) => self.failed(&with_causes(&error)),
         }
     }
 
-    fn failed(&mut self, error: &StoreError) {
+    fn failed(&mut self, error: &str) {
         self.steady_since = None;
         if !std::mem::replace(&mut self.is_told, true) {
             tracing::error!(
-                error = %with_causes(error),
+                error,
                 "the lease of this node cannot be renewed; nothing is sent when it is over, until it can"
             );
         }
@@ -112,7 +112,7 @@ impl Tenure {
                 tracing::info!(node, "joined the nodes of the store again");
                 self.shared.look_for_work();
             }
-            Err(error) => self.failed(&error),
+            Err(error) => self.failed(&with_causes(&error)),
         }
     }
 

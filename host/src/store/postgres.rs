@@ -16,6 +16,9 @@ const STATEMENTS: usize = 512;
 /// How much longer than the server itself this side waits for the end of a statement. Default 5 s: a server that
 /// answers at all says that it is late.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long the server waits for the next statement of a transaction that writes, in milliseconds. Default 5 s: a node
+/// that is frozen in the middle of one holds up the others no longer, who would lose their leases by it.
+const IDLE_MS: &str = "5000";
 /// A connection that nobody has used for so long may have been cut, and is looked at first. Default 1 s.
 const TRUSTED: Duration = Duration::from_secs(1);
 
@@ -87,8 +90,9 @@ fn connect_timeout(config: &Config) -> Duration {
 
 /// Connects for writing.
 pub(super) fn connector(config: &Config) -> Result<Connector, StoreError> {
+    let options = options(config)?.options([("idle_in_transaction_session_timeout", IDLE_MS)]);
     Ok(Connector::Postgres {
-        options: Box::new(options(config)?),
+        options: Box::new(options),
         connect_timeout: connect_timeout(config),
         patience: patience(config),
     })
