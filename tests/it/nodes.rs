@@ -151,8 +151,14 @@ fn submit(relay: &Relay, user: &User, number: u64, count: u64) -> HashSet<String
 #[test]
 fn what_a_killed_node_held_leaves_from_another_within_half_a_minute() {
     let url = Cluster::shared().database();
+    // What is handed to it is never answered: the node holds all that it takes in until it dies.
+    let silent = Sink::start(Script {
+        paused: true,
+        ..Script::default()
+    });
+    let silent = silent.expect("a port");
     let sink = Sink::start(Script::default()).expect("a port");
-    let mut one = node("one", &url, &sink);
+    let mut one = node("one", &url, &silent);
     let other = node("other", &url, &sink);
     let user = one.add_shop_user(&[]);
     wait::until("both are seen", PATIENCE, || {
@@ -167,8 +173,7 @@ fn what_a_killed_node_held_leaves_from_another_within_half_a_minute() {
     arrived(&sink, &load.accepted(), TAKEN_OVER);
     println!("taken over within {:?}", killed.elapsed());
     assert_eq!(alive(&other), ["other"]);
-    let twice = sink.log(|log| log.duplicates());
-    assert!(twice <= MAX_TWICE, "{twice} came twice");
+    assert_eq!(sink.log(|log| log.duplicates()), 0);
 }
 
 #[test]
@@ -321,7 +326,7 @@ fn what_an_administrator_changes_holds_on_every_node_within_a_second() {
     let other = node("other", &url, &sink);
     let user = one.add_shop_user(&[]);
     drop(other.login(&user));
-    one.cli(&["queue", "stop"]).succeeded();
+    one.cli(&["queue", "stop", "--all"]).succeeded();
     // A command has taken some time by itself: what is sent a second after it is not sent by either.
     std::thread::sleep(Duration::from_secs(1));
     let mut stopped = submit(&one, &user, 0, 5);
@@ -332,7 +337,7 @@ fn what_an_administrator_changes_holds_on_every_node_within_a_second() {
         .and_then(|mut client| client.try_login(&user.username, &user.password));
     assert!(refused.is_err(), "the other node knows it at once");
     assert_eq!(sink.count(), 0, "mail is stopped on both");
-    other.cli(&["queue", "start"]).succeeded();
+    other.cli(&["queue", "start", "--all"]).succeeded();
     arrived(&sink, &stopped, PATIENCE);
     assert_eq!(sink.log(|log| log.duplicates()), 0);
 }

@@ -61,8 +61,18 @@ impl NodesPage {
     }
 
     fn heard(&self, node: &Node) -> String {
-        let seconds = node.silent_ms.unsigned_abs() / 1000;
-        html::duration(&Duration::from_secs(seconds))
+        match node.silent_ms.unsigned_abs() / 1000 {
+            seconds @ 0..=119 => format!("{seconds} s ago"),
+            seconds => format!("{} ago", html::duration(&Duration::from_secs(seconds))),
+        }
+    }
+
+    /// What it serves a minute; nothing when it has ended.
+    fn rate(&self, node: &Node) -> String {
+        match node.ended {
+            None => html::grouped(node.rate.unsigned_abs()),
+            Some(_) => String::new(),
+        }
     }
 
     fn digest<'a>(&self, node: &'a Node) -> &'a str {
