@@ -26,7 +26,7 @@ pub struct Surplus {
 impl Plan {
     /// Whether anything of a message is planned.
     pub fn has(&self, id: QueueId) -> bool {
-        self.lanes_of(id).first().is_some()
+        !self.lanes_of(id).is_empty()
     }
 
     /// Entries that are due and not being tried.
