@@ -34,10 +34,23 @@ pub fn of_tree(root: u32) -> Duration {
     members.map(|it| it.own() + it.reaped).sum()
 }
 
+/// Processor time of a process alone, to the nanosecond: that of the threads it has now.
+pub fn of_threads(id: u32) -> Duration {
+    let Ok(threads) = fs::read_dir(format!("/proc/{id}/task")) else {
+        return Duration::ZERO;
+    };
+    let names = threads.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names
+        .filter_map(|thread| scheduled(&format!("/proc/{id}/task/{thread}/schedstat")))
+        .sum()
+}
+
 impl Process {
     /// The scheduler's own count is finer than a tick, but one of a single thread.
     fn own(&self) -> Duration {
-        let fine = (self.threads == 1).then(|| schedstat(self.id)).flatten();
+        let is_single = self.threads == 1;
+        let fine = is_single.then(|| scheduled(&format!("/proc/{}/schedstat", self.id)));
+        let fine = fine.flatten();
         fine.unwrap_or(self.own)
     }
 }
@@ -66,8 +79,8 @@ fn parse(id: u32, stat: &str) -> Option<Process> {
     })
 }
 
-fn schedstat(id: u32) -> Option<Duration> {
-    let text = fs::read_to_string(format!("/proc/{id}/schedstat")).ok()?;
+fn scheduled(path: &str) -> Option<Duration> {
+    let text = fs::read_to_string(path).ok()?;
     let nanoseconds = text.split(' ').next()?.parse().ok()?;
     Some(Duration::from_nanos(nanoseconds))
 }
@@ -93,6 +106,16 @@ mod tests {
         crate::wait::until("work shows", crate::wait::PATIENCE, || {
             std::hint::black_box((0..2_000_000_u64).map(std::hint::black_box).sum::<u64>());
             of_tree(id) > before
+        });
+    }
+
+    #[test]
+    fn work_of_a_thread_counts_to_the_microsecond() {
+        let id = std::process::id();
+        let before = of_threads(id);
+        std::hint::black_box((0..200_000_u64).map(std::hint::black_box).sum::<u64>());
+        crate::wait::until("work shows", crate::wait::PATIENCE, || {
+            of_threads(id) > before
         });
     }
 }

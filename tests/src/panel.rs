@@ -80,8 +80,12 @@ impl Paneled {
         path_of(made["link"].as_str().expect("a link"))
     }
 
+    /// A browser that is signed in as a new operator of this name; `options` are those of `operator add`.
+    ///
+    /// # Panics
+    /// When that fails.
     #[track_caller]
-    fn signed_in(&self, name: &str, options: &[&str]) -> Browser {
+    pub fn signed_in(&self, name: &str, options: &[&str]) -> Browser {
         let link = self.link(name, options);
         let mut browser = self.browser();
         browser.open(&link);
