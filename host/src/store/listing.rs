@@ -13,8 +13,11 @@ const SELECT_LISTS: &str = "SELECT id AS list_id, name AS list_name, \
      (SELECT COUNT(*) FROM account WHERE account.list_id = list.id) AS users FROM list \
      WHERE ($1 IS NULL OR id IN (SELECT list_id FROM operator_list WHERE operator_id = $1)) \
      AND ($2 = '' OR instr(name_key, $2) > 0) ORDER BY name_key LIMIT $3 OFFSET $4";
-const SELECT_USERS: &str = "SELECT * FROM account WHERE list_id = $1 \
-     AND ($2 = '' OR instr(username, $2) > 0 OR instr(lower(note), $2) > 0 \
+/// What is skipped is counted in the index alone.
+const SELECT_USERS: &str = "SELECT * FROM account WHERE id IN \
+     (SELECT id FROM account WHERE list_id = $1 ORDER BY id LIMIT $2 OFFSET $3) ORDER BY id";
+const SEARCH_USERS: &str = "SELECT * FROM account WHERE list_id = $1 \
+     AND (instr(username, $2) > 0 OR instr(lower(note), $2) > 0 \
      OR instr(lower(authorized_domains), $2) > 0 OR instr(lower(authorized_senders), $2) > 0) \
      ORDER BY id LIMIT $3 OFFSET $4";
 
@@ -89,11 +92,13 @@ impl Store {
         skip: u32,
         limit: u32,
     ) -> Result<Vec<User>, StoreError> {
-        let query = sql::query(SELECT_USERS)
-            .bind(list_id)
-            .bind(name_key(search))
-            .bind(limit)
-            .bind(skip);
+        let search = name_key(search);
+        let query = if search.is_empty() {
+            sql::query(SELECT_USERS).bind(list_id)
+        } else {
+            sql::query(SEARCH_USERS).bind(list_id).bind(search)
+        };
+        let query = query.bind(limit).bind(skip);
         let found = query.fetch_all(&self.shared.readers).await;
         let found = found.map_err(|error| StoreError::reading("the users", error))?;
         found.iter().map(rows::user).collect()

@@ -4,7 +4,7 @@ use super::jobs::Work;
 use super::sql::{self, Connection, Row};
 use super::{Store, StoreError, operators, rows};
 use crate::clock::Timestamp;
-use crate::operators::{ApiToken, Digest, NewApiToken, Scope};
+use crate::operators::{ApiToken, Digest, NewApiToken, Operator, Scope};
 
 const INSERT: &str = "INSERT INTO api_token (digest, operator_id, name, scopes, narrowed, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6) RETURNING id";
@@ -117,11 +117,14 @@ impl Store {
         let query = sql::query(SELECT_ALL).bind(owner);
         let found = query.fetch_all(&self.shared.readers).await;
         let found = found.map_err(|error| StoreError::reading("the tokens", error))?;
-        let mut tokens = Vec::new();
-        for row in &found {
-            tokens.extend(self.token_of(row).await?);
-        }
-        Ok(tokens)
+        let owners = self.operators().await?;
+        let token = |row: &Row| {
+            let owner: i64 = rows::get(row, "operator_id")?;
+            let owner = owners.iter().find(|one| one.id == owner).cloned();
+            owner.map(|owner| token_from(row, owner)).transpose()
+        };
+        let tokens = found.iter().map(token);
+        tokens.filter_map(Result::transpose).collect()
     }
 
     /// The token of this digest, whose owner may sign in.
@@ -233,30 +236,31 @@ impl Store {
 
     async fn token_of(&self, row: &Row) -> Result<Option<ApiToken>, StoreError> {
         let owner = self.operator(rows::get(row, "operator_id")?).await?;
-        let Some(owner) = owner else {
-            return Ok(None);
-        };
-        let bits: i64 = rows::get(row, "scopes")?;
-        let is_narrowed: i64 = rows::get(row, "narrowed")?;
-        let used_at: Option<i64> = rows::get(row, "used_at")?;
-        let lists: Option<String> = rows::get(row, "lists")?;
-        let lists = operators::numbers(lists.as_deref().unwrap_or_default())?;
-        let narrowed = (is_narrowed != 0).then_some(lists);
-        Ok(Some(ApiToken {
-            id: rows::get(row, "id")?,
-            name: rows::get(row, "name")?,
-            owner,
-            scopes: Scope::ALL
-                .into_iter()
-                .filter(|scope| bits & scope.bit() != 0)
-                .collect(),
-            lists: narrowed,
-            created_at: Timestamp::from_millis(rows::get(row, "created_at")?),
-            used_at: used_at.map(Timestamp::from_millis),
-        }))
+        owner.map(|owner| token_from(row, owner)).transpose()
     }
 
     async fn write_token(&self, work: TokenWork) -> Result<i64, StoreError> {
         self.write(Work::Token(work)).await
     }
+}
+
+fn token_from(row: &Row, owner: Operator) -> Result<ApiToken, StoreError> {
+    let bits: i64 = rows::get(row, "scopes")?;
+    let is_narrowed: i64 = rows::get(row, "narrowed")?;
+    let used_at: Option<i64> = rows::get(row, "used_at")?;
+    let lists: Option<String> = rows::get(row, "lists")?;
+    let lists = operators::numbers(lists.as_deref().unwrap_or_default())?;
+    let narrowed = (is_narrowed != 0).then_some(lists);
+    Ok(ApiToken {
+        id: rows::get(row, "id")?,
+        name: rows::get(row, "name")?,
+        owner,
+        scopes: Scope::ALL
+            .into_iter()
+            .filter(|scope| bits & scope.bit() != 0)
+            .collect(),
+        lists: narrowed,
+        created_at: Timestamp::from_millis(rows::get(row, "created_at")?),
+        used_at: used_at.map(Timestamp::from_millis),
+    })
 }

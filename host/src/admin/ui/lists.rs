@@ -28,6 +28,9 @@ pub fn routes() -> Router<Site> {
         .route("/lists/{id}/delete", get(ask).post(delete))
 }
 
+/// Lists that a line of a table names. Default 20.
+const MAX_NAMED: usize = 20;
+
 #[derive(Template)]
 #[template(path = "lists.html")]
 struct ListsPage {
@@ -126,6 +129,19 @@ impl Form {
             || !self.policy_settings.is_empty()
             || hidden.iter().any(|field| !invalid.of(field).is_empty())
     }
+}
+
+/// Some lists by name, of very many the first ones and how many there are beside them; `all` is in the order of ids.
+pub fn named(all: &[List], ids: &[i64]) -> String {
+    let name = |id: &i64| {
+        let known = all.binary_search_by_key(id, |list| list.id);
+        known.map_or_else(|_| id.to_string(), |place| all[place].name.clone())
+    };
+    let mut names: Vec<String> = ids.iter().take(MAX_NAMED).map(name).collect();
+    if ids.len() > MAX_NAMED {
+        names.push(format!("and {} more", ids.len() - MAX_NAMED));
+    }
+    names.join(", ")
 }
 
 async fn front() -> Response {

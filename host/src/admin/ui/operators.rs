@@ -41,11 +41,9 @@ struct OperatorsPage {
 }
 
 impl OperatorsPage {
+    /// The first of its lists by name, and how many there are beside them.
     fn lists_of(&self, operator: &Operator) -> String {
-        let own = self.lists.iter();
-        let own = own.filter(|list| operator.lists.contains(&list.id));
-        let names: Vec<&str> = own.map(|list| list.name.as_str()).collect();
-        names.join(", ")
+        super::lists::named(&self.lists, &operator.lists)
     }
 }
 

@@ -52,12 +52,7 @@ impl TokensPage {
         let Some(own) = &token.lists else {
             return "all".to_owned();
         };
-        let names = own.iter().map(|id| {
-            let known = self.lists.iter().find(|list| list.id == *id);
-            known.map_or_else(|| id.to_string(), |list| list.name.clone())
-        });
-        let names: Vec<String> = names.collect();
-        names.join(", ")
+        super::lists::named(&self.lists, own)
     }
 
     fn may_manage(&self) -> bool {
