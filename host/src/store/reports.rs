@@ -25,8 +25,10 @@ const FROM_OPEN: &str =
     " LEFT JOIN list ON list.id = message.list_id WHERE message.open = 1 AND message.id >= ";
 const SELECT_RECIPIENTS: &str = "SELECT position, mailbox, status, attempts, due_at, notify, \
      orcpt FROM recipient WHERE message_id = $1 ORDER BY position";
-const SELECT_ATTEMPTS: &str = "SELECT recipient, began_at, ended_at, next_hop, tls, outcome, reply_code, \
-     reply_text FROM attempt WHERE message_id = $1 ORDER BY ended_at, recipient";
+/// The latest of them, oldest first.
+const SELECT_ATTEMPTS: &str = "SELECT * FROM (SELECT recipient, began_at, ended_at, next_hop, tls, outcome, \
+     reply_code, reply_text FROM attempt WHERE message_id = $1 ORDER BY ended_at DESC, recipient DESC \
+     LIMIT $2 OFFSET $3) latest ORDER BY ended_at, recipient";
 
 /// Open messages that are looked at to count those of a list. Default 20,000: some 20 ms.
 const MAX_COUNTED: i64 = 20_000;
@@ -147,10 +149,11 @@ pub(super) async fn first_recipients(
     found.iter().map(pair).collect()
 }
 
-/// Everything about one message.
+/// Everything about one message; of its attempts so many, without so many of the latest.
 pub(super) async fn message(
     readers: &Pool,
     id: QueueId,
+    (attempts, skipped): (u32, u32),
 ) -> Result<Option<MessageDetails>, StoreError> {
     let failed = |error| StoreError::reading("a message", error);
     // One transaction, so that the parts fit together.
@@ -169,6 +172,8 @@ pub(super) async fn message(
         .map_err(failed)?;
     let attempts = sql::query(SELECT_ATTEMPTS)
         .bind(id.as_i64())
+        .bind(i64::from(attempts))
+        .bind(i64::from(skipped))
         .fetch_all(&mut *transaction)
         .await
         .map_err(failed)?;

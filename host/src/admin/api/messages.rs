@@ -42,7 +42,7 @@ pub struct Listing {
     /// Only those that came before.
     until: Option<String>,
     /// `next` of the page before; nothing for the first.
-    #[param(pattern = "^c[0-9]{1,18}$")]
+    #[param(pattern = "^c[0-9]{1,19}$")]
     cursor: Option<String>,
     /// Messages on a page, from 1 to 200; 50 when it is left out. A page may have fewer though another follows: it ends
     /// when looking takes long.

@@ -17,7 +17,7 @@ const MAX: u32 = 200;
 #[serde(deny_unknown_fields)]
 pub struct Paging {
     /// `next` of the page before; nothing for the first.
-    #[param(pattern = "^c[0-9]{1,18}$")]
+    #[param(pattern = "^c[0-9]{1,19}$")]
     pub cursor: Option<String>,
     /// Things on a page, from 1 to 200; 50 when it is left out.
     #[param(minimum = 1, maximum = 200)]

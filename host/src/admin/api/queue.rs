@@ -40,7 +40,7 @@ pub struct Waiting {
     /// Only those that were accepted longer ago: `10m`, `1h`, `6h`, `1d`, `3d` or `7d`.
     age: Option<String>,
     /// `next` of the page before; nothing for the first.
-    #[param(pattern = "^c[0-9]{1,18}$")]
+    #[param(pattern = "^c[0-9]{1,19}$")]
     cursor: Option<String>,
 }
 

@@ -10,6 +10,9 @@ use crate::store::{FoundPage, Search, SearchStatus};
 
 /// Messages on a page. Default 50.
 pub const MESSAGES_ON_A_PAGE: usize = 50;
+/// Attempts on one page of a message's story, the latest first. Default 200: a message to very many, or one that was
+/// tried for days, has thousands.
+const ATTEMPTS_ON_A_PAGE: u32 = 200;
 /// Octets of a text that is searched for. Default 1,000: longer than any address or Message-ID.
 const MAX_TEXT: usize = 1000;
 
@@ -66,11 +69,21 @@ pub struct Story {
     pub decisions: Vec<Decision>,
     /// What is stopped and what it waits for.
     pub stops: Vec<Stop>,
+    /// The page's number, from 1: each has as many attempts, the first one the latest.
+    pub page: u32,
+    /// True when there are earlier attempts than those of this page.
+    pub has_earlier: bool,
     /// The list by number.
     pub list: Option<i64>,
 }
 
 impl Story {
+    /// Attempts of this page.
+    pub fn attempts(&self) -> usize {
+        let message = self.message.as_ref();
+        message.map_or(0, |message| message.attempts.len())
+    }
+
     /// The decision that counted.
     pub fn decision(&self) -> Option<&Decision> {
         let mut decisions = self.decisions.iter();
@@ -205,6 +218,39 @@ impl Service {
     /// [`ServiceError::NotFound`].
     pub async fn story(&self, actor: &Actor, id: QueueId) -> Result<Story, ServiceError> {
         let message = self.store().message(id).await?;
+        self.told(actor, id, message).await
+    }
+
+    /// The same with a page of its attempts.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub async fn story_page(
+        &self,
+        actor: &Actor,
+        id: QueueId,
+        page: u32,
+    ) -> Result<Story, ServiceError> {
+        let page = page.max(1);
+        let skipped = (page - 1).saturating_mul(ATTEMPTS_ON_A_PAGE);
+        let message = self
+            .store()
+            .message_in_part(id, ATTEMPTS_ON_A_PAGE + 1, skipped);
+        let mut message = message.await?;
+        let has_earlier = message.as_mut().is_some_and(drop_surplus_attempt);
+        Ok(Story {
+            page,
+            has_earlier,
+            ..self.told(actor, id, message).await?
+        })
+    }
+
+    async fn told(
+        &self,
+        actor: &Actor,
+        id: QueueId,
+        message: Option<MessageDetails>,
+    ) -> Result<Story, ServiceError> {
         let decisions = self.store().decisions_about(id).await?;
         let own = message.as_ref().map(|message| message.summary.meta.list_id);
         let list = own.or_else(|| decisions.first().map(|one| one.about.list_id));
@@ -223,9 +269,20 @@ impl Service {
             message,
             decisions,
             stops,
+            page: 1,
+            has_earlier: false,
             list,
         })
     }
+}
+
+/// The one attempt more that tells whether there are earlier ones: true when there was one.
+fn drop_surplus_attempt(message: &mut MessageDetails) -> bool {
+    let is_surplus = message.attempts.len() > ATTEMPTS_ON_A_PAGE as usize;
+    if is_surplus {
+        message.attempts.remove(0);
+    }
+    is_surplus
 }
 
 fn reaches(actor: &Actor, list: Option<i64>) -> bool {

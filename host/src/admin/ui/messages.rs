@@ -10,7 +10,7 @@ use axum::routing::get;
 use super::Site;
 use super::answer::{page, page_with};
 use super::errors::UiError;
-use super::frame::Frame;
+use super::frame::{Frame, Wanted};
 use super::timeline::{Item, Next, items, next};
 use super::visit::Visitor;
 use super::{html, words};
@@ -212,9 +212,13 @@ async fn one(
     State(site): State<Site>,
     visitor: Visitor,
     Path(id): Path<String>,
+    wanted: Query<Wanted>,
 ) -> Result<Response, UiError> {
     let id = id.parse().map_err(|_| ServiceError::not_found("message"))?;
-    let story = site.service.story(&visitor.actor, id).await?;
+    let story = site
+        .service
+        .story_page(&visitor.actor, id, wanted.number())
+        .await?;
     let list = match story.list {
         // It may be deleted by now; its messages are not.
         Some(list) => site.service.list(&visitor.actor, list).await.ok(),

@@ -44,10 +44,16 @@ pub struct Next {
     pub text: String,
 }
 
-/// Everything that happened, in order.
+/// Attempts that are told to come next; how many others there are is told in one line. Default 10.
+const MAX_NEXT: usize = 10;
+
+/// Everything that happened, in order; on further pages the attempts of these alone.
 pub fn items(story: &Story) -> Vec<Item> {
     let message = story.message.as_ref();
-    let events = events(message, &story.decisions);
+    let mut events = events(message, &story.decisions);
+    if story.page > 1 {
+        events.retain(|(_, event)| matches!(event, Event::Tried(_)));
+    }
     events
         .iter()
         .map(|(at, event)| Item {
@@ -57,12 +63,12 @@ pub fn items(story: &Story) -> Vec<Item> {
         .collect()
 }
 
-/// What comes next; nothing when it is finished or was refused.
+/// What comes next; nothing when it is finished or was refused, and nothing on further pages.
 pub fn next(story: &Story) -> Vec<Next> {
     let Some(message) = &story.message else {
         return Vec::new();
     };
-    if message.summary.finished_at.is_some() {
+    if message.summary.finished_at.is_some() || story.page > 1 {
         return Vec::new();
     }
     let meta = &message.summary.meta;
@@ -82,12 +88,29 @@ pub fn next(story: &Story) -> Vec<Next> {
         );
         return vec![Next { at: None, text }];
     }
-    let open = message.recipients.iter().filter(|one| one.status.is_open());
-    let attempts = open.map(|one| Next {
+    attempts_to_come(message)
+        .into_iter()
+        .chain([expiry])
+        .collect()
+}
+
+/// The first attempts that come next, and how many recipients more are tried.
+fn attempts_to_come(message: &MessageDetails) -> Vec<Next> {
+    let recipients = message.recipients.iter();
+    let mut open: Vec<_> = recipients.filter(|one| one.status.is_open()).collect();
+    open.sort_by_key(|one| one.due_at);
+    let attempts = open.iter().take(MAX_NEXT).map(|one| Next {
         at: Some(moment(&one.due_at)),
         text: format!("The next attempt for {}.", one.mailbox),
     });
-    attempts.chain([expiry]).collect()
+    let more = open.get(MAX_NEXT).map(|one| Next {
+        at: Some(moment(&one.due_at)),
+        text: match open.len() - MAX_NEXT {
+            1 => "The next attempt for one recipient more.".to_owned(),
+            more => format!("From then on the next attempts for {more} recipients more."),
+        },
+    });
+    attempts.chain(more).collect()
 }
 
 fn item(event: &Event<'_>, message: Option<&MessageDetails>) -> Item {
@@ -227,9 +250,13 @@ fn ordered(order: &Order) -> Item {
 }
 
 fn tried(attempt: &Attempt, message: &MessageDetails) -> Item {
-    let mut recipients = message.recipients.iter();
-    let recipient = recipients.find(|one| one.index == attempt.recipient);
-    let address = recipient.map_or_else(String::new, |one| one.mailbox.to_string());
+    // They are in the order of their places.
+    let recipients = &message.recipients;
+    let place = recipients.binary_search_by_key(&attempt.recipient, |one| one.index);
+    let address = place.map_or_else(
+        |_| String::new(),
+        |place| recipients[place].mailbox.to_string(),
+    );
     let (badge, did) = match attempt.outcome {
         Outcome::Delivered(_) => (words::badge("good", "delivered"), "took it"),
         Outcome::Deferred(_) => (words::badge("warn", "deferred"), "cannot take it now"),

@@ -161,6 +161,19 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn message(&self, id: QueueId) -> Result<Option<MessageDetails>, StoreError> {
-        reports::message(&self.shared.readers, id).await
+        self.message_in_part(id, u32::MAX, 0).await
+    }
+
+    /// The same with the latest attempts alone, so many at most and without so many of the latest.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn message_in_part(
+        &self,
+        id: QueueId,
+        attempts: u32,
+        skipped: u32,
+    ) -> Result<Option<MessageDetails>, StoreError> {
+        reports::message(&self.shared.readers, id, (attempts, skipped)).await
     }
 }

@@ -25,6 +25,7 @@ contract!(
     a_deferred_recipient_stays_open,
     a_message_is_finished_with_its_last_recipient,
     recording_twice_counts_once,
+    attempts_are_told_a_page_at_a_time_the_latest_first,
     what_is_settled_stays_settled_unless_it_was_delivered,
     records_of_one_transaction_follow_their_message,
     chunks_are_kept_with_their_message,
@@ -123,6 +124,27 @@ async fn a_dropped_caller_takes_nobody_along(bench: Bench) {
         assert!(bench.head(id).await.is_ok());
     }
     assert!(bench.accepting());
+}
+
+async fn attempts_are_told_a_page_at_a_time_the_latest_first(bench: Bench) {
+    let id = bench.accepted(&["a@example.net", "b@example.net"]).await;
+    for minutes in [1, 2, 3] {
+        settle(&bench, record(id, 0, Deferred, minutes)).await;
+        settle(&bench, record(id, 1, Deferred, minutes)).await;
+    }
+    let told = async |count, skipped| {
+        let found = bench.message_in_part(id, count, skipped).await;
+        let message = found.expect("readable").expect("there");
+        let attempts = message.attempts.iter();
+        let minutes = |at: Timestamp| at.since(RECEIVED).as_secs() / 60;
+        attempts
+            .map(|one| (minutes(one.at), one.recipient))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(3, 0).await, [(2, 1), (3, 0), (3, 1)]);
+    assert_eq!(told(3, 3).await, [(1, 0), (1, 1), (2, 0)]);
+    assert!(told(3, 6).await.is_empty());
+    assert_eq!(told(u32::MAX, 0).await.len(), 6);
 }
 
 async fn open_messages_come_in_pages(bench: Bench) {
