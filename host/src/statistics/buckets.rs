@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Span;
+use super::{Period, Span};
 use crate::clock::{Timestamp, civil_date};
 
 const HOURS: i64 = 24;
 const DAYS: i64 = 30;
 const WEEKS: i64 = 26;
 const MONTHS: i64 = 12;
+/// Spans that one question is made of at most: the days of two years.
+const MAX_PIECES: usize = 750;
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -82,12 +84,55 @@ pub fn starts(by: By, now: Timestamp) -> Vec<Timestamp> {
 }
 
 /// All buckets together.
-pub fn period(by: By, now: Timestamp) -> crate::statistics::Period {
+pub fn period(by: By, now: Timestamp) -> Period {
     let from = starts(by, now).first().copied().unwrap_or(now);
-    crate::statistics::Period {
+    Period {
         from,
         until: Timestamp::from_millis(now.as_millis() + 1),
     }
+}
+
+/// The spans that a period of whole days is made of: months that lie in it whole, and the days beside them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pieces {
+    /// When each month begins.
+    pub months: Vec<Timestamp>,
+    /// When each day begins.
+    pub days: Vec<Timestamp>,
+}
+
+impl Pieces {
+    /// Those of a period; of a very long one the first [`MAX_PIECES`].
+    pub fn of(period: Period) -> Self {
+        let mut pieces = Self::default();
+        let mut start = Span::Day.start(period.from);
+        while start < period.until && pieces.months.len() + pieces.days.len() < MAX_PIECES {
+            let next = next_month(start);
+            if month(start) == start && next <= period.until {
+                pieces.months.push(start);
+                start = next;
+            } else {
+                pieces.days.push(start);
+                start = Timestamp::from_millis(start.as_millis() + DAY_MS);
+            }
+        }
+        pieces
+    }
+}
+
+/// When the month around `time` began.
+pub fn month(time: Timestamp) -> Timestamp {
+    let day = time.as_millis().div_euclid(DAY_MS);
+    let (_, _, day_of_month) = civil_date(day);
+    Timestamp::from_millis((day - day_of_month + 1) * DAY_MS)
+}
+
+/// When the month after that around `time` begins.
+fn next_month(time: Timestamp) -> Timestamp {
+    // No month is longer, and none so short that it would be skipped.
+    month(Timestamp::from_millis(
+        month(time).as_millis() + 31 * DAY_MS,
+    ))
 }
 
 /// The first days of this month and the ones before it.
@@ -95,10 +140,9 @@ fn months(today: i64) -> Vec<Timestamp> {
     let mut starts = Vec::new();
     let mut day = today;
     for _ in 0..MONTHS {
-        let (_, _, day_of_month) = civil_date(day);
-        let first = day - day_of_month + 1;
-        starts.push(Timestamp::from_millis(first * DAY_MS));
-        day = first - 1;
+        let first = month(Timestamp::from_millis(day * DAY_MS));
+        starts.push(first);
+        day = first.as_millis() / DAY_MS - 1;
     }
     starts.reverse();
     starts
@@ -128,5 +172,32 @@ mod tests {
             assert_eq!(starts[count - 1].to_whole_seconds(), last, "{by:?}");
             assert!(starts.is_sorted());
         }
+    }
+
+    #[test]
+    fn a_period_is_made_of_whole_months_and_the_days_beside_them() {
+        let at = |text| Timestamp::parse_utc(text).expect("a time");
+        let pieces = |from, until| {
+            Pieces::of(Period {
+                from: at(from),
+                until: at(until),
+            })
+        };
+        let year = pieces("2025-04-01T00:00:00Z", "2026-03-05T12:00:00Z");
+        assert_eq!((year.months.len(), year.days.len()), (11, 5));
+        assert_eq!(year.months[10], at("2026-02-01T00:00:00Z"));
+        assert_eq!(year.days[4], at("2026-03-05T00:00:00Z"));
+        let between = pieces("2026-01-30T05:00:00Z", "2026-03-02T00:00:00Z");
+        assert_eq!(between.months, [at("2026-02-01T00:00:00Z")]);
+        assert_eq!(
+            between.days,
+            [
+                at("2026-01-30T00:00:00Z"),
+                at("2026-01-31T00:00:00Z"),
+                at("2026-03-01T00:00:00Z")
+            ]
+        );
+        let longest = pieces("1970-01-02T00:00:00Z", "2970-01-01T00:00:00Z");
+        assert_eq!(longest.months.len() + longest.days.len(), MAX_PIECES);
     }
 }

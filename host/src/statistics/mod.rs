@@ -8,7 +8,7 @@ mod tally;
 
 use serde::Serialize;
 
-pub use self::buckets::By;
+pub use self::buckets::{By, Pieces};
 pub use self::tally::{Event, Happened, Key, KeyPlace, Tally, TimePlace};
 use crate::clock::Timestamp;
 use crate::queue::Priority;
@@ -136,6 +136,28 @@ impl Span {
     pub const fn start(self, time: Timestamp) -> Timestamp {
         let millis = time.as_millis();
         Timestamp::from_millis(millis - millis.rem_euclid(self.millis()))
+    }
+}
+
+/// The length of time that one row of a user, sender or subject is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeySpan {
+    /// A day of UTC.
+    Day,
+    /// A month of UTC, so that a year is not read day by day.
+    Month,
+}
+
+impl KeySpan {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Day, Self::Month];
+
+    /// When the span around `time` began.
+    pub fn start(self, time: Timestamp) -> Timestamp {
+        match self {
+            Self::Day => Span::Day.start(time),
+            Self::Month => buckets::month(time),
+        }
     }
 }
 

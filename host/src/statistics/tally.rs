@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Dimension, Span, Sums, Waits, subject_key};
+use super::{Dimension, KeySpan, Span, Sums, Waits, subject_key};
 use crate::clock::Timestamp;
 use crate::queue::Priority;
 
@@ -69,8 +69,10 @@ pub struct TimePlace {
 pub struct KeyPlace {
     /// The list.
     pub list: i64,
-    /// When the day began.
-    pub day: Timestamp,
+    /// The kind of span.
+    pub span: KeySpan,
+    /// When it began.
+    pub start: Timestamp,
     /// What is told apart.
     pub key: Key,
 }
@@ -111,9 +113,15 @@ impl Tally {
         }
         let Some(list) = event.list else { return };
         for key in event.keys().into_iter().flatten() {
-            let day = Span::Day.start(event.at);
-            let place = KeyPlace { list, day, key };
-            self.keys.entry(place).or_default().add(&sums);
+            for span in KeySpan::ALL {
+                let place = KeyPlace {
+                    list,
+                    span,
+                    start: span.start(event.at),
+                    key: key.clone(),
+                };
+                self.keys.entry(place).or_default().add(&sums);
+            }
         }
     }
 
@@ -128,10 +136,11 @@ impl Tally {
         rows.map(|(place, (sums, waits))| (place, sums, waits))
     }
 
-    /// Rows by user, sender and subject, those with most mail first: when there is not room for all, they
-    /// are told apart.
-    pub fn keys(&self) -> Vec<(&KeyPlace, &Sums)> {
-        let mut rows: Vec<_> = self.keys.iter().collect();
+    /// Rows by user, sender and subject within days or months, those with most mail first: when there is not room
+    /// for all, they are told apart.
+    pub fn keys(&self, span: KeySpan) -> Vec<(&KeyPlace, &Sums)> {
+        let all = self.keys.iter();
+        let mut rows: Vec<_> = all.filter(|(place, _)| place.span == span).collect();
         rows.sort_by_key(|(_, sums)| std::cmp::Reverse(sums.accepted + sums.blocked));
         rows
     }
@@ -210,10 +219,12 @@ mod tests {
             assert_eq!((sums.delivered, sums.bounced, waits.total_ms), (1, 0, 3000));
             assert_eq!(of(0, span).0.bounced, 1);
         }
-        let keys = tally.keys();
-        let names: Vec<_> = keys.iter().map(|(place, _)| &place.key.name).collect();
-        assert_eq!(keys.len(), 3);
-        assert!(names.iter().any(|name| *name == "shop@example.com"));
-        assert!(names.iter().any(|name| *name == "Order #"));
+        for span in KeySpan::ALL {
+            let keys = tally.keys(span);
+            let names: Vec<_> = keys.iter().map(|(place, _)| &place.key.name).collect();
+            assert_eq!(keys.len(), 3);
+            assert!(names.iter().any(|name| *name == "shop@example.com"));
+            assert!(names.iter().any(|name| *name == "Order #"));
+        }
     }
 }

@@ -17,14 +17,19 @@ use super::{StoreError, rows};
 use crate::clock::Timestamp;
 use crate::decision::Outcome;
 use crate::queue::RecipientStatus;
-use crate::statistics::{Event, Happened, KeyPlace, Sums, Tally, TimePlace, WAIT_BUCKETS, Waits};
+use crate::statistics::{
+    Event, Happened, KeyPlace, KeySpan, Sums, Tally, TimePlace, WAIT_BUCKETS, Waits,
+};
 
 /// Decisions, ends of messages and open attempts read in one step. 250: where each message has a list, user and sender
 /// of its own the writer takes some 10 ms for their sums, otherwise next to nothing.
 const STEP: i64 = 250;
 /// Names of one dimension that are told apart within a day of a list; the rest are one row. Default 100: a page of
 /// them, and at most 300 rows for each list and day.
-const MAX_NAMES: i64 = 100;
+const MAX_NAMES_OF_DAY: i64 = 100;
+/// The same within a month. Default 300: whoever looks at a year sees some that no day has told apart, and the writer,
+/// which counts them for each new name, takes a few microseconds more.
+const MAX_NAMES_OF_MONTH: i64 = 300;
 
 const SELECT_MARKS: &str =
     "SELECT decision_seq, attempt_seq, finished_until, finished_sealed FROM ledger";
@@ -111,66 +116,96 @@ static ADD_TIMES: LazyLock<Bulk> = LazyLock::new(|| {
         ),
     )
 });
-static ADD_KEYS: LazyLock<Bulk> = LazyLock::new(|| {
-    let columns = [
-        "accepted",
-        "recipients",
-        "octets",
-        "blocked",
-        "delivered",
-        "deferred",
-        "bounced",
-    ];
-    let names = columns.join(", ");
-    Bulk::new(
-        &format!("WITH added (day, list_id, dimension, name, {names}) AS (VALUES "),
-        4 + columns.len(),
-        &format!(
-            ") INSERT INTO statistic_key (day, list_id, dimension, name, {names}) \
-             SELECT day, list_id, dimension, CASE WHEN EXISTS (SELECT 1 FROM statistic_key known \
-             WHERE known.day = added.day AND known.list_id = added.list_id \
-             AND known.dimension = added.dimension AND known.name = added.name) \
-             OR (SELECT COUNT(*) FROM statistic_key known WHERE known.day = added.day \
-             AND known.list_id = added.list_id AND known.dimension = added.dimension) < {MAX_NAMES} \
-             THEN name ELSE '' END, {names} FROM added WHERE true \
-             ON CONFLICT (day, list_id, dimension, name) DO UPDATE SET {}",
-            added("statistic_key", &columns)
-        ),
-    )
-});
+static ADD_DAYS: LazyLock<Bulk> = LazyLock::new(|| DAYS.adding());
+static ADD_MONTHS: LazyLock<Bulk> = LazyLock::new(|| MONTHS.adding());
+static ADD_DAYS_POSTGRES: LazyLock<Bulk> = LazyLock::new(|| DAYS.adding_postgres());
+static ADD_MONTHS_POSTGRES: LazyLock<Bulk> = LazyLock::new(|| MONTHS.adding_postgres());
 
-/// In one statement no row is written twice, so what becomes the row of the rest is summed up before.
-static ADD_KEYS_POSTGRES: LazyLock<Bulk> = LazyLock::new(|| {
-    let columns = [
-        "accepted",
-        "recipients",
-        "octets",
-        "blocked",
-        "delivered",
-        "deferred",
-        "bounced",
-    ];
-    let names = columns.join(", ");
-    let sums = columns.map(|column| format!("SUM({column})::bigint"));
-    Bulk::new(
-        &format!("WITH added (day, list_id, dimension, name, {names}) AS (VALUES "),
-        4 + columns.len(),
-        &format!(
-            "), known AS (SELECT added.*, EXISTS (SELECT 1 FROM statistic_key known \
-             WHERE known.day = added.day AND known.list_id = added.list_id \
-             AND known.dimension = added.dimension AND known.name = added.name) AS is_known FROM added), \
-             placed AS (SELECT known.*, ROW_NUMBER() OVER (PARTITION BY day, list_id, dimension, is_known ORDER BY name) \
-             + (SELECT COUNT(*) FROM statistic_key WHERE statistic_key.day = known.day \
-             AND statistic_key.list_id = known.list_id AND statistic_key.dimension = known.dimension) AS place FROM known) \
-             INSERT INTO statistic_key (day, list_id, dimension, name, {names}) \
-             SELECT day, list_id, dimension, \
-             CASE WHEN is_known OR place <= {MAX_NAMES} THEN name ELSE '' END AS told, {} FROM placed GROUP BY 1, 2, 3, 4 \
-             ON CONFLICT (day, list_id, dimension, name) DO UPDATE SET {}",
-            sums.join(", "),
-            added("statistic_key", &columns)
-        ),
-    )
-});
+/// Where users, senders and subjects are told apart within spans of one kind.
+struct Keys {
+    table: &'static str,
+    /// The column of when a span began.
+    start: &'static str,
+    /// Names beyond these are told together.
+    max_names: i64,
+}
+
+const DAYS: Keys = Keys {
+    table: "statistic_key",
+    start: "day",
+    max_names: MAX_NAMES_OF_DAY,
+};
+const MONTHS: Keys = Keys {
+    table: "statistic_month",
+    start: "month",
+    max_names: MAX_NAMES_OF_MONTH,
+};
+const KEY_SUMS: [&str; 7] = [
+    "accepted",
+    "recipients",
+    "octets",
+    "blocked",
+    "delivered",
+    "deferred",
+    "bounced",
+];
+
+impl Keys {
+    fn adding(&self) -> Bulk {
+        let Self {
+            table,
+            start,
+            max_names,
+        } = self;
+        let names = KEY_SUMS.join(", ");
+        Bulk::new(
+            &format!("WITH added ({start}, list_id, dimension, name, {names}) AS (VALUES "),
+            4 + KEY_SUMS.len(),
+            &format!(
+                ") INSERT INTO {table} ({start}, list_id, dimension, name, {names}) \
+                 SELECT {start}, list_id, dimension, CASE WHEN EXISTS (SELECT 1 FROM {table} known \
+                 WHERE known.{start} = added.{start} AND known.list_id = added.list_id \
+                 AND known.dimension = added.dimension AND known.name = added.name) \
+                 OR (SELECT COUNT(*) FROM {table} known WHERE known.{start} = added.{start} \
+                 AND known.list_id = added.list_id AND known.dimension = added.dimension) < {max_names} \
+                 THEN name ELSE '' END, {names} FROM added WHERE true \
+                 ON CONFLICT ({start}, list_id, dimension, name) DO UPDATE SET {}",
+                added(table, &KEY_SUMS)
+            ),
+        )
+    }
+
+    /// In one statement no row is written twice, so what becomes the row of the rest is summed up before.
+    fn adding_postgres(&self) -> Bulk {
+        let Self {
+            table,
+            start,
+            max_names,
+        } = self;
+        let names = KEY_SUMS.join(", ");
+        let sums = KEY_SUMS.map(|column| format!("SUM({column})::bigint"));
+        Bulk::new(
+            &format!("WITH added ({start}, list_id, dimension, name, {names}) AS (VALUES "),
+            4 + KEY_SUMS.len(),
+            &format!(
+                "), known AS (SELECT added.*, EXISTS (SELECT 1 FROM {table} known \
+                 WHERE known.{start} = added.{start} AND known.list_id = added.list_id \
+                 AND known.dimension = added.dimension AND known.name = added.name) AS is_known FROM added), \
+                 placed AS (SELECT known.*, ROW_NUMBER() OVER \
+                 (PARTITION BY {start}, list_id, dimension, is_known ORDER BY name) \
+                 + (SELECT COUNT(*) FROM {table} WHERE {table}.{start} = known.{start} \
+                 AND {table}.list_id = known.list_id AND {table}.dimension = known.dimension) AS place FROM known) \
+                 INSERT INTO {table} ({start}, list_id, dimension, name, {names}) \
+                 SELECT {start}, list_id, dimension, \
+                 CASE WHEN is_known OR place <= {max_names} THEN name ELSE '' END AS told, {} \
+                 FROM placed GROUP BY 1, 2, 3, 4 \
+                 ON CONFLICT ({start}, list_id, dimension, name) DO UPDATE SET {}",
+                sums.join(", "),
+                added(table, &KEY_SUMS)
+            ),
+        )
+    }
+}
 
 fn added(table: &str, columns: &[&str]) -> String {
     let sums = columns
@@ -223,13 +258,14 @@ impl Entry {
         }
         let times: Vec<_> = self.tally.times().collect();
         ADD_TIMES.execute(connection, &times, bind_time).await?;
-        let add_keys = match connection.dialect() {
-            Dialect::Sqlite => &ADD_KEYS,
-            Dialect::Postgres => &ADD_KEYS_POSTGRES,
+        let (add_days, add_months) = match connection.dialect() {
+            Dialect::Sqlite => (&ADD_DAYS, &ADD_MONTHS),
+            Dialect::Postgres => (&ADD_DAYS_POSTGRES, &ADD_MONTHS_POSTGRES),
         };
-        add_keys
-            .execute(connection, &self.tally.keys(), bind_key)
-            .await?;
+        for (add, span) in [(add_days, KeySpan::Day), (add_months, KeySpan::Month)] {
+            let keys = self.tally.keys(span);
+            add.execute(connection, &keys, bind_key).await?;
+        }
         Ok(1)
     }
 }
@@ -252,7 +288,7 @@ fn bind_time(
 
 fn bind_key(statement: Statement, (place, sums): &(&KeyPlace, &Sums)) -> Statement {
     let statement = statement
-        .bind(place.day.as_millis())
+        .bind(place.start.as_millis())
         .bind(place.list)
         .bind(place.key.dimension.code())
         .bind(place.key.name.clone());

@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0018_alerts.sql"),
     include_str!("migrations/0019_nodes.sql"),
     include_str!("migrations/0020_shared_counts.sql"),
+    include_str!("migrations/0021_panel_speed.sql"),
 ];
 
 /// For a server: the first makes what the first eighteen of a file make together.
@@ -32,6 +33,7 @@ const POSTGRES_MIGRATIONS: &[&str] = &[
     include_str!("migrations/postgres/0018_initial.sql"),
     include_str!("migrations/postgres/0019_nodes.sql"),
     include_str!("migrations/postgres/0020_shared_counts.sql"),
+    include_str!("migrations/postgres/0021_panel_speed.sql"),
 ];
 /// The version of a server's first migration.
 const FIRST_POSTGRES: usize = 18;

@@ -1,10 +1,12 @@
 //! The sums that were kept: by time, and by user, sender and subject.
 
-use super::sql::{self, Connection, Pool, Row};
+use super::sql::{self, Connection, Pool, QueryBuilder, Row};
 use super::upkeep::PURGE_STEP;
 use super::{StoreError, rows};
 use crate::clock::Timestamp;
-use crate::statistics::{Dimension, KeyRow, Period, Span, Sums, TimeRow, WAIT_BUCKETS, Waits};
+use crate::statistics::{
+    Dimension, KeyRow, Period, Pieces, Span, Sums, TimeRow, WAIT_BUCKETS, Waits,
+};
 
 /// Spans of one question at most: three months of hours.
 const MAX_SPANS: i64 = 2400;
@@ -20,32 +22,37 @@ const SELECT_TIMES: (&str, &str) = (
      SELECT statistic.* FROM wanted JOIN statistic ON statistic.start = wanted.start \
      WHERE statistic.span = $5 AND statistic.list_id = $6 ORDER BY statistic.start, priority",
 );
-const SELECT_KEYS: (&str, &str) = (
-    "WITH RECURSIVE wanted (day) AS (SELECT $1 UNION ALL \
-     SELECT day + $2 FROM wanted WHERE day + $2 < $3 LIMIT $4) \
-     SELECT name, SUM(accepted) AS accepted, SUM(recipients) AS recipients, SUM(octets) AS octets, \
+const SUM_KEYS: (&str, &str) = (
+    "SELECT name, SUM(accepted) AS accepted, SUM(recipients) AS recipients, SUM(octets) AS octets, \
      SUM(blocked) AS blocked, SUM(delivered) AS delivered, SUM(deferred) AS deferred, \
-     SUM(bounced) AS bounced FROM wanted CROSS JOIN statistic_key WHERE statistic_key.day = wanted.day \
-     AND list_id = $5 AND dimension = $6 \
-     GROUP BY name ORDER BY name = '', SUM(accepted) + SUM(blocked) DESC, name LIMIT $7",
+     SUM(bounced) AS bounced FROM (",
     "SELECT name, SUM(accepted)::bigint AS accepted, SUM(recipients)::bigint AS recipients, \
      SUM(octets)::bigint AS octets, SUM(blocked)::bigint AS blocked, SUM(delivered)::bigint AS delivered, \
-     SUM(deferred)::bigint AS deferred, SUM(bounced)::bigint AS bounced FROM statistic_key \
-     WHERE day >= $1 AND day < LEAST($3, $1 + $2 * $4) AND list_id = $5 AND dimension = $6 \
-     GROUP BY name ORDER BY name = '', SUM(accepted) + SUM(blocked) DESC, name LIMIT $7",
+     SUM(deferred)::bigint AS deferred, SUM(bounced)::bigint AS bounced FROM (",
 );
+const KEYS_OF_MONTHS: &str = "SELECT name, accepted, recipients, octets, blocked, delivered, deferred, bounced \
+     FROM statistic_month WHERE month IN (";
+const KEYS_OF_DAYS: &str = "SELECT name, accepted, recipients, octets, blocked, delivered, deferred, bounced \
+     FROM statistic_key WHERE day IN (";
+/// Those with most mail first, the rest that is told together last.
+const ORDER_KEYS: &str = ") sums GROUP BY name \
+     ORDER BY name = '', SUM(accepted) + SUM(blocked) DESC, name LIMIT ";
 const DELETE_TIMES: &str = "DELETE FROM statistic WHERE (span, start, list_id, priority) IN \
      (SELECT span, start, list_id, priority FROM statistic WHERE span = $1 AND start < $2 LIMIT $3)";
 const DELETE_KEYS: &str = "DELETE FROM statistic_key WHERE (day, list_id, dimension, name) IN \
      (SELECT day, list_id, dimension, name FROM statistic_key WHERE day < $1 LIMIT $2)";
+const DELETE_MONTHS: &str = "DELETE FROM statistic_month WHERE (month, list_id, dimension, name) IN \
+     (SELECT month, list_id, dimension, name FROM statistic_month WHERE month < $1 LIMIT $2)";
 
 /// Which sums are too old.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum OldSums {
     /// Those by time.
     Times(Span, Timestamp),
-    /// Those by user, sender and subject.
+    /// Those by user, sender and subject within days.
     Keys(Timestamp),
+    /// The same within months.
+    Months(Timestamp),
 }
 
 /// What happened to mail of a list, or of all, span by span.
@@ -76,14 +83,20 @@ pub(super) async fn keys(
     period: Period,
     limit: u32,
 ) -> Result<Vec<KeyRow>, StoreError> {
-    let found = sql::query(SELECT_KEYS)
-        .bind(Span::Day.start(period.from).as_millis())
-        .bind(Span::Day.millis())
-        .bind(period.until.as_millis())
-        .bind(MAX_SPANS)
-        .bind(list)
-        .bind(dimension.code())
-        .bind(i64::from(limit))
+    let pieces = Pieces::of(period);
+    let mut query = QueryBuilder::default();
+    query
+        .push_pair(SUM_KEYS.0, SUM_KEYS.1)
+        .push(KEYS_OF_MONTHS)
+        .push(place(&pieces.months, list, dimension))
+        .push(" UNION ALL ")
+        .push(KEYS_OF_DAYS)
+        .push(place(&pieces.days, list, dimension))
+        .push(ORDER_KEYS)
+        .push_bind(i64::from(limit));
+    let found = query
+        .build()
+        .persistent(false)
         .fetch_all(readers)
         .await
         .map_err(|error| StoreError::reading("the statistics", error))?;
@@ -96,6 +109,17 @@ pub(super) async fn keys(
     found.iter().map(key_row).collect()
 }
 
+/// The rest of a condition: the starts of the spans, the list and the dimension. These are numbers, so that they need no
+/// parameters.
+fn place(starts: &[Timestamp], list: i64, dimension: Dimension) -> String {
+    let numbers = starts.iter().map(|start| start.as_millis().to_string());
+    let numbers = numbers.collect::<Vec<_>>().join(", ");
+    // A set must not be empty.
+    let starts = if numbers.is_empty() { "NULL" } else { &numbers };
+    let dimension = dimension.code();
+    format!("{starts}) AND list_id = {list} AND dimension = {dimension}")
+}
+
 /// Deletes up to [`PURGE_STEP`] sums; answers with how many.
 pub(super) async fn purge(connection: &mut Connection, old: OldSums) -> Result<i64, StoreError> {
     let statement = match old {
@@ -103,6 +127,7 @@ pub(super) async fn purge(connection: &mut Connection, old: OldSums) -> Result<i
             .bind(span.code())
             .bind(before.as_millis()),
         OldSums::Keys(before) => sql::query(DELETE_KEYS).bind(before.as_millis()),
+        OldSums::Months(before) => sql::query(DELETE_MONTHS).bind(before.as_millis()),
     };
     let done = statement
         .bind(PURGE_STEP)

@@ -32,7 +32,12 @@ pub enum OnUnauthorized {
 #[serde(deny_unknown_fields)]
 pub struct ListDocument {
     /// Its name, unique without regard to case.
-    #[schema(example = "shop", max_length = 100)]
+    #[schema(
+        example = "shop",
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"
+    )]
     name: String,
     /// What happens to messages from unauthorized senders; null: as the policy's settings say.
     #[serde(default)]

@@ -42,6 +42,7 @@ pub struct UserDocument {
     priority: u8,
     /// A note for internal use.
     #[serde(default)]
+    #[schema(max_length = 1000)]
     note: String,
     /// Domains it may send as, separated by `;`.
     #[serde(default)]

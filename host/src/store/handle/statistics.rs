@@ -1,7 +1,7 @@
 //! Sums of what happened.
 
 use crate::clock::Timestamp;
-use crate::statistics::{Dimension, KeyRow, Span, TimeRow};
+use crate::statistics::{Dimension, KeyRow, Span, TimeRow, buckets};
 use crate::store::jobs::Work;
 use crate::store::statistics::OldSums;
 use crate::store::{Period, Store, StoreError, ledger, statistics};
@@ -59,6 +59,8 @@ impl Store {
             OldSums::Times(Span::Hour, hours_before),
             OldSums::Times(Span::Day, days_before),
             OldSums::Keys(days_before),
+            // A month goes with its last day.
+            OldSums::Months(buckets::month(days_before)),
         ] {
             self.in_steps(|| Work::PurgeStatistics(old)).await?;
         }

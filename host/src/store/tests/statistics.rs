@@ -10,7 +10,7 @@ use crate::decision::Outcome;
 use crate::id::QueueId;
 use crate::queue::RecipientStatus::{self, Deferred, Delivered, Expired, Failed};
 use crate::queue::{Command, MessageFilter, Priority};
-use crate::statistics::{Dimension, Span, Sums, Waits};
+use crate::statistics::{Dimension, Span, Sums, Waits, buckets};
 use crate::store::jobs::Work;
 use crate::store::{Period, Store};
 
@@ -26,6 +26,7 @@ contract!(
     what_was_withdrawn_is_not_a_bounce,
     names_beyond_the_limit_are_told_together,
     sums_are_read_for_the_period_and_the_list,
+    a_whole_month_is_read_as_one,
 );
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -278,6 +279,30 @@ async fn sums_are_read_for_the_period_and_the_list(bench: Bench) {
     assert!(by_user.expect("readable").is_empty());
 }
 
+async fn a_whole_month_is_read_as_one(bench: Bench) {
+    accepted(&bench, &["ann@example.net"]).await;
+    sum_up(&bench).await;
+    let month = buckets::month(RECEIVED);
+    let period = Period {
+        from: month,
+        until: buckets::month(month + 32 * DAY),
+    };
+    let part = Period {
+        until: period.until - DAY,
+        ..period
+    };
+    for (period, rows) in [(period, 1), (part, 1)] {
+        let found = bench.statistics_by(7, Dimension::User, period, 10).await;
+        assert_eq!(found.expect("readable").len(), rows);
+    }
+    let forget = "DELETE FROM statistic_key";
+    bench.write(Work::Command(forget)).await.expect("forgotten");
+    for (period, rows) in [(period, 1), (part, 0)] {
+        let found = bench.statistics_by(7, Dimension::User, period, 10).await;
+        assert_eq!(found.expect("readable").len(), rows);
+    }
+}
+
 #[tokio::test]
 async fn old_sums_are_purged() {
     let bench = Bench::sqlite().await;
@@ -292,9 +317,16 @@ async fn old_sums_are_purged() {
     bench.purge_statistics(later).await.expect("purged");
     assert_eq!(sums(&bench, Span::Hour).await.0.accepted, 0);
     assert_eq!(sums(&bench, Span::Day).await.0.accepted, 1);
-    let much_later = RECEIVED + 402 * DAY;
+    let much_later = RECEIVED + 435 * DAY;
     bench.purge_statistics(much_later).await.expect("purged");
     assert_eq!(sums(&bench, Span::Day).await.0.accepted, 0);
     let by_user = bench.statistics_by(7, Dimension::User, WHOLE, 10).await;
     assert!(by_user.expect("readable").is_empty());
+    let month = buckets::month(RECEIVED);
+    let whole_month = Period {
+        from: month,
+        until: buckets::month(month + 32 * DAY),
+    };
+    let by_user = bench.statistics_by(7, Dimension::User, whole_month, 10);
+    assert!(by_user.await.expect("readable").is_empty());
 }
