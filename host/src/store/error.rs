@@ -296,16 +296,54 @@ fn is_server(store: &str) -> bool {
     store.starts_with("postgres")
 }
 
+/// Whether the server has proven who it is, or not.
+fn is_about_certificates(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(error) => error.get_ref().is_some_and(|cause| {
+            matches!(
+                cause.downcast_ref(),
+                Some(rustls::Error::InvalidCertificate(_))
+            )
+        }),
+        _ => false,
+    }
+}
+
 fn server_hint(error: &sqlx::Error) -> &'static str {
     match (error, state(error).as_deref()) {
-        (_, Some("28P01" | "28000")) => "check the user and the password in store.url",
+        (_, Some("28P01")) => "check the user and the password in store.url",
+        (_, Some("28000")) => {
+            "the server lets this user, host or encryption not in: look at its pg_hba.conf, and at store.tls"
+        }
         (_, Some("3D000")) => "make the database first, for example with `createdb gatepost`",
         (_, Some("42501")) => {
             "the user must own the database or its schema: GRANT ALL ON SCHEMA public TO its name"
         }
-        (sqlx::Error::Tls(_), _) => {
-            "set store.root-certificate to the authority of the server's certificate, or store.tls"
+        (error, _) if is_about_certificates(error) => {
+            "set store.root-certificate to the authority of the server's certificate; the name in store.url must be in it"
         }
         _ => "the server of store.url must run and let this machine in",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::CertificateError::UnknownIssuer;
+
+    use super::*;
+
+    #[test]
+    fn who_does_not_know_the_servers_authority_is_told_to_name_it() {
+        let unknown = io::Error::other(rustls::Error::InvalidCertificate(UnknownIssuer));
+        let error = StoreError::opening("postgres://a@db/g", sqlx::Error::Io(unknown));
+        assert!(
+            error
+                .hint()
+                .is_some_and(|hint| hint.contains("root-certificate"))
+        );
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let error = StoreError::opening("postgres://a@db/g", sqlx::Error::Io(refused));
+        assert!(error.hint().is_some_and(|hint| hint.contains("must run")));
     }
 }
