@@ -68,6 +68,24 @@ pub fn read(
     problems
 }
 
+/// The settings, unless something is wrong with them.
+///
+/// # Errors
+///
+/// What is wrong.
+pub fn unless_wrong<T>(settings: T, problems: Vec<Problem>) -> Result<T, Vec<Problem>> {
+    if problems.is_empty() {
+        Ok(settings)
+    } else {
+        Err(problems)
+    }
+}
+
+/// What is wrong, as an error of an evaluation.
+pub fn in_words(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect()
+}
+
 /// The whole number that `value` is; a problem at `/name` when it is none of `range`.
 pub fn whole_number(
     name: &str,

@@ -119,11 +119,12 @@ pub fn read(json: &str) -> Result<Settings, Vec<Problem>> {
         let message = format!("must have at least one limit, such as {EXAMPLE}");
         problems.push(Problem::new("", message));
     }
-    if problems.is_empty() {
-        Ok(settings)
-    } else {
-        Err(problems)
-    }
+    document::unless_wrong(settings, problems)
+}
+
+/// What is wrong with the settings.
+pub fn problems(json: &str) -> Vec<Problem> {
+    read(json).err().unwrap_or_default()
 }
 
 fn counted_in(name: &str) -> (Counted, Window) {

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use super::*;
+use crate::bindings::exports::gatepost::policy::lifecycle::Guest as _;
 use crate::bindings::gatepost::policy::types::{
     Address, Decision, Envelope, Identity, Message, Originators, Priority, Session,
 };
-use lifecycle::Guest as _;
 
 /// Windows that never slide.
 #[derive(Default)]

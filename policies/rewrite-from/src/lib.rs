@@ -5,29 +5,16 @@
 //! the interface of `wit/policy.wit`. It decides nothing: `sender-rules` behind it sees the message as it
 //! then is. It needs the grant `effects`.
 
-#[allow(
-    missing_docs,
-    unsafe_code,
-    dead_code,
-    clippy::all,
-    reason = "generated from wit/policy.wit, which documents every item"
-)]
-mod bindings {
-    wit_bindgen::generate!({
-        world: "full-policy",
-        path: "../../wit",
-        additional_derives: [PartialEq],
-    });
-}
+policy_kit::bindings!("full-policy");
 
 mod rewriting;
 mod settings;
 
 use bindings::exports::gatepost::policy::envelope_stage::{self, Request as EnvelopeRequest};
-use bindings::exports::gatepost::policy::lifecycle::{self, Descriptor, Problem};
 use bindings::exports::gatepost::policy::message_stage::{self, Request as MessageRequest};
 use bindings::gatepost::policy::effects;
 use bindings::gatepost::policy::types::{Address, Decision, Error, Fact, Verdict};
+use policy_kit::settings::in_words;
 use rewriting::{Change, Plan, rule};
 use settings::Settings;
 
@@ -36,30 +23,8 @@ const FACT_REPLACED: &str = "x.replaced";
 /// What they were replaced by.
 const FACT_ADDRESS: &str = "x.address";
 
-/// The component.
-struct RewriteFrom;
-
-impl lifecycle::Guest for RewriteFrom {
-    fn describe() -> Descriptor {
-        Descriptor {
-            name: env!("CARGO_PKG_NAME").to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: "Makes an unauthorized From the authorized sender of the user, with Reply-To set to \
-                      the original."
-                .to_owned(),
-            settings_schema: settings::SCHEMA.to_owned(),
-        }
-    }
-
-    fn validate_settings(settings: String) -> Vec<Problem> {
-        let problem = |problem: policy_kit::settings::Problem| Problem {
-            path: problem.path,
-            message: problem.message,
-        };
-        let problems = settings::read(&settings).err().unwrap_or_default();
-        problems.into_iter().map(problem).collect()
-    }
-}
+policy_kit::component!(RewriteFrom: "Makes an unauthorized From the authorized sender of the user, with Reply-To set to \
+                      the original.");
 
 impl message_stage::Guest for RewriteFrom {
     fn evaluate(request: MessageRequest) -> Result<Verdict, String> {
@@ -87,10 +52,7 @@ impl envelope_stage::Guest for RewriteFrom {
 }
 
 fn read(settings: &str) -> Result<Settings, String> {
-    let told = |problems: Vec<policy_kit::settings::Problem>| {
-        problems.iter().map(ToString::to_string).collect()
-    };
-    settings::read(settings).map_err(told)
+    settings::read(settings).map_err(|problems| in_words(&problems))
 }
 
 /// Asks the host for every change; the message stays as it is when one of them cannot be.
@@ -127,15 +89,6 @@ fn verdict(plan: &Plan) -> Verdict {
         rule: plan.rule.to_owned(),
         facts,
     }
-}
-
-/// The exported functions; outside WebAssembly there is nobody to export them to.
-#[cfg(target_arch = "wasm32")]
-#[expect(unsafe_code, reason = "generated: exports with fixed names")]
-mod exports {
-    use super::{RewriteFrom, bindings};
-
-    bindings::export!(RewriteFrom with_types_in bindings);
 }
 
 #[cfg(test)]

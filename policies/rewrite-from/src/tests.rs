@@ -1,8 +1,8 @@
 //! What is to change of which message. Asking the host for it is tried with the host.
 
 use super::*;
+use crate::bindings::exports::gatepost::policy::lifecycle::Guest as _;
 use crate::bindings::gatepost::policy::types::{Identity, Message, Originators, Priority};
-use lifecycle::Guest as _;
 
 const SHOP: &str = "shop@example.com";
 const VISITOR: &str = "visitor@example.net";

@@ -5,20 +5,7 @@
 //! in words, and this file joins them to the interface of `wit/policy.wit`. All of it is pure and is
 //! tested natively; only the exports exist in WebAssembly alone.
 
-#[allow(
-    missing_docs,
-    unsafe_code,
-    dead_code,
-    clippy::all,
-    reason = "generated from wit/policy.wit, which documents every item"
-)]
-mod bindings {
-    wit_bindgen::generate!({
-        world: "frugal-policy",
-        path: "../../wit",
-        additional_derives: [PartialEq],
-    });
-}
+policy_kit::bindings!("frugal-policy");
 
 mod alerts;
 mod priority;
@@ -27,36 +14,13 @@ mod rules;
 mod settings;
 
 use bindings::exports::gatepost::policy::envelope_stage::{self, Request as EnvelopeRequest};
-use bindings::exports::gatepost::policy::lifecycle::{self, Descriptor, Problem};
 use bindings::exports::gatepost::policy::message_stage::{self, Request as MessageRequest};
 use bindings::exports::gatepost::policy::needs::{self, MessageNeed, Need, Needs};
 use bindings::gatepost::policy::types::{Address, Verdict};
 use settings::Settings;
 
-/// The component.
-struct SenderRules;
-
-impl lifecycle::Guest for SenderRules {
-    fn describe() -> Descriptor {
-        Descriptor {
-            name: env!("CARGO_PKG_NAME").to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: "Checks the sender against the user's authorized domains and senders, \
-                      and gives the message the more urgent of its own and the user's priority."
-                .to_owned(),
-            settings_schema: settings::SCHEMA.to_owned(),
-        }
-    }
-
-    fn validate_settings(settings: String) -> Vec<Problem> {
-        let problems = settings::problems(&settings).into_iter();
-        let problem = |problem: policy_kit::settings::Problem| Problem {
-            path: problem.path,
-            message: problem.message,
-        };
-        problems.map(problem).collect()
-    }
-}
+policy_kit::component!(SenderRules: "Checks the sender against the user's authorized domains and senders, \
+                      and gives the message the more urgent of its own and the user's priority.");
 
 impl message_stage::Guest for SenderRules {
     fn evaluate(request: MessageRequest) -> Result<Verdict, String> {
@@ -96,13 +60,4 @@ impl needs::Guest for SenderRules {
             headers: false,
         }
     }
-}
-
-/// The exported functions; outside WebAssembly there is nobody to export them to.
-#[cfg(target_arch = "wasm32")]
-#[expect(unsafe_code, reason = "generated: exports with fixed names")]
-mod exports {
-    use super::{SenderRules, bindings};
-
-    bindings::export!(SenderRules with_types_in bindings);
 }

@@ -4,28 +4,15 @@
 //! `bulk` tells what bulk is, `window` when it may leave, `settings` reads both, and this file joins them
 //! to the interface of `wit/policy.wit`. The clock is the request's, so that a replay decides the same.
 
-#[allow(
-    missing_docs,
-    unsafe_code,
-    dead_code,
-    clippy::all,
-    reason = "generated from wit/policy.wit, which documents every item"
-)]
-mod bindings {
-    wit_bindgen::generate!({
-        world: "message-policy",
-        path: "../../wit",
-        additional_derives: [PartialEq],
-    });
-}
+policy_kit::bindings!("message-policy");
 
 mod bulk;
 mod settings;
 mod window;
 
-use bindings::exports::gatepost::policy::lifecycle::{self, Descriptor, Problem};
 use bindings::exports::gatepost::policy::message_stage::{self, Request};
 use bindings::gatepost::policy::types::{Decision, EnhancedCode, Fact, Reply, Verdict};
+use policy_kit::settings::in_words;
 use policy_kit::text;
 use settings::Settings;
 
@@ -41,33 +28,11 @@ const FACT_BULK: &str = "x.bulk";
 /// Longest text of a reply, in octets.
 const MAX_REPLY: usize = 450;
 
-/// The component.
-struct WorkingHours;
-
-impl lifecycle::Guest for WorkingHours {
-    fn describe() -> Descriptor {
-        Descriptor {
-            name: env!("CARGO_PKG_NAME").to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: "Defers bulk mail outside the hours of a time window.".to_owned(),
-            settings_schema: settings::SCHEMA.to_owned(),
-        }
-    }
-
-    fn validate_settings(settings: String) -> Vec<Problem> {
-        let problem = |problem: policy_kit::settings::Problem| Problem {
-            path: problem.path,
-            message: problem.message,
-        };
-        let problems = settings::read(&settings).err().unwrap_or_default();
-        problems.into_iter().map(problem).collect()
-    }
-}
+policy_kit::component!(WorkingHours: "Defers bulk mail outside the hours of a time window.");
 
 impl message_stage::Guest for WorkingHours {
     fn evaluate(request: Request) -> Result<Verdict, String> {
-        let settings = settings::read(&request.settings)
-            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<String>())?;
+        let settings = settings::read(&request.settings).map_err(|problems| in_words(&problems))?;
         Ok(judge(&settings, &request))
     }
 }
@@ -121,15 +86,6 @@ fn verdict(decision: Decision, rule: &str, bulk: Option<String>) -> Verdict {
         rule: rule.to_owned(),
         facts: bulk.map(fact).into_iter().collect(),
     }
-}
-
-/// The exported functions; outside WebAssembly there is nobody to export them to.
-#[cfg(target_arch = "wasm32")]
-#[expect(unsafe_code, reason = "generated: exports with fixed names")]
-mod exports {
-    use super::{WorkingHours, bindings};
-
-    bindings::export!(WorkingHours with_types_in bindings);
 }
 
 #[cfg(test)]

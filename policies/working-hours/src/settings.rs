@@ -78,11 +78,12 @@ pub fn read(json: &str) -> Result<Settings, Vec<Problem>> {
     let problems = document::read(json, &NAMES, EXAMPLE, |name, value, problems| {
         read_member(name, value, &mut settings, problems);
     });
-    if problems.is_empty() {
-        Ok(settings)
-    } else {
-        Err(problems)
-    }
+    document::unless_wrong(settings, problems)
+}
+
+/// What is wrong with the settings.
+pub fn problems(json: &str) -> Vec<Problem> {
+    read(json).err().unwrap_or_default()
 }
 
 fn read_member(name: &str, value: &Value, settings: &mut Settings, problems: &mut Vec<Problem>) {

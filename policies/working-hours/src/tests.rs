@@ -1,10 +1,10 @@
 //! The decisions as a table, asked through the exported functions.
 
 use super::*;
+use crate::bindings::exports::gatepost::policy::lifecycle::Guest as _;
 use crate::bindings::gatepost::policy::types::{
     Address, Envelope, Header, Identity, Message, Originators, Priority, Session,
 };
-use lifecycle::Guest as _;
 use message_stage::Guest as _;
 
 /// Monday 2026-01-05T12:00:00Z.
