@@ -102,7 +102,7 @@ pub struct Pieces {
 }
 
 impl Pieces {
-    /// Those of a period; of a very long one the first [`MAX_PIECES`].
+    /// Those of a period; of a very long one the first `MAX_PIECES`.
     pub fn of(period: Period) -> Self {
         let mut pieces = Self::default();
         let mut start = Span::Day.start(period.from);
