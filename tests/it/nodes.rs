@@ -164,13 +164,16 @@ fn what_a_killed_node_held_leaves_from_another_within_half_a_minute() {
     wait::until("both are seen", PATIENCE, || {
         alive(&other) == ["one", "other"]
     });
+    let mut accepted = submit(&one, &user, 0, 30);
     let load = Load::new(&[one.port(), other.port()], user);
+    let mut killed = Instant::now();
     load.during(|| {
         one.kill();
+        killed = Instant::now();
         load.more(50);
     });
-    let killed = Instant::now();
-    arrived(&sink, &load.accepted(), TAKEN_OVER);
+    accepted.extend(load.accepted());
+    arrived(&sink, &accepted, TAKEN_OVER);
     println!("taken over within {:?}", killed.elapsed());
     assert_eq!(alive(&other), ["other"]);
     assert_eq!(sink.log(|log| log.duplicates()), 0);
