@@ -55,6 +55,7 @@ const NOT_DEFAULTS: &[&str] = &[
     "delivery.route.smarthost.password",
     "notify.sender",
     "notify.ca-file",
+    "store.root-certificate",
     // Beside the store, wherever that is.
     "policy.cache-folder",
     "policy.chain.name",

@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn scopes_survive_their_words_and_have_bits_of_their_own() {
         let bits: i64 = Scope::ALL.map(Scope::bit).iter().sum();
-        assert_eq!(bits, 0b111);
+        assert_eq!(bits, 0b1111, "one of its own for each");
         for scope in Scope::ALL {
             assert_eq!(Scope::from_word(scope.word()), Some(scope));
         }
