@@ -13,12 +13,14 @@ use crate::queue::{Command, Concerned, MessageFilter, MessageStatus, MessageSumm
 
 /// Messages of the first window. Default 500: a page and a few.
 const FIRST_WINDOW: i64 = 500;
-/// Messages of the largest. Default 8,000: what is looked at in some milliseconds.
-const LAST_WINDOW: i64 = 8000;
-/// How long a page is looked for. Default 20 ms: with all else a page takes less than 50.
-const PAGE_TIME: Duration = Duration::from_millis(20);
-/// How long messages are counted. Default 10 ms.
-const COUNT_TIME: Duration = Duration::from_millis(10);
+/// Messages of the largest. Default 2,000: what is looked at in a few milliseconds, by which a question takes longer than
+/// it may.
+const LAST_WINDOW: i64 = 2000;
+/// How long a page is looked for. Default 15 ms: with all else a page takes less than 50, also where others use the
+/// processor.
+const PAGE_TIME: Duration = Duration::from_millis(15);
+/// How long messages are counted. Default 7 ms.
+const COUNT_TIME: Duration = Duration::from_millis(7);
 /// Held messages that are looked at one by one. Default 5,000.
 const MAX_HELD: i64 = 5000;
 /// Messages that were finished lately and are looked at. Default 5,000.

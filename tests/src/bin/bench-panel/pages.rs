@@ -157,7 +157,7 @@ fn shared(made: &Made) -> Pages<'_> {
         }),
     ];
     pages.extend(of_lists("the large list's", |_| LARGE_LIST, made));
-    pages.extend(users(made));
+    pages.extend(users());
     pages
 }
 
@@ -170,6 +170,7 @@ fn of_lists<'a>(whose: &str, list: fn(usize) -> i64, made: &'a Made) -> Pages<'a
         page(&format!("{whose} settings"), below("/edit")),
         page(&format!("{whose} SMTP+ settings"), below("/smtp")),
         page(&format!("{whose} new user"), below("/users/new")),
+        page(&format!("{whose} new message"), below("/write")),
         page(
             &format!("{whose} alert settings"),
             below("/alerts/settings"),
@@ -193,7 +194,7 @@ fn of_lists<'a>(whose: &str, list: fn(usize) -> i64, made: &'a Made) -> Pages<'a
 }
 
 /// The users of the large list.
-fn users(made: &Made) -> Pages<'_> {
+fn users() -> Pages<'static> {
     let settings = format!("/lists/{LARGE_LIST}/smtp");
     let user = |n: usize| {
         format!(
@@ -219,9 +220,6 @@ fn users(made: &Made) -> Pages<'_> {
         page("users whom nobody finds", move |_| nobody("?q=nobody")),
         page("Thunderbird's document", move |n| {
             mail(&format!("/thunderbird.xml?user=s1_{}", n + 1))
-        }),
-        page("a test message's way", |n| {
-            format!("/lists/{LARGE_LIST}/smtp/test/{}", accepted(made, n).id)
         }),
         page("a user", user),
         page("reset a user's password", move |n| {
