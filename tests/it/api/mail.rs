@@ -180,6 +180,10 @@ fn recipients_that_do_not_exist_are_listed_and_forgotten() {
     let api = Api::with(Setup::smarthost(sink.port()), "");
     let remember = json!({ "name": "shop", "suppress_bounces": true });
     api.done(200, "PUT", "/lists/1", Some(&remember));
+    wait::until("the relay has noticed", wait::PATIENCE, || {
+        let log = api.panel.relay.log();
+        log.contains("remembers recipients that do not exist")
+    });
     let (user, _) = api.add_user(1);
     let message = json!({
         "user": user, "from": "a@example.com", "to": ["ann@example.net", "bob@example.net"], "text": "x",
