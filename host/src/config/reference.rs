@@ -55,6 +55,8 @@ const NOT_DEFAULTS: &[&str] = &[
     "delivery.route.smarthost.password",
     "notify.sender",
     "notify.ca-file",
+    // What the URL says, and the authorities that browsers trust.
+    "store.tls",
     "store.root-certificate",
     // Beside the store, wherever that is.
     "policy.cache-folder",
