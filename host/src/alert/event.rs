@@ -6,7 +6,20 @@ use crate::clock::Timestamp;
 use crate::secret::Secret;
 
 /// The kinds of events of a webhook.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum EventKind {
     /// A message is in the queue.
     Accepted,

@@ -15,7 +15,7 @@ pub const MAX_RECIPIENTS: usize = 20;
 pub const MAX_QUIET: usize = 8;
 
 /// When people are told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pace {
     /// The first at once, what follows merged after a pause.

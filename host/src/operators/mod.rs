@@ -19,7 +19,9 @@ use crate::secret::Secret;
 pub const MAX_NAME_CHARACTERS: usize = 64;
 
 /// What somebody may reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Everything.

@@ -40,7 +40,8 @@ pub struct AlertDocument {
     #[schema(example = "unauthorized-sender")]
     kind: String,
     /// How much it matters: `info`, `warning` or `critical`.
-    severity: String,
+    #[schema(value_type = String)]
+    severity: Severity,
     /// The user by name; null when none is concerned.
     user: Option<String>,
     /// One sentence.
@@ -61,18 +62,6 @@ pub struct AlertDocument {
     last_at: String,
 }
 
-/// When people are told.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum PaceWord {
-    /// The first at once, what follows merged after a pause.
-    AtOnce,
-    /// What there is at the end of each hour.
-    Hourly,
-    /// What there is once a day.
-    Daily,
-}
-
 /// Who is told of alerts, of which, and when.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -84,7 +73,7 @@ pub struct AlertSettingsDocument {
     #[serde(default)]
     recipients: Vec<String>,
     /// When they are told.
-    pace: PaceWord,
+    pace: Pace,
     /// When the daily digest is sent, by the clock of `offset`.
     #[schema(example = "07:00")]
     daily_at: String,
@@ -107,12 +96,7 @@ fn document(alert: Alert) -> AlertDocument {
     AlertDocument {
         id: alert.id,
         kind: alert.kind.to_string(),
-        severity: match alert.severity {
-            Severity::Info => "info",
-            Severity::Warning => "warning",
-            Severity::Critical => "critical",
-        }
-        .to_owned(),
+        severity: alert.severity,
         user: given(alert.user),
         summary: alert.summary,
         message: alert.about.message.map(|id| id.to_string()),
@@ -129,11 +113,7 @@ fn settings_document(settings: &AlertSettings) -> AlertSettingsDocument {
     AlertSettingsDocument {
         groups: groups.map(|group| group.name().to_owned()).collect(),
         recipients: settings.recipients.clone(),
-        pace: match settings.pace {
-            Pace::AtOnce => PaceWord::AtOnce,
-            Pace::Hourly => PaceWord::Hourly,
-            Pace::Daily => PaceWord::Daily,
-        },
+        pace: settings.pace,
         daily_at: settings.daily_at.to_string(),
         quiet: settings.quiet.iter().map(ToString::to_string).collect(),
         offset: settings.offset.to_string(),
@@ -146,11 +126,7 @@ impl AlertSettingsDocument {
         let mut invalid = Invalid::default();
         let mut settings = AlertSettings {
             recipients: self.recipients,
-            pace: match self.pace {
-                PaceWord::AtOnce => Pace::AtOnce,
-                PaceWord::Hourly => Pace::Hourly,
-                PaceWord::Daily => Pace::Daily,
-            },
+            pace: self.pace,
             critical_passes: self.critical_passes,
             ..AlertSettings::default()
         };
@@ -170,14 +146,8 @@ impl AlertSettingsDocument {
                 Err(problem) => invalid.add("quiet", problem),
             }
         }
-        match self.daily_at.parse() {
-            Ok(at) => settings.daily_at = at,
-            Err(problem) => invalid.add("daily_at", problem),
-        }
-        match self.offset.parse() {
-            Ok(offset) => settings.offset = offset,
-            Err(problem) => invalid.add("offset", problem),
-        }
+        invalid.read("daily_at", &self.daily_at, &mut settings.daily_at);
+        invalid.read("offset", &self.offset, &mut settings.offset);
         invalid.into_result().map(|()| settings)
     }
 }

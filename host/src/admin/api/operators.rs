@@ -16,32 +16,6 @@ use super::refusals::{BadDocument, BadRequest, Contradiction, NotThere, Refused}
 use super::request::{Document, Path, Query};
 use crate::operators::{NewOperator, Operator, Role, Token};
 
-/// What somebody may reach.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum RoleWord {
-    /// Everything.
-    Operator,
-    /// What belongs to the lists of its own.
-    ListManager,
-}
-
-impl RoleWord {
-    const fn role(self) -> Role {
-        match self {
-            Self::Operator => Role::Operator,
-            Self::ListManager => Role::ListManager,
-        }
-    }
-
-    const fn of(role: Role) -> Self {
-        match role {
-            Role::Operator => Self::Operator,
-            Role::ListManager => Self::ListManager,
-        }
-    }
-}
-
 /// An operator.
 #[derive(Serialize, ToSchema)]
 pub struct OperatorDocument {
@@ -69,7 +43,7 @@ pub struct OperatorSettings {
     #[schema(example = "anna", max_length = 64)]
     name: String,
     /// What it may reach.
-    role: RoleWord,
+    role: Role,
     /// The lists of a list manager, by number.
     #[serde(default)]
     lists: Vec<i64>,
@@ -86,7 +60,7 @@ pub struct NewOperatorDocument {
     #[schema(example = "anna", max_length = 64)]
     name: String,
     /// What it may reach.
-    role: RoleWord,
+    role: Role,
     /// The lists of a list manager, by number.
     #[serde(default)]
     lists: Vec<i64>,
@@ -121,7 +95,7 @@ fn document(operator: Operator) -> OperatorDocument {
         has_codes: operator.totp.is_some(),
         settings: OperatorSettings {
             name: operator.name,
-            role: RoleWord::of(operator.role),
+            role: operator.role,
             lists: operator.lists,
             active: operator.active,
         },
@@ -184,7 +158,7 @@ pub async fn add(
 ) -> Result<(StatusCode, Json<MadeOperator>), Problem> {
     let new = NewOperator {
         name: new.name,
-        role: new.role.role(),
+        role: new.role,
         lists: new.lists,
     };
     let (operator, token) = api.service.add_operator(&caller.actor, new).await?;
@@ -244,7 +218,7 @@ pub async fn replace(
     let service = &api.service;
     let changed = Operator {
         name: settings.name,
-        role: settings.role.role(),
+        role: settings.role,
         lists: settings.lists,
         active: settings.active,
         ..service.operator(&caller.actor, id).await?

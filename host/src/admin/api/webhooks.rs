@@ -15,48 +15,6 @@ use crate::admin::service::{HookView, ServiceError};
 use crate::alert::{EventKind, EventSet, Post};
 use crate::notify::HookChange;
 
-/// What a webhook is told of.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum EventWord {
-    /// A message is in the queue.
-    Accepted,
-    /// A policy refused a message for good.
-    Blocked,
-    /// A recipient was served.
-    Delivered,
-    /// A recipient was not served, and is tried again.
-    Deferred,
-    /// A recipient was given up.
-    Bounced,
-    /// An alert was raised, or happened again.
-    Alert,
-}
-
-impl EventWord {
-    const fn kind(self) -> EventKind {
-        match self {
-            Self::Accepted => EventKind::Accepted,
-            Self::Blocked => EventKind::Blocked,
-            Self::Delivered => EventKind::Delivered,
-            Self::Deferred => EventKind::Deferred,
-            Self::Bounced => EventKind::Bounced,
-            Self::Alert => EventKind::Alert,
-        }
-    }
-
-    const fn of(kind: EventKind) -> Self {
-        match kind {
-            EventKind::Accepted => Self::Accepted,
-            EventKind::Blocked => Self::Blocked,
-            EventKind::Delivered => Self::Delivered,
-            EventKind::Deferred => Self::Deferred,
-            EventKind::Bounced => Self::Bounced,
-            EventKind::Alert => Self::Alert,
-        }
-    }
-}
-
 /// What is set on a webhook.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -66,7 +24,7 @@ pub struct WebhookSettings {
     url: String,
     /// What is posted; null: what was, and everything when it is new.
     #[serde(default)]
-    events: Option<Vec<EventWord>>,
+    events: Option<Vec<EventKind>>,
     /// Whether it gets another key for its signatures; a new one gets one in any case.
     #[serde(default)]
     new_secret: bool,
@@ -78,7 +36,7 @@ pub struct WebhookDocument {
     /// Where it leads.
     url: String,
     /// What is posted.
-    events: Vec<EventWord>,
+    events: Vec<EventKind>,
     /// When it was set.
     #[schema(format = DateTime)]
     created_at: String,
@@ -94,7 +52,7 @@ pub struct PostDocument {
     /// The event's id.
     event: String,
     /// What it told.
-    kind: EventWord,
+    kind: EventKind,
     /// When it was posted.
     #[schema(format = DateTime)]
     at: String,
@@ -122,7 +80,7 @@ pub struct SetWebhook {
 fn post(post: Post) -> PostDocument {
     PostDocument {
         event: post.event_id,
-        kind: EventWord::of(post.kind),
+        kind: post.kind,
         at: post.at.to_string(),
         attempt: post.attempt,
         status: Some(post.status).filter(|status| *status != 0),
@@ -135,7 +93,7 @@ fn post(post: Post) -> PostDocument {
 fn document(view: HookView) -> WebhookDocument {
     WebhookDocument {
         url: view.hook.url,
-        events: view.hook.events.iter().map(EventWord::of).collect(),
+        events: view.hook.events.iter().collect(),
         created_at: view.hook.created_at.to_string(),
         waiting: view.waiting,
         posts: view.posts.into_iter().map(post).collect(),
@@ -154,12 +112,9 @@ async fn set(
     list: Option<i64>,
     settings: WebhookSettings,
 ) -> Result<Json<SetWebhook>, Problem> {
-    let events = settings
-        .events
-        .map(|words| words.into_iter().map(EventWord::kind).collect::<EventSet>());
     let change = HookChange {
         url: Some(settings.url),
-        events,
+        events: settings.events.map(EventSet::from_iter),
         new_secret: settings.new_secret,
     };
     let secret = api.service.set_webhook(&caller.actor, list, change).await?;

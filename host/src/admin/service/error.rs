@@ -1,5 +1,7 @@
 //! Why an operation was not done, in words for whoever asked.
 
+use std::str::FromStr;
+
 use tracing::error;
 
 use crate::accounts::{EntryProblem, VerifierError};
@@ -59,6 +61,18 @@ impl Invalid {
     pub fn add(&mut self, field: &'static str, message: impl Into<String>) {
         let message = message.into();
         self.problems.push(Problem { field, message });
+    }
+
+    /// Reads a field into its place, and notes when it cannot be read.
+    pub fn read<T>(&mut self, field: &'static str, text: &str, place: &mut T)
+    where
+        T: FromStr,
+        T::Err: Into<String>,
+    {
+        match text.parse() {
+            Ok(value) => *place = value,
+            Err(problem) => self.add(field, problem),
+        }
     }
 
     /// Notes what is wrong with the entries of a `;` text.

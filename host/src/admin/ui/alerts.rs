@@ -191,14 +191,8 @@ impl Form {
             critical_passes: self.critical_passes,
             ..AlertSettings::default()
         };
-        match self.daily_at.parse() {
-            Ok(at) => settings.daily_at = at,
-            Err(problem) => invalid.add("daily_at", problem),
-        }
-        match self.offset.parse() {
-            Ok(offset) => settings.offset = offset,
-            Err(problem) => invalid.add("offset", problem),
-        }
+        invalid.read("daily_at", &self.daily_at, &mut settings.daily_at);
+        invalid.read("offset", &self.offset, &mut settings.offset);
         if let Err(problem) = settings.set_recipients(&self.recipients) {
             invalid.add(problem.field, problem.message);
             settings.recipients.clear();
