@@ -9,6 +9,10 @@ use crate::clock::Timestamp;
 /// Between two alerts that tell how often a user was refused: a flood must not become one of writes.
 const ALERT_PAUSE: Duration = Duration::from_secs(60);
 
+/// How long a count is trusted that other nodes add to. Default 500 ms: what several nodes let through beyond a limit is
+/// what they take in within that time.
+const COMPARED_AFTER: Duration = Duration::from_millis(500);
+
 /// The messages of one user, and its refusals since it last sent one.
 #[derive(Debug, Default)]
 pub(super) struct Counter {
@@ -16,7 +20,7 @@ pub(super) struct Counter {
     refusals: Told,
     demotions: Told,
     /// When it was last compared with what all nodes have counted.
-    pub(super) read_at: Option<Instant>,
+    read_at: Option<Instant>,
 }
 
 /// How often something happened, and when that was last told.
@@ -63,6 +67,16 @@ impl Counter {
             read_at: Some(Instant::now()),
             ..Self::default()
         }
+    }
+
+    /// True when it is time to compare it with what all nodes have counted; whoever asks next need not.
+    pub(super) fn is_to_be_compared(&mut self) -> bool {
+        let is_old = |at: Instant| at.elapsed() >= COMPARED_AFTER;
+        let is_due = self.read_at.is_none_or(is_old);
+        if is_due {
+            self.read_at = Some(Instant::now());
+        }
+        is_due
     }
 
     /// The limit that would be exceeded by one more message; of two, the one with the longer wait.

@@ -12,7 +12,6 @@ mod told;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use tracing::{error, info, warn};
@@ -32,10 +31,6 @@ use crate::store::{Store, StoreError};
 /// Users whose count is in memory, at most 5 KiB each. Default 20,000; beyond it, those that are not
 /// sending at this moment are read from the store again.
 const MAX_COUNTED_USERS: usize = 20_000;
-
-/// How long a count is trusted that other nodes add to. Default 500 ms: what several nodes let through beyond a limit is
-/// what they take in within that time.
-const COMPARED_AFTER: Duration = Duration::from_millis(500);
 
 /// A user, and since when it is counted: after a suspension was lifted it begins anew.
 type Key = (i64, Option<Timestamp>);
@@ -198,12 +193,9 @@ impl Limits {
 
     /// Takes in what other nodes of a shared store have counted, once in a while.
     async fn compare(&self, counter: &Mutex<Counter>, username: &str) -> Result<(), StoreError> {
-        let is_old = |at: Instant| at.elapsed() >= COMPARED_AFTER;
-        if !self.store.is_shared() || !counter.lock().read_at.is_none_or(is_old) {
+        if !self.store.is_shared() || !counter.lock().is_to_be_compared() {
             return Ok(());
         }
-        // Whoever asks meanwhile need not read as well.
-        counter.lock().read_at = Some(Instant::now());
         let usage = self.store.usage(username, Timestamp::now()).await?;
         counter.lock().usage.merge(&usage);
         Ok(())
