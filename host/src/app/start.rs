@@ -10,7 +10,9 @@ use tracing::{info, warn};
 
 use super::reload::{self, Reloader};
 use super::watch::Watch;
-use super::{App, StartError, certificates, counters, http, ledger, node, panel, ports, upkeep};
+use super::{
+    App, PanelPlace, StartError, certificates, counters, http, ledger, node, panel, ports, upkeep,
+};
 use crate::accounts::{Verifier, scram};
 use crate::admin;
 use crate::causes::with_causes;
@@ -52,28 +54,19 @@ pub(super) async fn relay(config: &Config) -> Result<App, StartError> {
     let (addresses, entrances) = tasks.serve(&submission, doors.into_iter().zip(opened));
     let http = http::Shared {
         config,
-        acceptor: web_acceptor.clone(),
+        acceptor: web_acceptor,
         certificates: certificates.as_ref(),
         store: &store,
         shutdown: &shutdown,
     };
-    http.start(parts.web, &mut tasks.running);
     let service = panel::service(config, &store, (&intake, &parts.policies, &scheduler));
-    let panel = panel::Start {
-        config,
-        service: &service,
-        tls: web_acceptor,
-        bound: parts.panel,
-        shutdown: &shutdown,
-    };
-    let panel = panel.start(&mut tasks.running).await?;
     let watched = monitor::Watched {
         store: store.clone(),
         scheduler: scheduler.clone(),
         policies: parts.policies.clone(),
         shutdown: shutdown.clone(),
     };
-    tasks.monitor(&config.monitor, watched, parts.monitor);
+    let panel = tasks.pages(http, (&service, watched), parts.pages).await?;
     tasks.look_after(&store, config, &parts.policies, &parts.counters);
     let reload = tasks.reload(Reloader {
         running: config.clone(),
@@ -112,6 +105,11 @@ struct Parts {
     signer: dkim::Signer,
     delivery: Arc<Delivery>,
     ports: Vec<Vec<Bound>>,
+    pages: Pages,
+}
+
+/// Where HTTP is spoken.
+struct Pages {
     web: Vec<crate::http::Bound>,
     panel: Vec<crate::http::Bound>,
     monitor: Vec<crate::http::Bound>,
@@ -132,9 +130,11 @@ impl Parts {
             delivery: Arc::new(delivery.signing(signer.clone())),
             signer,
             ports: ports::claim(&config.listener)?,
-            web: web::claim(&config.web)?,
-            panel: admin::claim(&config.panel)?,
-            monitor: monitor::claim(&config.monitor)?,
+            pages: Pages {
+                web: web::claim(&config.web)?,
+                panel: admin::claim(&config.panel)?,
+                monitor: monitor::claim(&config.monitor)?,
+            },
         })
     }
 }
@@ -173,17 +173,27 @@ impl Tasks {
         (addresses, entrances)
     }
 
-    /// Serves the metrics.
-    fn monitor(
+    /// Serves what mail programs ask for, the panel and the metrics; returns where the panel is.
+    async fn pages(
         &mut self,
-        config: &monitor::Config,
-        watched: monitor::Watched,
-        bound: Vec<crate::http::Bound>,
-    ) {
-        let server = monitor::server(config, watched);
-        for address in bound {
+        shared: http::Shared<'_>,
+        (service, watched): (&admin::Service, monitor::Watched),
+        bound: Pages,
+    ) -> Result<Option<PanelPlace>, StartError> {
+        shared.start(bound.web, &mut self.running);
+        let panel = panel::Start {
+            config: shared.config,
+            service,
+            tls: shared.acceptor,
+            bound: bound.panel,
+            shutdown: shared.shutdown,
+        };
+        let panel = panel.start(&mut self.running).await?;
+        let server = monitor::server(&shared.config.monitor, watched);
+        for address in bound.monitor {
             self.running.spawn(server.clone().run(address));
         }
+        Ok(panel)
     }
 
     /// Keeps the store tidy, sums up what happened, and keeps what policies count.

@@ -115,22 +115,22 @@ pub fn store_failed() {
 
 /// Nodes of a shared store that are alive.
 pub fn nodes(live: u32) {
-    METRICS.nodes.set(i64::from(live));
+    METRICS.sharing.nodes.set(i64::from(live));
 }
 
 /// So many messages were claimed by this node.
 pub fn claimed(count: usize) {
-    METRICS.claimed.inc_by(count as u64);
+    METRICS.sharing.claimed.inc_by(count as u64);
 }
 
 /// So many messages of nodes that have ended were freed by this one.
 pub fn taken_over(count: u64) {
-    METRICS.taken_over.inc_by(count);
+    METRICS.sharing.taken_over.inc_by(count);
 }
 
 /// An outcome was not recorded, as its message belongs to another node.
 pub fn disowned() {
-    METRICS.disowned.inc();
+    METRICS.sharing.disowned.inc();
 }
 
 /// A client has connected.

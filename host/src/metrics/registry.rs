@@ -55,14 +55,46 @@ pub(super) struct Metrics {
     pub(super) logins: Family<Fixed, Counter>,
     pub(super) reloads: Family<Fixed, Counter>,
     pub(super) process: Process,
-    pub(super) nodes: Gauge,
-    pub(super) claimed: Counter,
-    pub(super) taken_over: Counter,
-    pub(super) disowned: Counter,
+    pub(super) sharing: Sharing,
     alerts: Family<Named<1>, Counter>,
     alert_kinds: parking_lot::Mutex<std::collections::HashSet<String>>,
     queue: Family<[(&'static str, &'static str); 2], Gauge>,
     store_accepting: Gauge,
+}
+
+/// What nodes of a shared store count.
+pub(super) struct Sharing {
+    pub(super) nodes: Gauge,
+    pub(super) claimed: Counter,
+    pub(super) taken_over: Counter,
+    pub(super) disowned: Counter,
+}
+
+impl Sharing {
+    fn new(registry: &mut Registry) -> Self {
+        Self {
+            nodes: gauge(
+                registry,
+                "nodes",
+                "Nodes of the shared store that are alive; 0 without one",
+            ),
+            claimed: counter(
+                registry,
+                "messages_claimed",
+                "Messages that this node has claimed from the shared store, those it took in aside",
+            ),
+            taken_over: counter(
+                registry,
+                "messages_taken_over",
+                "Messages of nodes that have ended which this node has freed",
+            ),
+            disowned: counter(
+                registry,
+                "outcomes_disowned",
+                "Outcomes that were not recorded, as their messages belonged to another node",
+            ),
+        }
+    }
 }
 
 impl Metrics {
@@ -140,26 +172,7 @@ impl Metrics {
                 "store_accepting",
                 "1 while the store takes messages",
             ),
-            nodes: gauge(
-                registry_ref,
-                "nodes",
-                "Nodes of the shared store that are alive; 0 without one",
-            ),
-            claimed: counter(
-                registry_ref,
-                "messages_claimed",
-                "Messages that this node has claimed from the shared store, those it took in aside",
-            ),
-            taken_over: counter(
-                registry_ref,
-                "messages_taken_over",
-                "Messages of nodes that have ended which this node has freed",
-            ),
-            disowned: counter(
-                registry_ref,
-                "outcomes_disowned",
-                "Outcomes that were not recorded, as their messages belonged to another node",
-            ),
+            sharing: Sharing::new(registry_ref),
             process: Process::new(registry_ref),
             registry,
         }
