@@ -63,11 +63,10 @@ pub(super) async fn share(shared: Arc<Shared>, window: Window) {
             continue;
         }
         let done = sharing.round().await;
-        match &done {
-            Err(error) if !is_told => {
-                tracing::warn!(error = %with_causes(error), "cannot share work with other nodes; trying again");
-            }
-            _ => {}
+        if let Err(error) = &done
+            && !is_told
+        {
+            tracing::warn!(error = %with_causes(error), "cannot share work with other nodes; trying again");
         }
         is_told = done.is_err();
     }

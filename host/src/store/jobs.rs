@@ -7,10 +7,11 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::accounts::Edit;
+use super::claims;
 use super::decisions::Kept;
 use super::ledger::Entry;
 use super::log::Place;
-use super::nodes::{self, NodeWork};
+use super::nodes::NodeWork;
 use super::operators::OperatorWork;
 use super::orders::OrderWork;
 use super::reloads::ReloadWork;
@@ -347,7 +348,7 @@ async fn disowned(
     for node in nodes {
         let of_node = || claims.iter().filter(|&&(.., one)| one == node);
         let ids: Vec<QueueId> = of_node().map(|&(_, id, _)| id).collect();
-        let owned = nodes::owned_of(connection, node, &ids).await?;
+        let owned = claims::owned_of(connection, node, &ids).await?;
         let lost = of_node().filter(|(_, id, _)| !owned.contains(&id.as_i64()));
         disowned.extend(lost.map(|&(number, ..)| number));
     }

@@ -93,16 +93,8 @@ const ADVANCE: (&str, &str) = (
 
 static ADD_TIMES: LazyLock<Bulk> = LazyLock::new(|| {
     let waited: Vec<String> = (0..WAIT_BUCKETS).map(|n| format!("waited_{n}")).collect();
-    let mut columns = vec![
-        "accepted",
-        "recipients",
-        "octets",
-        "blocked",
-        "delivered",
-        "deferred",
-        "bounced",
-        "waited",
-    ];
+    let mut columns = KEY_SUMS.to_vec();
+    columns.push("waited");
     columns.extend(waited.iter().map(String::as_str));
     Bulk::new(
         &format!(
@@ -140,6 +132,7 @@ const MONTHS: Keys = Keys {
     start: "month",
     max_names: MAX_NAMES_OF_MONTH,
 };
+/// What is summed up of names; of times that and how long mail waited.
 const KEY_SUMS: [&str; 7] = [
     "accepted",
     "recipients",

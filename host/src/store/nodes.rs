@@ -1,38 +1,41 @@
-//! The nodes of a shared store: who is alive, and which messages each has claimed.
+//! The nodes of a shared store: who is alive, and what becomes of those that are not.
 //!
 //! Times are those of the database's clock, so that nobody's own clock decides. What a node may do is the conditions of
-//! these statements: it claims what nobody has, gives back and records what is its own, and ends others whose lease is over.
+//! these statements: it ends others whose lease is over, and frees what they held. What it claims is in `claims`.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::claims::{self, ClaimWish, WaitsFor};
 use super::membership::LEASE;
-use super::sql::{Connection, Pool, QueryBuilder, Row, query, query_scalar};
-use super::{StoreError, filters, rows};
+use super::sql::{Connection, Pool, Row, query, query_scalar};
+use super::{StoreError, rows};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 
 /// Rows of nodes that have ended are kept for a day, for whoever asks what happened.
 const KEEP_ENDED_MS: i64 = 86_400_000;
-/// Messages freed from their wait in one transaction. 1,000: some ten milliseconds.
-pub(super) const WAKE_STEP: i64 = 1000;
-/// Destinations that are looked at for mail that waits for them.
-const DESTINATIONS: i64 = 1000;
-/// What stands in `waits_for` of mail that an administrator has stopped; no destination has such a name.
-pub(super) const STOPPED: &str = "(stopped)";
 
-const CLOCK: (&str, &str) = (
-    "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-    "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
-);
+/// A statement that asks for the time, and for whatever else.
+macro_rules! clock {
+    ($rest:literal) => {
+        (
+            concat!(
+                "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now",
+                $rest
+            ),
+            concat!(
+                "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now",
+                $rest
+            ),
+        )
+    };
+}
+const CLOCK: (&str, &str) = clock!("");
 /// The time, and whether the node is alive by the store.
-const CLOCK_OF: (&str, &str) = (
-    "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now, \
-     (SELECT COUNT(*) FROM node WHERE id = $1 AND ended_at IS NULL) AS live",
-    "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now, \
-     (SELECT COUNT(*) FROM node WHERE id = $1 AND ended_at IS NULL) AS live",
-);
+const CLOCK_OF: (&str, &str) =
+    clock!(", (SELECT COUNT(*) FROM node WHERE id = $1 AND ended_at IS NULL) AS live");
 const INSERT_NODE: &str = "INSERT INTO node (name, version, policies, panel, started_at, seen_at) \
      VALUES ($1, $2, $3, $4, $5, $5) RETURNING id";
 const BEAT: &str = "UPDATE node SET seen_at = $2, policies = $3, panel = $4, rate = $5 \
@@ -55,40 +58,6 @@ const SELECT_OWNERS: &str = "WITH RECURSIVE owner (id) AS (\
      FROM owner WHERE owner.id IS NOT NULL) \
      SELECT id FROM owner WHERE id IS NOT NULL AND id NOT IN (SELECT id FROM node WHERE ended_at IS NULL)";
 
-/// A statement that claims what a `SELECT` finds, and passes over what others are claiming at that moment.
-macro_rules! claim {
-    ($condition:literal) => {
-        (
-            concat!(
-                "WITH picked AS MATERIALIZED (SELECT id FROM message WHERE open = 1 AND claimed_by IS NULL \
-                 AND (hold IS NULL OR released_at IS NOT NULL) AND ",
-                $condition,
-                ") UPDATE message SET claimed_by = $1, waits_for = NULL FROM picked \
-                 WHERE message.id = picked.id RETURNING message.id"
-            ),
-            concat!(
-                "WITH picked AS MATERIALIZED (SELECT id FROM message WHERE open = 1 AND claimed_by IS NULL \
-                 AND (hold IS NULL OR released_at IS NOT NULL) AND ",
-                $condition,
-                " FOR UPDATE SKIP LOCKED) UPDATE message SET claimed_by = $1, waits_for = NULL FROM picked \
-                 WHERE message.id = picked.id RETURNING message.id"
-            ),
-        )
-    };
-}
-const CLAIM_DUE: (&str, &str) =
-    claim!("waits_for IS NULL AND priority = $2 AND claim_at <= $3 ORDER BY claim_at, id LIMIT $4");
-const CLAIM_FOR: (&str, &str) =
-    claim!("waits_for = $2 AND claim_at <= $3 ORDER BY priority, claim_at, id LIMIT $4");
-const SELECT_DESTINATIONS: &str = "WITH RECURSIVE one (name) AS (\
-     SELECT MIN(waits_for) FROM message WHERE open = 1 AND claimed_by IS NULL AND waits_for IS NOT NULL \
-     UNION ALL SELECT (SELECT MIN(waits_for) FROM message WHERE open = 1 AND claimed_by IS NULL \
-     AND waits_for > one.name) FROM one WHERE one.name IS NOT NULL) \
-     SELECT name FROM one WHERE name IS NOT NULL LIMIT $1";
-const WAKE: &str = "UPDATE message SET waits_for = CASE WHEN waits_for = $3 THEN NULL ELSE waits_for END, \
-     claim_at = 0 WHERE id IN (SELECT id FROM message WHERE open = 1 AND claimed_by IS NULL \
-     AND waits_for = $1 AND (claim_at > 0 OR waits_for = $3) LIMIT $2)";
-const SELECT_OWN: &str = "SELECT id FROM message WHERE open = 1 AND claimed_by = $1";
 const SELECT_NODES: &str = "SELECT id, name, version, policies, panel, started_at, seen_at, rate, ended_at, ending, \
      (SELECT COUNT(*) FROM message WHERE open = 1 AND claimed_by = node.id) AS claims FROM node ORDER BY id";
 
@@ -154,38 +123,6 @@ impl Ending {
     }
 }
 
-/// A message that its node does not send now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GivenBack {
-    /// The message.
-    pub id: QueueId,
-    /// When it is to be claimed again.
-    pub at: Timestamp,
-    /// What it waits for besides.
-    pub waits_for: WaitsFor,
-}
-
-/// What a message waits for, its time aside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WaitsFor {
-    /// Nothing.
-    Nothing,
-    /// Room at the destination of this name, or that it can be reached.
-    Destination(String),
-    /// That an administrator starts it.
-    Start,
-}
-
-impl WaitsFor {
-    fn text(&self) -> Option<&str> {
-        match self {
-            Self::Nothing => None,
-            Self::Destination(name) => Some(name),
-            Self::Start => Some(STOPPED),
-        }
-    }
-}
-
 /// Where the writer puts what it found; whoever asked looks after the commit.
 pub(super) type Found = Arc<Mutex<Vec<i64>>>;
 
@@ -209,17 +146,6 @@ pub(super) enum NodeWork {
     Wake(WaitsFor),
 }
 
-/// What a node wants to have.
-#[derive(Clone, Debug)]
-pub(super) struct ClaimWish {
-    /// What waits for this destination; none: what waits for nothing.
-    pub(super) destination: Option<String>,
-    /// Up to this priority.
-    pub(super) least_urgent: i64,
-    /// So many messages.
-    pub(super) limit: i64,
-}
-
 impl NodeWork {
     /// Answers with how many rows it concerned.
     pub(super) async fn apply(&self, connection: &mut Connection) -> Result<i64, StoreError> {
@@ -239,10 +165,12 @@ impl NodeWork {
                 end(connection, *node, now, Ending::Left).await
             }
             Self::TakeOver => take_over(connection).await,
-            Self::Claim(node, wish, found) => claim(connection, *node, wish, found).await,
-            Self::ClaimThese(node, ids, found) => claim_these(connection, *node, ids, found).await,
-            Self::GiveBack(node, given) => give_back(connection, *node, given).await,
-            Self::Wake(what) => wake(connection, what).await,
+            Self::Claim(node, wish, found) => claims::claim(connection, *node, wish, found).await,
+            Self::ClaimThese(node, ids, found) => {
+                claims::claim_these(connection, *node, ids, found).await
+            }
+            Self::GiveBack(node, given) => claims::give_back(connection, *node, given).await,
+            Self::Wake(what) => claims::wake(connection, what).await,
         }
     }
 }
@@ -250,6 +178,15 @@ impl NodeWork {
 /// Milliseconds since the epoch by the database's clock.
 async fn clock(connection: &mut Connection) -> Result<i64, sqlx::Error> {
     query_scalar(CLOCK).fetch_one(connection).await
+}
+
+/// The same, and whether the node is alive by the store.
+pub(super) async fn clock_of(
+    connection: &mut Connection,
+    node: i64,
+) -> Result<(i64, bool), sqlx::Error> {
+    let row = query(CLOCK_OF).bind(node).fetch_one(connection).await?;
+    Ok((row.try_get("now")?, row.try_get::<i64, _>("live")? > 0))
 }
 
 async fn join(
@@ -342,135 +279,6 @@ async fn take_over(connection: &mut Connection) -> Result<i64, sqlx::Error> {
     Ok(freed)
 }
 
-async fn claim(
-    connection: &mut Connection,
-    node: i64,
-    wish: &ClaimWish,
-    found: &Found,
-) -> Result<i64, sqlx::Error> {
-    let row = query(CLOCK_OF)
-        .bind(node)
-        .fetch_one(&mut *connection)
-        .await?;
-    let (now, live): (i64, i64) = (row.try_get("now")?, row.try_get("live")?);
-    if live == 0 {
-        // It learns of it at its next heartbeat.
-        return Ok(0);
-    }
-    let mut claimed = Vec::new();
-    if let Some(destination) = &wish.destination {
-        let claim = query_scalar(CLAIM_FOR)
-            .bind(node)
-            .bind(destination.as_str());
-        let claim = claim.bind(now).bind(wish.limit);
-        claimed = claim.fetch_all(&mut *connection).await?;
-    } else {
-        for priority in 1..=wish.least_urgent {
-            let rest = wish.limit - number(claimed.len() as u64);
-            if rest <= 0 {
-                break;
-            }
-            let claim = query_scalar(CLAIM_DUE).bind(node).bind(priority);
-            let ids: Vec<i64> = claim
-                .bind(now)
-                .bind(rest)
-                .fetch_all(&mut *connection)
-                .await?;
-            claimed.extend(ids);
-        }
-    }
-    let count = number(claimed.len() as u64);
-    *found.lock() = claimed;
-    Ok(count)
-}
-
-async fn claim_these(
-    connection: &mut Connection,
-    node: i64,
-    ids: &[QueueId],
-    found: &Found,
-) -> Result<i64, sqlx::Error> {
-    let mut claim = QueryBuilder::new("UPDATE message SET claimed_by = ");
-    claim.push_bind(node);
-    claim.push(", waits_for = NULL WHERE open = 1 AND claimed_by IS NULL");
-    filters::push_ids(&mut claim, " AND id", ids);
-    claim.push(" RETURNING id");
-    let claimed: Vec<i64> = claim
-        .build_query_scalar()
-        .persistent(false)
-        .fetch_all(connection)
-        .await?;
-    let count = number(claimed.len() as u64);
-    *found.lock() = claimed;
-    Ok(count)
-}
-
-async fn give_back(
-    connection: &mut Connection,
-    node: i64,
-    given: &[(QueueId, i64, WaitsFor)],
-) -> Result<i64, sqlx::Error> {
-    if given.is_empty() {
-        return Ok(0);
-    }
-    let mut update = QueryBuilder::new("WITH given (id, at, waits_for) AS (VALUES ");
-    for (place, (id, at, waits_for)) in given.iter().enumerate() {
-        update.push(if place == 0 { "(" } else { ", (" });
-        update.push_bind(id.as_i64()).push(", ");
-        update.push_bind(*at).push(", ");
-        update.push_bind(waits_for.text()).push(")");
-    }
-    update.push(
-        ") UPDATE message SET claimed_by = NULL, claim_at = given.at, waits_for = given.waits_for \
-         FROM given WHERE message.id = given.id AND open = 1 AND claimed_by = ",
-    );
-    update.push_bind(node);
-    let done = update.build().persistent(false).execute(connection).await?;
-    Ok(number(done.rows_affected()))
-}
-
-async fn wake(connection: &mut Connection, what: &WaitsFor) -> Result<i64, sqlx::Error> {
-    let Some(name) = what.text() else {
-        return Ok(0);
-    };
-    let wake = query(WAKE).bind(name).bind(WAKE_STEP).bind(STOPPED);
-    let done = wake.execute(connection).await?;
-    Ok(number(done.rows_affected()))
-}
-
-/// Those of these messages that are claimed by the node; nobody takes them over before the commit.
-pub(super) async fn owned_of(
-    connection: &mut Connection,
-    node: i64,
-    ids: &[QueueId],
-) -> Result<Vec<i64>, StoreError> {
-    let mut select = QueryBuilder::new("SELECT id FROM message WHERE claimed_by = ");
-    select.push_bind(node);
-    filters::push_ids(&mut select, " AND id", ids);
-    select.push_pair("", " FOR NO KEY UPDATE");
-    let owned = select.build_query_scalar().persistent(false);
-    let owned = owned.fetch_all(connection).await;
-    owned.map_err(|error| StoreError::writing("record an attempt", error))
-}
-
-/// All open messages that the node has claimed.
-pub(super) async fn owned(readers: &Pool, node: i64) -> Result<Vec<QueueId>, StoreError> {
-    let owned: Result<Vec<i64>, _> = query_scalar(SELECT_OWN).bind(node).fetch_all(readers).await;
-    let owned = owned.map_err(|error| StoreError::reading("the claims of this node", error))?;
-    Ok(owned.into_iter().map(QueueId::from_i64).collect())
-}
-
-/// The names of destinations that mail waits for.
-pub(super) async fn destinations(readers: &Pool) -> Result<Vec<String>, StoreError> {
-    let names: Result<Vec<String>, _> = query_scalar(SELECT_DESTINATIONS)
-        .bind(DESTINATIONS)
-        .fetch_all(readers)
-        .await;
-    let mut names = names.map_err(|error| StoreError::reading("what mail waits for", error))?;
-    names.retain(|name| name != STOPPED);
-    Ok(names)
-}
-
 /// All nodes that are alive or ended within a day, in the order in which they came.
 pub(super) async fn all(readers: &Pool) -> Result<Vec<Node>, StoreError> {
     let failed = |error| StoreError::reading("the nodes", error);
@@ -507,6 +315,7 @@ fn node(row: &Row, now: i64) -> Result<Node, StoreError> {
     })
 }
 
-fn number(count: u64) -> i64 {
+/// As the database counts.
+pub(super) fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -223,22 +223,17 @@ async fn copy_table(
         let deleted = delete.build().execute(&mut target.connection).await;
         deleted.map_err(|error| StoreError::writing("copy the store", error))?;
     }
-    let mut digest = Sha256::new();
-    let (mut rows, mut after) = (0, None);
+    let (mut sum, mut after) = (Summing::default(), None);
     loop {
         let page = page_of(source, table, after.as_deref()).await?;
-        page.iter().for_each(|row| add(&mut digest, row));
-        rows += page.len() as u64;
+        sum.add(&page);
         insert(&mut target.connection, table, &page).await?;
         match page.last().filter(|_| page.len() == table.page()) {
             Some(last) => after = Some(table.key_of(last)),
             None => break,
         }
     }
-    Ok(Sum {
-        rows,
-        digest: digest.finalize().into(),
-    })
+    Ok(sum.finish())
 }
 
 /// Rows behind that key, as they are to be in the target.
@@ -286,37 +281,53 @@ async fn insert(
 }
 
 async fn read_back(target: &mut Side, table: &Table) -> Result<Sum, StoreError> {
-    let mut digest = Sha256::new();
-    let (mut rows, mut after) = (0, None);
+    let (mut sum, mut after) = (Summing::default(), None);
     loop {
         let page = read(&mut target.connection, table, after.as_deref()).await?;
-        page.iter().for_each(|row| add(&mut digest, row));
-        rows += page.len() as u64;
+        sum.add(&page);
         match page.last().filter(|_| page.len() == table.page()) {
             Some(last) => after = Some(table.key_of(last)),
             None => break,
         }
     }
-    Ok(Sum {
-        rows,
-        digest: digest.finalize().into(),
-    })
+    Ok(sum.finish())
 }
 
-/// Each value with what it is and how long, so that no two rows look alike that are not.
-fn add(digest: &mut Sha256, row: &[Value]) {
-    let mut put = |kind: u8, octets: &[u8]| {
-        digest.update([kind]);
-        digest.update((octets.len() as u64).to_be_bytes());
-        digest.update(octets);
-    };
-    for value in row {
+/// A sum in the making.
+#[derive(Default)]
+struct Summing {
+    rows: u64,
+    digest: Sha256,
+}
+
+impl Summing {
+    fn add(&mut self, page: &[Vec<Value>]) {
+        self.rows += page.len() as u64;
+        page.iter()
+            .flatten()
+            .for_each(|value| self.add_value(value));
+    }
+
+    /// With what it is and how long, so that no two rows look alike that are not.
+    fn add_value(&mut self, value: &Value) {
+        let mut put = |kind: u8, octets: &[u8]| {
+            self.digest.update([kind]);
+            self.digest.update((octets.len() as u64).to_be_bytes());
+            self.digest.update(octets);
+        };
         match value {
             Value::Integer(Some(number)) => put(1, &number.to_be_bytes()),
             // PostgreSQL keeps no NUL.
             Value::Text(Some(text)) => put(2, text.replace('\0', "\u{fffd}").as_bytes()),
             Value::Octets(Some(octets)) => put(3, octets),
             Value::Integer(None) | Value::Text(None) | Value::Octets(None) => put(0, &[]),
+        }
+    }
+
+    fn finish(self) -> Sum {
+        Sum {
+            rows: self.rows,
+            digest: self.digest.finalize().into(),
         }
     }
 }

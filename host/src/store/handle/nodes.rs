@@ -7,9 +7,10 @@ use parking_lot::Mutex;
 use crate::clock::{Timestamp, uptime_ms};
 use crate::id::QueueId;
 use crate::queue::Priority;
+use crate::store::claims::{self, ClaimWish, GivenBack, WaitsFor};
 use crate::store::jobs::Work;
 use crate::store::membership::Renewal;
-use crate::store::nodes::{self, ClaimWish, Found, GivenBack, Node, NodeFacts, NodeWork, WaitsFor};
+use crate::store::nodes::{self, Found, Node, NodeFacts, NodeWork};
 use crate::store::{Store, StoreError};
 
 /// What a heartbeat came to.
@@ -171,7 +172,7 @@ impl Store {
         loop {
             let count = self.node_work(NodeWork::Wake(what.clone())).await?;
             woken += u64::try_from(count).unwrap_or(0);
-            if count < nodes::WAKE_STEP {
+            if count < claims::WAKE_STEP {
                 return Ok(woken);
             }
         }
@@ -182,7 +183,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn awaited_destinations(&self) -> Result<Vec<String>, StoreError> {
-        nodes::destinations(&self.shared.readers).await
+        claims::destinations(&self.shared.readers).await
     }
 
     /// The messages that this node has claimed.
@@ -191,7 +192,7 @@ impl Store {
     /// The store cannot be read.
     pub async fn own_claims(&self) -> Result<Vec<QueueId>, StoreError> {
         match self.shared.membership.node() {
-            Some(node) => nodes::owned(&self.shared.readers, node).await,
+            Some(node) => claims::owned(&self.shared.readers, node).await,
             None => Ok(Vec::new()),
         }
     }
