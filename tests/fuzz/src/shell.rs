@@ -160,7 +160,7 @@ impl Run {
 
     fn answer(&mut self, step: Step) {
         match step {
-            Step::Content(octets) => return self.content(&octets),
+            Step::Content(octets) => self.content(&octets),
             Step::BeginContent => self.content.clear(),
             Step::Authenticate(credentials) => {
                 assert!(!credentials.username.is_empty());
@@ -193,7 +193,7 @@ impl Run {
             Step::CheckRecipient(recipient) => {
                 check_mailbox(&recipient);
                 self.recipients += 1;
-                let is_refused = self.shell.refuses_recipients && self.recipients % 2 == 0;
+                let is_refused = self.shell.refuses_recipients && self.recipients.is_multiple_of(2);
                 self.session
                     .recipient_answered(refuse_if(is_refused, (550, 5)));
             }
