@@ -1,11 +1,11 @@
 //! Several relays over one PostgreSQL: one dies, is frozen or cut off, and no message is lost or sent by two.
 
+mod cable;
+mod failover;
+mod load;
+
 use std::collections::HashSet;
-use std::io::copy;
-use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gatepost_tests::client::Client;
@@ -15,21 +15,33 @@ use gatepost_tests::relay::{Relay, Setup, User};
 use gatepost_tests::sink::{Script, Sink};
 use gatepost_tests::wait;
 
+use self::cable::Cable;
+use self::load::Load;
+
 const FROM: &str = "orders@example.com";
 const TO: &str = "customer@example.net";
 /// What a dead node held has left from others by then.
 const TAKEN_OVER: Duration = Duration::from_secs(30);
 /// For the rest, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// Connections that submit to each node at the same time.
-const CONNECTIONS: usize = 4;
 /// Messages that may be in the window between a next hop's 250 and the commit when a node dies.
 const MAX_TWICE: usize = 100;
 
 /// A node on this store, that delivers to this port.
 fn node(name: &str, url: &str, sink: &Sink) -> Relay {
-    let tables = format!("\n[node]\nname = {name:?}\n[scheduler]\nretry = \"1s\"\n");
-    Relay::start(&Setup::smarthost(sink.port()).on_server(url).with(&tables))
+    Relay::start(&setup(name, url, sink, ""))
+}
+
+/// The same with more keys of `[node]`, not started.
+fn setup(name: &str, url: &str, sink: &Sink, keys: &str) -> Setup {
+    let tables = format!("\n[node]\nname = {name:?}\n{keys}\n[scheduler]\nretry = \"1s\"\n");
+    Setup::smarthost(sink.port()).on_server(url).with(&tables)
+}
+
+/// The name of the database in a URL.
+fn database(url: &str) -> &str {
+    let path = url.split('?').next().unwrap_or_default();
+    path.rsplit('/').next().unwrap_or_default()
 }
 
 /// Who is alive, by name, as a node sees it.
@@ -46,90 +58,6 @@ fn signal(relay: &Relay, name: &str) {
     let pid = relay.pid().to_string();
     let status = Command::new("kill").args([name, &pid]).status();
     assert!(status.expect("kill runs").success());
-}
-
-/// Submits from threads to whichever node answers.
-struct Load {
-    ports: Vec<u16>,
-    user: User,
-    stop: AtomicBool,
-    next: AtomicU64,
-    accepted: Mutex<HashSet<String>>,
-}
-
-impl Load {
-    fn new(ports: &[u16], user: User) -> Self {
-        Self {
-            ports: ports.to_vec(),
-            user,
-            stop: AtomicBool::new(false),
-            next: AtomicU64::new(0),
-            accepted: Mutex::default(),
-        }
-    }
-
-    fn count(&self) -> usize {
-        self.accepted.lock().expect("no submitter panics").len()
-    }
-
-    fn accepted(&self) -> HashSet<String> {
-        self.accepted.lock().expect("no submitter panics").clone()
-    }
-
-    fn run(&self, port: u16) {
-        while !self.stop.load(Ordering::Relaxed) {
-            // Whatever becomes of a connection: the next one is tried, at no great pace.
-            let _ = self.session(port);
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    fn session(&self, port: u16) -> std::io::Result<()> {
-        let mut client = Client::try_connect(port)?;
-        client.try_login(&self.user.username, &self.user.password)?;
-        for _ in 0..20 {
-            let id = message::id("node", self.next.fetch_add(1, Ordering::Relaxed));
-            let content = message::short(FROM, TO, &id);
-            if client.try_submit(FROM, TO, &content)?.code == 250 {
-                self.accepted
-                    .lock()
-                    .expect("no submitter panics")
-                    .insert(id);
-            }
-            if self.stop.load(Ordering::Relaxed) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Has the load run while `incident` happens.
-    fn during(&self, incident: impl FnOnce()) {
-        struct Stop<'a>(&'a AtomicBool);
-        impl Drop for Stop<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Ordering::Relaxed);
-            }
-        }
-        std::thread::scope(|scope| {
-            let _stop = Stop(&self.stop);
-            for port in &self.ports {
-                for _ in 0..CONNECTIONS {
-                    scope.spawn(|| self.run(*port));
-                }
-            }
-            self.more(50);
-            incident();
-        });
-    }
-
-    /// Waits until so many more are accepted.
-    fn more(&self, count: usize) {
-        let before = self.count();
-        wait::until("more mail is accepted", PATIENCE, || {
-            self.count() >= before + count
-        });
-    }
 }
 
 fn arrived(sink: &Sink, accepted: &HashSet<String>, limit: Duration) {
@@ -239,60 +167,6 @@ fn a_database_that_is_restarted_is_waited_for() {
     assert_eq!(alive(&one), ["one", "other"]);
     let twice = sink.log(|log| log.duplicates());
     assert!(twice <= MAX_TWICE, "{twice} came twice");
-}
-
-/// A way to a database that can be cut.
-struct Cable {
-    port: u16,
-    is_cut: Arc<AtomicBool>,
-    ends: Arc<Mutex<Vec<TcpStream>>>,
-}
-
-impl Cable {
-    fn lay(to: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("it is bound").port();
-        let (is_cut, ends) = (Arc::new(AtomicBool::new(false)), Arc::default());
-        let cable = Self { port, is_cut, ends };
-        let (is_cut, ends) = (cable.is_cut.clone(), cable.ends.clone());
-        std::thread::spawn(move || {
-            while let Ok((near, _)) = listener.accept() {
-                if is_cut.load(Ordering::Acquire) {
-                    continue;
-                }
-                let Ok(far) = TcpStream::connect(("127.0.0.1", to)) else {
-                    continue;
-                };
-                let both = [&near, &far].map(|end| end.try_clone().expect("a socket"));
-                ends.lock().expect("nobody panics").extend(both);
-                carry(&near, &far);
-                carry(&far, &near);
-            }
-        });
-        cable
-    }
-
-    fn cut(&self) {
-        self.is_cut.store(true, Ordering::Release);
-        for end in self.ends.lock().expect("nobody panics").drain(..) {
-            // Whichever end is gone already is as cut as the others.
-            let _ = end.shutdown(Shutdown::Both);
-        }
-    }
-
-    fn mend(&self) {
-        self.is_cut.store(false, Ordering::Release);
-    }
-}
-
-fn carry(from: &TcpStream, to: &TcpStream) {
-    let mut from = from.try_clone().expect("a socket");
-    let mut to = to.try_clone().expect("a socket");
-    std::thread::spawn(move || {
-        // Its end, however it comes, is the other's.
-        let _ = copy(&mut from, &mut to);
-        let _ = to.shutdown(Shutdown::Both);
-    });
 }
 
 #[test]

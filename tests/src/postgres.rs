@@ -10,16 +10,23 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What is run by the user that owns the cluster: `$1` are PostgreSQL's programs, `$2` the port, `$3` the password, and
-/// the rest are settings.
+/// What is run by the user that owns the cluster: `$1` are PostgreSQL's programs, `$2` the port, `$3` the password, `$4`
+/// whom it copies, if anybody, and the rest are settings.
 const SCRIPT: &str = r#"
 trap '' INT TERM
-bin=$1 port=$2 password=$3
-shift 3
+bin=$1 port=$2 password=$3 primary=$4
+shift 4
 folder=$(mktemp -d "${TMPDIR:-/tmp}/gatepost-postgres-XXXXXX") || exit 1
 printf %s "$password" >"$folder/password"
-"$bin/initdb" -D "$folder/data" -U gatepost -A trust --auth-host=scram-sha-256 --pwfile="$folder/password" \
-    -E UTF8 --no-locale --no-sync >"$folder/log" 2>&1 &&
+make() {
+    if [ -n "$primary" ]; then
+        "$bin/pg_basebackup" -d "$primary" -D "$folder/data" -R -X stream --checkpoint=fast --no-sync
+    else
+        "$bin/initdb" -D "$folder/data" -U gatepost -A trust --auth-host=scram-sha-256 \
+            --pwfile="$folder/password" -E UTF8 --no-locale --no-sync
+    fi
+}
+make >"$folder/log" 2>&1 &&
 {
     echo "listen_addresses = '127.0.0.1'"
     echo "port = $port"
@@ -67,10 +74,25 @@ impl Cluster {
     /// # Errors
     /// It cannot be started, and what to do about it.
     pub fn start(settings: &[&str]) -> Result<Self, String> {
+        Self::start_as("", settings)
+    }
+
+    /// A standby of this one, to which everything streams. It takes no writes until it is promoted, and it is a cluster
+    /// of its own: it lives on when this one does not.
+    ///
+    /// # Errors
+    /// It cannot be made or started, and what to do about it.
+    pub fn standby(&self) -> Result<Self, String> {
+        let folder = self.folder.display();
+        let primary = format!("host={folder} port={} user=gatepost", self.port);
+        Self::start_as(&primary, &[])
+    }
+
+    fn start_as(primary: &str, settings: &[&str]) -> Result<Self, String> {
         let programs = programs()?;
         let mut last = String::new();
         for _ in 0..ATTEMPTS {
-            match Self::attempt(&programs, settings) {
+            match Self::attempt(&programs, primary, settings) {
                 Ok(cluster) => return Ok(cluster),
                 Err(error) => last = error,
             }
@@ -78,13 +100,14 @@ impl Cluster {
         Err(format!("PostgreSQL does not start: {last}"))
     }
 
-    fn attempt(programs: &Path, settings: &[&str]) -> Result<Self, String> {
+    fn attempt(programs: &Path, primary: &str, settings: &[&str]) -> Result<Self, String> {
         let port = free_port()?;
         let mut holder = as_owner("sh")
             .args(["-c", SCRIPT, "sh"])
             .arg(programs)
             .arg(port.to_string())
             .arg(PASSWORD)
+            .arg(primary)
             .args(settings)
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -192,6 +215,14 @@ impl Cluster {
     pub fn start_again(&self) {
         let log = self.folder.join("log");
         self.control(&["-l", &log.display().to_string(), "start"]);
+    }
+
+    /// Makes a standby take writes.
+    ///
+    /// # Panics
+    /// It is none, or does not.
+    pub fn promote(&self) {
+        self.control(&["promote"]);
     }
 
     fn control(&self, arguments: &[&str]) {

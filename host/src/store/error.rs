@@ -77,9 +77,9 @@ pub enum StoreError {
         /// The table.
         table: String,
     },
-    /// A newer release has written the store.
+    /// A newer release has changed the store in a way that older ones cannot use.
     #[error(
-        "the store {store} has schema version {found}; this release knows versions up to {known}"
+        "the store {store} has schema version {found}; this release knows versions up to {known}, and cannot use this one"
     )]
     NewerSchema {
         /// The database.
@@ -195,6 +195,7 @@ impl StoreError {
                 "delete the users first, and let the queue deliver or delete its messages"
             }
             Self::LastOperator => "make another operator first",
+            Self::Unavailable { .. } if self.is_read_only() => READ_ONLY_HINT,
             Self::Unavailable { .. } => {
                 "look at the free space and the permissions of the store's folder, or at its server; it is tried again by itself"
             }
@@ -224,6 +225,11 @@ impl StoreError {
         };
         // "serialization failure" and "deadlock detected".
         matches!(state(source).as_deref(), Some("40001" | "40P01"))
+    }
+
+    /// True when the server answers and takes no writes.
+    pub(super) fn is_read_only(&self) -> bool {
+        matches!(self, Self::Unavailable { source, .. } if is_read_only(source))
     }
 
     /// Classifies what the database said about a write.
@@ -292,6 +298,15 @@ fn primary_code(error: &sqlx::Error) -> Option<i64> {
     code.parse::<i64>().ok().map(|code| code & 0xff)
 }
 
+/// What to do about a server that takes no writes.
+const READ_ONLY_HINT: &str = "the server is a standby or set to read-only: promote it, or lead store.url to the primary; \
+     it is tried again by itself";
+
+/// True when the server answers and takes no writes: "read only sql transaction".
+pub(super) fn is_read_only(error: &sqlx::Error) -> bool {
+    state(error).as_deref() == Some("25006")
+}
+
 fn is_server(store: &str) -> bool {
     store.starts_with("postgres")
 }
@@ -317,6 +332,7 @@ fn server_hint(error: &sqlx::Error) -> &'static str {
             "the server lets this user, host or encryption not in: look at its pg_hba.conf, and at store.tls"
         }
         (_, Some("3D000")) => "make the database first, for example with `createdb gatepost`",
+        (_, Some("25006")) => READ_ONLY_HINT,
         (_, Some("42501")) => {
             "the user must own the database or its schema: GRANT ALL ON SCHEMA public TO its name"
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
+use super::error::is_read_only;
 use super::jobs::{Job, Task, Work, apply};
 use super::log::{Log, Writing};
 use super::sql::{self, Connection, Connector, Dialect};
@@ -220,12 +221,14 @@ impl Writer {
         self.accepting.send_replace(false);
         tracing::error!(
             error = with_causes(error),
+            hint = error.hint(),
             "the store cannot be written; nothing is accepted until it can"
         );
         self.connection = None;
         let began = Instant::now();
         let mut pause = FIRST_PAUSE;
-        while let Some(probed) = self.refuse_until_probed(pause, error).await {
+        let mut error = error.clone();
+        while let Some(probed) = self.refuse_until_probed(pause, &error).await {
             match probed {
                 Ok((connection, log)) => {
                     self.connection = Some(connection);
@@ -236,7 +239,7 @@ impl Writer {
                     tracing::warn!(outage_ms, "the store can be written again");
                     return;
                 }
-                Err(error) => tracing::debug!(%error, "the store still cannot be written"),
+                Err(found) => error = still_unwritten(error, found),
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -261,6 +264,21 @@ impl Writer {
             }
         }
     }
+}
+
+/// What is wrong by now, said once: what was a crash of the server may have become one that takes no writes.
+fn still_unwritten(error: StoreError, found: sqlx::Error) -> StoreError {
+    if error.is_read_only() || !is_read_only(&found) {
+        tracing::debug!(%found, "the store still cannot be written");
+        return error;
+    }
+    let error = StoreError::writing("commit", found);
+    tracing::error!(
+        error = with_causes(&error),
+        hint = error.hint(),
+        "the server of the store answers, but takes no writes; nothing is accepted until it does"
+    );
+    error
 }
 
 /// What a job is told.
