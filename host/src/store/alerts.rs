@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::sql::{self, Connection, Pool, QueryBuilder};
+use super::sql::{self, Connection, Dialect, Pool, QueryBuilder};
 use super::{StoreError, rows};
 use crate::alert::{Alert, AlertFilter, Group, Kind, NewAlert, Severity};
 use crate::clock::Timestamp;
@@ -27,8 +27,14 @@ const SELECT_ALERTS: &str = "SELECT alert.id, list.name AS list_name, kind, seve
      summary, occurrences, first_at, last_at, alert.message_id, alert.sender, alert.rule \
      FROM alert LEFT JOIN list ON list.id = alert.list_id WHERE TRUE";
 
+/// Of nodes that raise an alert that nobody has raised before, one makes it; the others wait for its commit here and
+/// count. The first number is that of the alerts.
+const LOCK_SUBJECT: &str = "SELECT pg_advisory_xact_lock(7236285, hashtext($1))";
+
 /// The same alert, raised any number of times within one transaction.
 struct Repeated<'a> {
+    /// Its place among the others.
+    place: usize,
     last: &'a NewAlert,
     severity: Severity,
     first_at: Timestamp,
@@ -43,11 +49,28 @@ pub(super) async fn raise(
     connection: &mut Connection,
     alerts: &[&NewAlert],
 ) -> Result<(), StoreError> {
-    for alert in repeated(alerts) {
+    raise_all(connection, repeated(alerts))
+        .await
+        .map_err(|error| StoreError::writing("store an alert", error))
+}
+
+async fn raise_all(
+    connection: &mut Connection,
+    mut alerts: Vec<Repeated<'_>>,
+) -> Result<(), sqlx::Error> {
+    // Everybody in the same order, so that no two nodes wait for each other.
+    alerts.sort_by(|one, other| subject(one.last).cmp(&subject(other.last)));
+    let mut unknown = Vec::new();
+    for alert in alerts {
         metrics::alerted(alert.last.kind.as_str());
-        raise_one(connection, &alert)
-            .await
-            .map_err(|error| StoreError::writing("store an alert", error))?;
+        if !is_counted(connection, &alert).await? {
+            unknown.push(alert);
+        }
+    }
+    // As they were raised, for so they are listed.
+    unknown.sort_by_key(|alert| alert.place);
+    for alert in &unknown {
+        insert(connection, alert).await?;
     }
     Ok(())
 }
@@ -60,15 +83,16 @@ fn repeated<'a>(alerts: &[&'a NewAlert]) -> Vec<Repeated<'a>> {
         let place = *places.entry(subject(alert)).or_insert(distinct.len());
         match distinct.get_mut(place) {
             Some(known) => known.again(alert),
-            None => distinct.push(Repeated::once(alert)),
+            None => distinct.push(Repeated::once(place, alert)),
         }
     }
     distinct
 }
 
 impl<'a> Repeated<'a> {
-    const fn once(alert: &'a NewAlert) -> Self {
+    const fn once(place: usize, alert: &'a NewAlert) -> Self {
         Self {
+            place,
             last: alert,
             severity: alert.severity,
             first_at: alert.at,
@@ -99,7 +123,36 @@ fn list_number(alert: &NewAlert) -> i64 {
     alert.list_id.unwrap_or(0)
 }
 
-async fn raise_one(connection: &mut Connection, alert: &Repeated<'_>) -> Result<(), sqlx::Error> {
+/// Counts the alert if it is known. False: it is not, and nobody else makes it before the end of this transaction.
+async fn is_counted(
+    connection: &mut Connection,
+    alert: &Repeated<'_>,
+) -> Result<bool, sqlx::Error> {
+    if count_again(connection, alert).await? {
+        return Ok(true);
+    }
+    if connection.dialect() == Dialect::Sqlite {
+        return Ok(false);
+    }
+    lock(connection, alert.last).await?;
+    count_again(connection, alert).await
+}
+
+/// Waits until nobody else is making an alert of this subject.
+async fn lock(connection: &mut Connection, alert: &NewAlert) -> Result<(), sqlx::Error> {
+    let (list, kind, user, key) = subject(alert);
+    sql::query(LOCK_SUBJECT)
+        .bind(format!("{list} {kind} {user} {key}"))
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// Counts the alert if it is known; false when it is not.
+async fn count_again(
+    connection: &mut Connection,
+    alert: &Repeated<'_>,
+) -> Result<bool, sqlx::Error> {
     let last = alert.last;
     let counted = sql::query(COUNT_AGAIN)
         .bind(alert.count)
@@ -114,12 +167,9 @@ async fn raise_one(connection: &mut Connection, alert: &Repeated<'_>) -> Result<
         .bind(last.about.message.map(QueueId::as_i64))
         .bind(last.about.sender.as_str())
         .bind(last.about.rule.as_str())
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
-    if counted.rows_affected() == 0 {
-        insert(connection, alert).await?;
-    }
-    Ok(())
+    Ok(counted.rows_affected() > 0)
 }
 
 async fn insert(connection: &mut Connection, alert: &Repeated<'_>) -> Result<(), sqlx::Error> {

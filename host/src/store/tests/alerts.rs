@@ -16,6 +16,7 @@ contract!(
     the_same_alert_is_counted_for_a_day,
     different_subjects_are_different_alerts,
     a_storm_makes_one_alert,
+    what_two_nodes_raise_at_once_is_one_alert,
     an_accepted_message_brings_its_alerts,
     alerts_are_listed_newest_first_and_by_list,
     old_alerts_are_purged,
@@ -59,6 +60,32 @@ async fn the_same_alert_is_counted_for_a_day(bench: Bench) {
         .await
         .expect("raised");
     assert_eq!(bench.alerts(None, 10).await.expect("readable").len(), 2);
+}
+
+async fn what_two_nodes_raise_at_once_is_one_alert(bench: Bench) {
+    let other = bench.another().await;
+    let at = Timestamp::now();
+    // Each of the two in an order of its own.
+    let round = |number: u32, is_reversed: bool| {
+        let mut alerts: Vec<NewAlert> = (0..5)
+            .map(|place| alert(at).keyed(format!("{number}-{place}")))
+            .collect();
+        if is_reversed {
+            alerts.reverse();
+        }
+        alerts
+    };
+    for number in 0..20 {
+        let (first, second) = tokio::join!(
+            bench.raise(round(number, false)),
+            other.raise(round(number, true))
+        );
+        first.and(second).expect("raised by both");
+    }
+    let alerts = bench.alerts(None, 1000).await.expect("readable");
+    assert_eq!(alerts.len(), 100);
+    assert!(alerts.iter().all(|alert| alert.count == 2));
+    other.close().await;
 }
 
 async fn different_subjects_are_different_alerts(bench: Bench) {
