@@ -3,6 +3,7 @@
 mod cable;
 mod failover;
 mod load;
+mod upgrade;
 
 use std::collections::HashSet;
 use std::process::Command;

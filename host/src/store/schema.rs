@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0019_nodes.sql"),
     include_str!("migrations/0020_shared_counts.sql"),
     include_str!("migrations/0021_panel_speed.sql"),
+    include_str!("migrations/0022_usable_from.sql"),
 ];
 
 /// For a server: the first makes what the first eighteen of a file make together.
@@ -34,10 +35,20 @@ const POSTGRES_MIGRATIONS: &[&str] = &[
     include_str!("migrations/postgres/0019_nodes.sql"),
     include_str!("migrations/postgres/0020_shared_counts.sql"),
     include_str!("migrations/postgres/0021_panel_speed.sql"),
+    include_str!("migrations/postgres/0022_usable_from.sql"),
 ];
 /// The version of a server's first migration.
 const FIRST_POSTGRES: usize = 18;
 
+/// The newest migration that a release has to know to work on this schema: those behind it only add what it can do
+/// without. A migration that takes something away, renames it or gives it another meaning moves this to its own number,
+/// and then old and new releases cannot run side by side.
+const USABLE_FROM: usize = 22;
+
+const _: () = assert!(
+    USABLE_FROM <= MIGRATIONS.len(),
+    "it is one of the migrations"
+);
 const _: () = assert!(
     MIGRATIONS.len() == FIRST_POSTGRES + POSTGRES_MIGRATIONS.len() - 1,
     "each migration of a file has one of a server beside it"
@@ -57,24 +68,35 @@ const CREATE_VERSION_TABLE: (&str, &str) = (
 );
 const INSERT_VERSION: &str = "INSERT INTO schema_version (version) VALUES (0)";
 const SELECT_VERSION: &str = "SELECT MAX(version) FROM schema_version";
-const UPDATE_VERSION: &str = "UPDATE schema_version SET version = $1";
+const SELECT_USABLE_FROM: &str = "SELECT MAX(usable_from) FROM schema_version";
+const UPDATE_VERSION: &str = "UPDATE schema_version SET version = $1, usable_from = $2";
 /// Of all nodes one migrates; the others wait here. The first number is the relay's own.
 const LOCK_SCHEMA: &str = "SELECT pg_advisory_xact_lock(7236284, 1)";
 
-/// Applies the migrations the database does not have yet, all or none.
+/// Applies the migrations the database does not have yet, all or none. What newer releases have added stays as it is.
 ///
 /// # Errors
-/// It is not a store, is a newer one, or cannot be written.
+/// It is not a store, is one that only newer releases can use, or cannot be written.
 pub(super) async fn migrate(connection: &mut Connection, store: &str) -> Result<(), StoreError> {
     let known = MIGRATIONS.len();
-    if version(connection, store).await? == known {
+    let found = version(connection, store).await?;
+    if found > known {
+        tracing::warn!(
+            found,
+            known,
+            "a newer release has brought the store to its schema; this one works on with what it knows"
+        );
+    }
+    if found >= known {
         return Ok(());
     }
     let failed = |error| StoreError::opening(store, error);
     begin(connection).await.map_err(failed)?;
     // Asked again: another process may have migrated while this one waited for the lock.
     let found = version(connection, store).await?;
-    apply(connection, found).await.map_err(failed)?;
+    if found < known {
+        apply(connection, found).await.map_err(failed)?;
+    }
     connection.command("COMMIT").await.map_err(failed)?;
     Ok(())
 }
@@ -111,13 +133,27 @@ async fn version(connection: &mut Connection, store: &str) -> Result<usize, Stor
         };
     }
     let found = number(connection, SELECT_VERSION).await.map_err(failed)?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let usable_from = if found > known {
+        usable_from(connection).await.map_err(failed)?
+    } else {
+        0
+    };
     match usize::try_from(found) {
-        Ok(found) if found <= MIGRATIONS.len() => Ok(found),
+        Ok(found) if usable_from <= known => Ok(found),
         _ => Err(StoreError::NewerSchema {
             store: store.to_owned(),
             found,
-            known: i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX),
+            known,
         }),
+    }
+}
+
+/// The version that a release has to know to use a newer schema. One that does not say so is of use to nobody.
+async fn usable_from(connection: &mut Connection) -> Result<i64, sqlx::Error> {
+    match number(connection, SELECT_USABLE_FROM).await {
+        Err(sqlx::Error::Database(_)) => Ok(i64::MAX),
+        answer => answer,
     }
 }
 
@@ -131,9 +167,10 @@ async fn apply(connection: &mut Connection, found: usize) -> Result<(), sqlx::Er
     for migration in behind(connection.dialect(), found) {
         connection.script(migration).await?;
     }
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let as_number = |version| i64::try_from(version).unwrap_or(i64::MAX);
     sql::query(UPDATE_VERSION)
-        .bind(known)
+        .bind(as_number(MIGRATIONS.len()))
+        .bind(as_number(USABLE_FROM))
         .execute(connection)
         .await?;
     Ok(())

@@ -185,7 +185,7 @@ async fn what_cannot_be_opened_is_explained() {
         .expect("made");
     let mut newer = bench.intruder().await;
     newer
-        .execute("UPDATE schema_version SET version = 9999")
+        .execute("UPDATE schema_version SET version = 9999, usable_from = 9999")
         .await
         .expect("set");
     let cases = [

@@ -113,6 +113,13 @@ impl Bench {
             .expect("a store opens twice")
     }
 
+    /// The name of its database on a server.
+    fn database(&self) -> &str {
+        let path = self.config.url.expose().split('?').next();
+        path.and_then(|path| path.rsplit('/').next())
+            .unwrap_or_default()
+    }
+
     /// Closes the store and opens it again.
     async fn reopen(&mut self) {
         self.store.close().await;

@@ -124,3 +124,62 @@ async fn what_is_wrong_with_a_server_is_explained() {
         assert!(error.hint().is_some(), "{shown}");
     }
 }
+
+#[tokio::test]
+async fn the_schema_of_a_newer_release_is_used_if_it_only_adds() {
+    let bench = Bench::postgres().await;
+    let id = bench.accepted(&["a@example.net"]).await;
+    let adds = "ALTER TABLE message ADD COLUMN of_the_future BIGINT NOT NULL DEFAULT 1; \
+         UPDATE schema_version SET version = 9999";
+    Cluster::shared().sql(bench.database(), adds);
+    let other = bench.another().await;
+    other.head(id).await.expect("readable");
+    other
+        .record(record(id, 0, Delivered, 1))
+        .await
+        .expect("recorded");
+    assert!(
+        bench
+            .open_messages(None, 10)
+            .await
+            .expect("readable")
+            .is_empty()
+    );
+    other.close().await;
+    let parts = "UPDATE schema_version SET usable_from = 9999";
+    Cluster::shared().sql(bench.database(), parts);
+    let error = Store::open(&bench.config).await.err();
+    assert!(
+        matches!(error, Some(StoreError::NewerSchema { found: 9999, .. })),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_writes_is_one_that_is_away() {
+    let cluster = Cluster::start(&[]).expect("it starts");
+    let bench = alone(&cluster).await;
+    let read_only = "ALTER SYSTEM SET default_transaction_read_only = on";
+    cluster.sql("postgres", read_only);
+    cluster.stop("immediate");
+    cluster.start_again();
+    let message = Arc::new(bench.new_message(&["b@example.net"]));
+    let answer = bench.accept(Arc::clone(&message), Vec::new()).await;
+    assert!(
+        matches!(answer, Err(StoreError::Unavailable { .. })),
+        "{answer:?}"
+    );
+    let refused = async {
+        loop {
+            let answer = bench.accept(Arc::clone(&message), Vec::new()).await;
+            let hint = answer.err().and_then(|error| error.hint());
+            if hint.is_some_and(|hint| hint.contains("promote it")) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let refused = tokio::time::timeout(std::time::Duration::from_secs(30), refused);
+    refused.await.expect("it says what to do");
+    assert!(!bench.accepting());
+}
