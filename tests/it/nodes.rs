@@ -4,6 +4,7 @@ mod cable;
 mod failover;
 mod load;
 mod upgrade;
+mod wake;
 
 use std::collections::HashSet;
 use std::process::Command;

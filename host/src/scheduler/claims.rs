@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::holdings::{Holdings, due_by, given_back};
 use super::shell::{Shared, State};
@@ -21,6 +21,9 @@ use crate::store::{GivenBack, SOON, StoreError, WaitsFor};
 
 /// Between two looks for work when nobody told of any. A second: a notice that is lost delays nobody for longer.
 const LOOK: Duration = Duration::from_secs(1);
+/// Between two notices that mail is left. Default 50 ms: PostgreSQL lets one transaction with a notice commit at a time,
+/// and whoever has time hears of a batch as soon as of a message.
+const TOLD_APART: Duration = Duration::from_millis(50);
 /// Between two comparisons of what is held with what the store says.
 const COMPARE: Duration = Duration::from_secs(15);
 /// Messages given back in one transaction.
@@ -58,8 +61,7 @@ pub(super) async fn share(shared: Arc<Shared>, window: Window) {
     };
     let mut is_told = false;
     loop {
-        let _either = timeout(LOOK, shared.work.notified()).await;
-        if !shared.is_sharing() {
+        if !shared.work_comes().await || !shared.is_sharing() {
             continue;
         }
         let done = sharing.round().await;
@@ -69,6 +71,17 @@ pub(super) async fn share(shared: Arc<Shared>, window: Window) {
             tracing::warn!(error = %with_causes(error), "cannot share work with other nodes; trying again");
         }
         is_told = done.is_err();
+    }
+}
+
+/// Tells the other nodes, once for many messages, of what this one leaves to whoever has time.
+pub(super) async fn tell(shared: Arc<Shared>) {
+    loop {
+        shared.left.notified().await;
+        if let Err(error) = shared.store.tell_of_mail().await {
+            tracing::debug!(error = %with_causes(&error), "other nodes find mail by themselves");
+        }
+        sleep(TOLD_APART).await;
     }
 }
 
@@ -147,16 +160,16 @@ impl Sharing {
 
     /// Urgent mail always, the rest while there is little to do.
     async fn claim_due(&self) -> Result<(), StoreError> {
-        let (held, ready, is_starved, is_paused) = {
+        let (held, is_hungry, is_paused) = {
             let state = self.shared.lock();
             let held = state.holdings.as_ref().map_or(0, Holdings::len);
             let plan = &state.plan;
-            (held, plan.ready(), plan.is_starved(), plan.is_paused())
+            let is_hungry = self.shared.is_hungry(&state);
+            (held, is_hungry, plan.is_paused())
         };
         if is_paused {
             return Ok(());
         }
-        let is_hungry = ready < self.window.few() || is_starved;
         let (least_urgent, most) = if is_hungry && held < self.window.most() {
             (Priority::Lowest, self.window.most())
         } else {
@@ -251,6 +264,32 @@ impl Shared {
     /// Tells that there may be something to claim, or to give back.
     pub fn look_for_work(&self) {
         self.work.notify_one();
+    }
+
+    /// A message is nobody's: for this node if it has time, and for others.
+    pub(super) fn leave_to_all(&self, message: &OpenMessage) {
+        self.look_for_work();
+        let soon = Timestamp::now() + LOOK;
+        if message.recipients.iter().any(|one| one.due_at <= soon) {
+            self.left.notify_one();
+        }
+    }
+
+    /// True while there is little to do.
+    fn is_hungry(&self, state: &State) -> bool {
+        state.plan.ready() < self.window.few() || state.plan.is_starved()
+    }
+
+    /// Waits until it is time to look for work; false when the others have some and this node has enough.
+    async fn work_comes(&self) -> bool {
+        let others = async {
+            tokio::select! {
+                () = self.work.notified() => false,
+                () = self.store.mail_is_left() => true,
+            }
+        };
+        let is_others = timeout(LOOK, others).await.unwrap_or(false);
+        !is_others || self.is_hungry(&self.lock())
     }
 
     /// Those of these messages that this process has for itself now: all, unless the store is shared.

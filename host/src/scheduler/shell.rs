@@ -38,6 +38,8 @@ pub(super) struct Shared {
     pub window: Window,
     /// Told when there may be something to claim or to give back.
     pub work: Notify,
+    /// Told when there is mail for whichever node has time.
+    pub left: Notify,
     /// Outcomes that are being recorded.
     pub recording: AtomicUsize,
     /// Recipients served since the last heartbeat.
@@ -97,6 +99,7 @@ pub(super) fn start(mut setup: Setup) -> Arc<Shared> {
     if let Some(facts) = facts.filter(|_| shared.is_shared()) {
         sharing.spawn(tenure::keep(shared.clone(), facts));
         sharing.spawn(claims::share(shared.clone(), shared.window));
+        sharing.spawn(claims::tell(shared.clone()));
     }
     // The keeper finds the tasks in place, whenever it begins.
     let mut state = shared.state.lock();
@@ -119,6 +122,7 @@ impl Shared {
                 batch: setup.node.claim_batch.max(1),
             },
             work: Notify::new(),
+            left: Notify::new(),
             recording: AtomicUsize::new(0),
             served: AtomicU64::new(0),
             retry: Retry {
@@ -175,8 +179,7 @@ impl Shared {
         let mut state = self.state.lock();
         if let Some(holdings) = &mut state.holdings {
             if !self.store.take_fresh_claim(message.id) {
-                // It is for whichever node has time.
-                return self.look_for_work();
+                return self.leave_to_all(&message);
             }
             holdings.hold(message.id);
         }

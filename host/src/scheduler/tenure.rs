@@ -82,6 +82,7 @@ impl Tenure {
                 metrics::taken_over(count);
                 tracing::warn!(count, "messages of nodes that have ended are free");
                 self.shared.look_for_work();
+                self.shared.left.notify_one();
             }
             Err(error) => self.failed(&with_causes(&error)),
         }
@@ -180,7 +181,11 @@ impl Shared {
             });
             given.collect()
         };
-        if let Err(error) = self.store.give_back(given).await {
+        let given_back = async {
+            self.store.give_back(given).await?;
+            self.store.tell_of_mail().await
+        };
+        if let Err(error) = given_back.await {
             tracing::warn!(error = %with_causes(&error), "what waits here is left to other nodes only later");
         }
     }

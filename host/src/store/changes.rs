@@ -48,6 +48,14 @@ impl Changes {
         }
     }
 
+    /// Returns when another node has left mail to whoever has time; never where there are no others.
+    pub(super) async fn mail(&self) {
+        match self {
+            Self::Server(notices) => notices.mail().await,
+            Self::File(_) => std::future::pending().await,
+        }
+    }
+
     /// Ends listening.
     pub(super) async fn close(&self) {
         if let Self::Server(notices) = self {

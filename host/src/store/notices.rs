@@ -1,5 +1,7 @@
 //! Hears on a connection of its own what nodes tell each other with their commits (LISTEN and NOTIFY).
 //!
+//! There are two kinds: that accounts or orders may have changed, and that mail is left to whoever has time.
+//!
 //! A notice can be lost with its connection, so nobody relies on it alone: whoever looks learns at least once a second
 //! that something may have changed.
 
@@ -9,12 +11,19 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sqlx::postgres::{PgListener, PgPool};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::sql::{Pool, query};
 use crate::clock::Timestamp;
 
 /// What notices are told on.
 const CHANNEL: &str = "gatepost";
+/// That mail is left; on a channel of its own, for it says nothing of accounts.
+const MAIL_CHANNEL: &str = "gatepost_mail";
+/// Nothing is written by it that a crash could lose, so nobody waits for the disk.
+const TELL_OF_MAIL: &str =
+    "SELECT set_config('synchronous_commit', 'off', TRUE), pg_notify('gatepost_mail', '')";
 /// How long to wait before the next attempt to listen. Default 1 s.
 const PAUSE: Duration = Duration::from_secs(1);
 /// For how long silence is believed. Default 500 ms: with what it takes to ask, a change is noticed within a second.
@@ -38,6 +47,8 @@ pub(super) struct Notices {
 struct Ear {
     count: AtomicU64,
     is_listening: AtomicBool,
+    /// Told when mail is left.
+    mail: Notify,
 }
 
 impl Notices {
@@ -68,6 +79,11 @@ impl Notices {
         self.ear.count.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Returns when another node has left mail to whoever has time.
+    pub(super) async fn mail(&self) {
+        self.ear.mail.notified().await;
+    }
+
     /// Ends listening.
     pub(super) async fn close(&self) {
         let task = self.task.lock().take();
@@ -94,6 +110,11 @@ impl Ear {
     }
 }
 
+/// Tells all nodes that mail is left to whoever has time.
+pub(super) async fn tell_of_mail(readers: &Pool) -> Result<(), sqlx::Error> {
+    query(TELL_OF_MAIL).fetch_one(readers).await.map(drop)
+}
+
 async fn listen(pool: PgPool, ear: Arc<Ear>) {
     loop {
         if let Err(error) = hear(&pool, &ear).await {
@@ -106,11 +127,15 @@ async fn listen(pool: PgPool, ear: Arc<Ear>) {
 
 async fn hear(pool: &PgPool, ear: &Ear) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(CHANNEL).await?;
+    listener.listen_all([CHANNEL, MAIL_CHANNEL]).await?;
     ear.hears(true);
     // None: the connection is lost.
-    while listener.try_recv().await?.is_some() {
-        ear.hears(true);
+    while let Some(notice) = listener.try_recv().await? {
+        if notice.channel() == MAIL_CHANNEL {
+            ear.mail.notify_one();
+        } else {
+            ear.hears(true);
+        }
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::store::claims::{self, ClaimWish, GivenBack, WaitsFor};
 use crate::store::jobs::Work;
 use crate::store::membership::Renewal;
 use crate::store::nodes::{self, Found, Node, NodeFacts, NodeWork};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, notices};
 
 /// What a heartbeat came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,6 +176,26 @@ impl Store {
                 return Ok(woken);
             }
         }
+    }
+
+    /// Tells the other nodes that there is mail which this one leaves to whoever has time. Does nothing without others.
+    ///
+    /// # Errors
+    /// The store cannot be reached: they find it by themselves within a second.
+    pub async fn tell_of_mail(&self) -> Result<(), StoreError> {
+        if self.live_nodes() < 2 || !self.is_shared() {
+            return Ok(());
+        }
+        let told = notices::tell_of_mail(&self.shared.readers).await;
+        told.map_err(|error| StoreError::writing("tell other nodes of mail", error))
+    }
+
+    /// Returns when another node has left mail to whoever has time.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn mail_is_left(&self) {
+        self.shared.changes.mail().await;
     }
 
     /// The destinations that mail waits for which nobody has claimed.
