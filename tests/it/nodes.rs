@@ -1,6 +1,7 @@
 //! Several relays over one PostgreSQL: one dies, is frozen or cut off, and no message is lost or sent by two.
 
 mod cable;
+mod clocks;
 mod failover;
 mod load;
 mod upgrade;

@@ -21,6 +21,8 @@ use crate::wait;
 pub struct Relay {
     folder: PathBuf,
     port: u16,
+    /// What its process finds in its environment beside the usual.
+    environment: Vec<(String, String)>,
     process: Option<Process>,
 }
 
@@ -45,6 +47,7 @@ impl Relay {
         let relay = Self {
             folder,
             port,
+            environment: setup.environment.clone(),
             process: None,
         };
         relay.configure(&setup.to_toml(port));
@@ -94,7 +97,7 @@ impl Relay {
     /// When it does not listen within [`wait::PATIENCE`], with what it printed.
     pub fn restart(&mut self) {
         self.kill();
-        let mut process = Process::serve(&self.folder, &self.config());
+        let mut process = Process::serve(&self.folder, &self.config(), &self.environment);
         let port = self.port;
         wait::until("gatepost listens", wait::PATIENCE, || {
             if let Some(status) = process.ended() {

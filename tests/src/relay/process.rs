@@ -29,7 +29,7 @@ pub(super) fn binary() -> PathBuf {
 pub(super) struct Process(Child);
 
 impl Process {
-    pub(super) fn serve(folder: &Path, config: &Path) -> Self {
+    pub(super) fn serve(folder: &Path, config: &Path, environment: &[(String, String)]) -> Self {
         let log = File::options()
             .create(true)
             .append(true)
@@ -39,6 +39,7 @@ impl Process {
             .arg("serve")
             .arg("--config")
             .arg(config)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -37,6 +37,8 @@ pub struct Setup {
     pub store: Option<String>,
     /// More tables, as they stand.
     pub more: String,
+    /// More variables in the environment of the relay.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -53,6 +55,7 @@ impl Setup {
             more_delivery: String::new(),
             store: None,
             more: String::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -101,6 +104,24 @@ impl Setup {
     #[must_use]
     pub fn on_server(mut self, url: &str) -> Self {
         self.store = Some(format!("url = {url:?}"));
+        self
+    }
+
+    /// Its clock differs from this machine's, as `faketime` says it: `+5m`, `-5m`. Time passes as it does elsewhere.
+    ///
+    /// # Panics
+    /// Debian's package `libfaketime` is not installed.
+    #[must_use]
+    pub fn with_clock(mut self, difference: &str) -> Self {
+        let library = faketime().expect("libfaketime; hint: install it, as tests/run does");
+        let variables = [
+            ("LD_PRELOAD", library.as_str()),
+            ("FAKETIME", difference),
+            ("DONT_FAKE_MONOTONIC", "1"),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.environment.extend(variables);
         self
     }
 
@@ -163,4 +184,14 @@ impl Setup {
             Delivery::Maildir => "[delivery]\nmode = \"maildir\"\nmaildir = \"mail\"\n".into(),
         }
     }
+}
+
+/// Debian's library that answers programs which ask for the time.
+fn faketime() -> Option<String> {
+    let machines = std::fs::read_dir("/usr/lib").ok()?;
+    let mut libraries = machines.filter_map(|machine| {
+        let library = machine.ok()?.path().join("faketime/libfaketimeMT.so.1");
+        library.is_file().then(|| library.display().to_string())
+    });
+    libraries.next()
 }
