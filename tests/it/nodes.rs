@@ -3,6 +3,7 @@
 mod cable;
 mod clocks;
 mod failover;
+mod front;
 mod load;
 mod upgrade;
 mod wake;

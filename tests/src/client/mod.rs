@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -112,6 +112,26 @@ impl Client {
         Ok(client)
     }
 
+    /// Connects from this address of loopback, as another machine would, and reads the greeting.
+    ///
+    /// # Errors
+    /// When there is no connection or no 220 greeting.
+    pub fn try_connect_from(source: Ipv4Addr, port: u16) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4()?;
+            socket.bind((source, 0).into())?;
+            let stream = socket.connect(([127, 0, 0, 1], port).into()).await?;
+            stream.into_std()
+        })?;
+        stream.set_nonblocking(false)?;
+        let mut client = Self::over(stream)?;
+        client.try_expect("220")?;
+        Ok(client)
+    }
+
     /// Connects by implicit TLS and reads the greeting.
     ///
     /// # Errors
@@ -150,7 +170,10 @@ impl Client {
 
     fn open(port: u16) -> io::Result<Self> {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let stream = TcpStream::connect_timeout(&address, CONNECT_LIMIT)?;
+        Self::over(TcpStream::connect_timeout(&address, CONNECT_LIMIT)?)
+    }
+
+    fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(REPLY_LIMIT))?;
         stream.set_write_timeout(Some(REPLY_LIMIT))?;
