@@ -43,9 +43,11 @@ impl Drop for Folder {
     }
 }
 
-/// Time that a busy machine does not use up where fuel ends it.
+/// Time that a busy machine does not use up where fuel ends it: no more than an evaluation has before it goes on only when
+/// nobody else wants the processor, which may then be never.
 fn patient() -> Limits {
     Limits {
+        fuel: 5_000_000,
         time_ms: 10_000,
         ..Limits::default()
     }
@@ -140,7 +142,7 @@ async fn a_start_function_that_never_ends_or_traps_is_refused_at_load() {
     }
 }
 
-/// A start function that takes the fuel of nine messages, and less than a policy may take when it is loaded.
+/// A start function that takes the fuel of ninety messages, and less than a policy may take when it is loaded.
 const LONG_START: &str = "(start $start) (func $start (local i32) (loop $again (br_if $again \
      (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 65000000)))))";
 

@@ -86,6 +86,19 @@ pub(super) async fn go_on<T: Send + 'static>(
     }
 }
 
+/// Runs `evaluation` to its end in the long lane, for what an administrator waits for: in the last lane a busy machine
+/// might not get to it before its deadline. None when it panicked.
+///
+/// # Cancel safety
+///
+/// As of [`go_on`].
+pub(super) async fn go_on_patiently<T: Send + 'static>(evaluation: Evaluation<T>) -> Option<T> {
+    match long() {
+        Some(lane) => lane.spawn(evaluation).await.ok(),
+        None => Some(evaluation.await),
+    }
+}
+
 /// Ends in the last lane what the long one has no time for.
 async fn to_its_end<T: Send + 'static>(
     evaluation: Evaluation<T>,

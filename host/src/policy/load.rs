@@ -29,10 +29,11 @@ use super::verdict::printable;
 
 /// Octets a policy's own name, version and summary are each cut to.
 const DESCRIPTION_BYTES: usize = 200;
-/// What a call at load time may use: nobody waits for it but the administrator.
+/// What a call at load time may use: nobody waits for it but the administrator. 500 million is less than a second
+/// of a processor; 30 s, so that a busy machine does not end it.
 const LOAD_LIMITS: Limits = Limits {
     fuel: 500_000_000,
-    time_ms: 10_000,
+    time_ms: 30_000,
     memory_mib: 0,
 };
 

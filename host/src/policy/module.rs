@@ -257,6 +257,19 @@ pub(super) struct Called<R> {
     pub draft: Option<Draft>,
 }
 
+impl<R> Called<R> {
+    /// What came of a call in which the host failed, not the guest.
+    fn panicked() -> Self {
+        Self {
+            result: Err(Failure::new(FailureKind::Trap, "the host panicked")),
+            fuel: 0,
+            memory_bytes: 0,
+            log: Vec::new(),
+            draft: None,
+        }
+    }
+}
+
 impl Asked {
     /// Calls `function` of a fresh instance and drops the instance; `held` goes with it.
     pub async fn call<P, R>(
@@ -376,16 +389,11 @@ async fn run<R: Send + 'static>(
     if let Poll::Ready(called) = first_poll {
         return called;
     }
-    lane::go_on(call, habits).await.unwrap_or_else(|| Called {
-        result: Err(Failure::new(FailureKind::Trap, "the host panicked")),
-        fuel: 0,
-        memory_bytes: 0,
-        log: Vec::new(),
-        draft: None,
-    })
+    let called = lane::go_on(call, habits).await;
+    called.unwrap_or_else(Called::panicked)
 }
 
-/// As [`run`], for a call at load time.
+/// Runs a call at load time, all of it in the long lane.
 pub(super) async fn run_at_load<P, R>(
     asked: Asked,
     function: ComponentExportIndex,
@@ -396,12 +404,7 @@ where
     P: ComponentNamedList + Lower + Send + Sync + 'static,
     R: ComponentNamedList + Lift + Send + Sync + 'static,
 {
-    let subject = Subject::default();
-    let habits = Arc::clone(&asked.habits);
-    run(
-        Box::pin(asked.call(function, params, subject, turn)),
-        &habits,
-    )
-    .await
-    .result
+    let call = Box::pin(asked.call(function, params, Subject::default(), turn));
+    let called = lane::go_on_patiently(call).await;
+    called.unwrap_or_else(Called::panicked).result
 }
