@@ -109,6 +109,11 @@ fn what_a_killed_node_held_leaves_from_another_within_half_a_minute() {
     println!("taken over within {:?}", killed.elapsed());
     assert_eq!(alive(&other), ["other"]);
     assert_eq!(sink.log(|log| log.duplicates()), 0);
+    wait::until("an administrator is told", PATIENCE, || {
+        let alerts = other.json(&["alert", "list"]);
+        let mut alerts = alerts.as_array().expect("an array").iter();
+        alerts.any(|alert| alert["kind"] == "node-lost")
+    });
 }
 
 #[test]

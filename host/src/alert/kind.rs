@@ -19,7 +19,7 @@ pub enum Group {
     Bounce,
     /// A user sends more than is usual or allowed, was suspended, or somebody guesses its password.
     UserFlooding,
-    /// Mail has been due for long and nothing leaves.
+    /// Mail has been due for long and nothing leaves, or a node that sends it is lost.
     QueueStalled,
     /// A certificate is about to expire.
     CertificateExpiring,
@@ -69,7 +69,7 @@ impl Group {
             Self::DeliveryProblem => "Delivery problem",
             Self::Bounce => "Bounce",
             Self::UserFlooding => "User flooding or suspended",
-            Self::QueueStalled => "Queue stalled",
+            Self::QueueStalled => "Queue stalled or node lost",
             Self::CertificateExpiring => "Certificate expiring",
             Self::ReloadFailed => "Reload failed",
             Self::Policy => "Raised by a policy",
@@ -131,6 +131,8 @@ pub enum Kind {
     SignInFailures,
     /// Mail has been due for long and nothing leaves.
     QueueStalled,
+    /// A node of a shared store has ended without taking its leave, and is not back.
+    NodeLost,
     /// A certificate that clients are shown ends to be valid soon.
     CertificateExpiring,
     /// A reload failed; everything stays as it was.
@@ -142,7 +144,7 @@ pub enum Kind {
 }
 
 /// The kinds that have a name of their own here.
-const KINDS: [Kind; 18] = [
+const KINDS: [Kind; 19] = [
     Kind::SenderNotAuthorized,
     Kind::OriginatorMalformed,
     Kind::PolicyFailure,
@@ -158,6 +160,7 @@ const KINDS: [Kind; 18] = [
     Kind::AuthenticationFailures,
     Kind::SignInFailures,
     Kind::QueueStalled,
+    Kind::NodeLost,
     Kind::CertificateExpiring,
     Kind::ReloadFailed,
     Kind::Test,
@@ -182,6 +185,7 @@ impl Kind {
             Self::AuthenticationFailures => "authentication-failures",
             Self::SignInFailures => "panel-sign-in-failures",
             Self::QueueStalled => "queue-stalled",
+            Self::NodeLost => "node-lost",
             Self::CertificateExpiring => "certificate-expiring",
             Self::ReloadFailed => "reload-failed",
             Self::Test => "test",
@@ -218,7 +222,7 @@ impl Kind {
             | Self::UserSuspended
             | Self::AuthenticationFailures
             | Self::SignInFailures => Group::UserFlooding,
-            Self::QueueStalled => Group::QueueStalled,
+            Self::QueueStalled | Self::NodeLost => Group::QueueStalled,
             Self::CertificateExpiring => Group::CertificateExpiring,
             Self::ReloadFailed => Group::ReloadFailed,
             Self::Test => Group::Test,
@@ -272,6 +276,10 @@ impl Kind {
             }
             Self::QueueStalled => {
                 "Look at `gatepost queue list` and at the log: is the next hop down, or the machine out of memory or disk?"
+            }
+            Self::NodeLost => {
+                "Look at its machine, and at the end of its log. The others send what it held; there is nothing to repair \
+                 but the node. `gatepost nodes` shows who is there."
             }
             Self::CertificateExpiring => {
                 "Renew the certificate and put it where [tls] names it; the relay takes it up by itself."

@@ -20,6 +20,8 @@ struct Row<'a> {
     differs: bool,
     panel: &'a str,
     silent_ms: i64,
+    #[serde(skip)]
+    is_late: bool,
     served_a_minute: i64,
     claims: i64,
     started_at: String,
@@ -48,6 +50,7 @@ fn row<'a>(node: &'a Node, usual: &str) -> Row<'a> {
         differs: node.ended.is_none() && node.facts.policies != usual,
         panel: &node.facts.panel,
         silent_ms: node.silent_ms,
+        is_late: node.is_late(),
         served_a_minute: node.rate,
         claims: node.claims,
         started_at: node.started_at.to_string(),
@@ -72,9 +75,11 @@ fn text(rows: &[Row<'_>], is_shared: bool) -> String {
         vec![
             row.id.to_string(),
             row.name.to_owned(),
-            row.state.to_owned(),
-            format!("{} s ago", row.silent_ms / 1000),
-            row.served_a_minute.to_string(),
+            if row.is_late { "late" } else { row.state }.to_owned(),
+            ago(row.silent_ms),
+            row.ended_at
+                .as_ref()
+                .map_or_else(|| row.served_a_minute.to_string(), |_| String::new()),
             row.claims.to_string(),
             format!("{digest}{differs}"),
             row.version.to_owned(),
@@ -82,4 +87,13 @@ fn text(rows: &[Row<'_>], is_shared: bool) -> String {
     };
     let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
     table(&header, &rows)
+}
+
+/// How long ago, in the greatest unit of which it is two at least.
+fn ago(silent_ms: i64) -> String {
+    match silent_ms / 1000 {
+        seconds @ ..120 => format!("{seconds} s ago"),
+        seconds @ ..7200 => format!("{} min ago", seconds / 60),
+        seconds => format!("{} h ago", seconds / 3600),
+    }
 }

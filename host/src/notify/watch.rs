@@ -1,11 +1,12 @@
-//! The task that looks at the relay itself: whether mail leaves, and how long its certificates are valid.
+//! The task that looks at the relay itself: whether mail leaves, how long its certificates are valid, and whether all nodes
+//! are there.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use super::{Config, Shared};
 use crate::alert::{Kind, NewAlert, Severity};
@@ -13,6 +14,7 @@ use crate::causes::with_causes;
 use crate::clock::Timestamp;
 use crate::scheduler::{Health, Trouble};
 use crate::shutdown::Shutdown;
+use crate::store::{Node, Store};
 use crate::tls::Facts;
 
 /// Between two looks. Default 10 s, or sooner when trouble is to be told sooner.
@@ -25,6 +27,8 @@ const CERTIFICATE_AGAIN: Duration = Duration::from_secs(12 * 3600);
 const MAX_TOLD_APART: usize = 20;
 /// Destinations without an address at a time that are a resolver without answers. Default 3.
 const MAX_UNKNOWN: usize = 3;
+/// The same for nodes that are lost. Default 24 h: as long as they are remembered.
+const NODE_AGAIN: Duration = Duration::from_secs(24 * 3600);
 /// Days before its end from which a certificate is critical. Default 3.
 const CRITICAL_DAYS: u64 = 3;
 
@@ -46,6 +50,7 @@ pub(super) async fn run(shared: Arc<Shared>, shutdown: Shutdown) {
         let facts = certificates.map(|shown| shown.facts()).unwrap_or_default();
         let mut alerts = problems(&health, config, now);
         alerts.extend(expiring(&facts, config, now));
+        alerts.extend(lost(&nodes(&shared.setup.store).await, now));
         let fresh = fresh(&mut raised, alerts, now);
         for alert in &fresh {
             warn!(kind = %alert.kind, "{}", alert.summary);
@@ -54,6 +59,33 @@ pub(super) async fn run(shared: Arc<Shared>, shutdown: Shutdown) {
             error!(error = %with_causes(&error), "an alert cannot be stored");
         }
     }
+}
+
+/// The nodes, where there are some and this one speaks for all.
+async fn nodes(store: &Store) -> Vec<Node> {
+    if !store.is_shared() || !store.is_elected() {
+        return Vec::new();
+    }
+    let nodes = store.nodes().await;
+    nodes.unwrap_or_else(|error| {
+        debug!(error = %with_causes(&error), "whether nodes are lost is not known now");
+        Vec::new()
+    })
+}
+
+/// Nodes that have ended without taking their leave, and are not back.
+fn lost(nodes: &[Node], now: Timestamp) -> Vec<NewAlert> {
+    let missing = nodes.iter().filter(|node| node.is_missing(nodes));
+    let alert = |node: &Node| {
+        let name = node.facts.name.as_str();
+        let silent = Duration::from_millis(node.silent_ms.unsigned_abs());
+        let heard_at = (now - silent).to_whole_seconds();
+        let summary = format!(
+            "the node {name} is lost: it was last heard of at {heard_at}; the others send what it held"
+        );
+        NewAlert::new(Kind::NodeLost, Severity::Warning, summary, now).keyed(name)
+    };
+    missing.map(alert).collect()
 }
 
 /// Those that were not raised for a while.
@@ -68,6 +100,7 @@ fn fresh(
     let is_fresh = |alert: &NewAlert| -> bool {
         let again = match alert.kind {
             Kind::CertificateExpiring => CERTIFICATE_AGAIN,
+            Kind::NodeLost => NODE_AGAIN,
             _ => RAISED_AGAIN,
         };
         let at = raised.entry(subject(alert)).or_insert(now - again);
@@ -211,6 +244,7 @@ fn expiring(facts: &[Facts], config: &Config, now: Timestamp) -> Vec<NewAlert> {
 mod tests {
     use super::*;
     use crate::queue::{Destination, RemoteReply};
+    use crate::store::{Ending, NodeFacts};
 
     const NOW: Timestamp = Timestamp::from_millis(1_763_964_000_000);
 
@@ -261,6 +295,35 @@ mod tests {
         };
         let keys: Vec<String> = told(&health).into_iter().map(|(_, key)| key).collect();
         assert_eq!(keys, ["dns", "destinations"]);
+    }
+
+    #[test]
+    fn a_node_is_lost_until_one_of_its_name_is_back() {
+        let node = |id: i64, name: &str, ending: Option<Ending>| Node {
+            id,
+            facts: NodeFacts {
+                name: name.to_owned(),
+                ..NodeFacts::default()
+            },
+            started_at: ago(900),
+            silent_ms: 60_000,
+            rate: 0,
+            claims: 0,
+            ended: ending.map(|ending| (ago(45), ending)),
+        };
+        let mut nodes = vec![
+            node(1, "here", None),
+            node(2, "left", Some(Ending::Left)),
+            node(3, "lost", Some(Ending::Lost)),
+            node(4, "lost", Some(Ending::Lost)),
+        ];
+        let told = lost(&nodes, NOW);
+        assert!(told.iter().all(|alert| alert.key == "lost"));
+        let heard_at = ago(60).to_whole_seconds();
+        assert!(told[0].summary.contains(&heard_at), "{}", told[0].summary);
+        assert_eq!(fresh(&mut HashMap::new(), told, NOW).len(), 1);
+        nodes.push(node(5, "lost", None));
+        assert_eq!(lost(&nodes, NOW), []);
     }
 
     #[test]

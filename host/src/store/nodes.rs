@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::claims::{self, ClaimWish, WaitsFor};
-use super::membership::LEASE;
+use super::membership::{HEARTBEAT, LEASE};
 use super::sql::{Connection, Pool, Row, query, query_scalar};
 use super::{StoreError, rows};
 use crate::clock::Timestamp;
@@ -59,7 +59,8 @@ const SELECT_OWNERS: &str = "WITH RECURSIVE owner (id) AS (\
      SELECT id FROM owner WHERE id IS NOT NULL AND id NOT IN (SELECT id FROM node WHERE ended_at IS NULL)";
 
 const SELECT_NODES: &str = "SELECT id, name, version, policies, panel, started_at, seen_at, rate, ended_at, ending, \
-     (SELECT COUNT(*) FROM message WHERE open = 1 AND claimed_by = node.id) AS claims FROM node ORDER BY id";
+     (SELECT COUNT(*) FROM message WHERE open = 1 AND claimed_by = node.id) AS claims FROM node \
+     ORDER BY ended_at IS NOT NULL, CASE WHEN ended_at IS NULL THEN id ELSE -id END";
 
 /// What a process tells the others of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,6 +92,20 @@ pub struct Node {
     pub claims: i64,
     /// When it ended, and whether it said so itself; none while it is alive.
     pub ended: Option<(Timestamp, Ending)>,
+}
+
+impl Node {
+    /// True while it counts as alive and heartbeats are missing.
+    pub fn is_late(&self) -> bool {
+        let silent_ms = u128::from(self.silent_ms.unsigned_abs());
+        self.ended.is_none() && silent_ms > 2 * HEARTBEAT.as_millis()
+    }
+
+    /// True when it was lost, and none of its name is alive among these.
+    pub fn is_missing(&self, nodes: &[Self]) -> bool {
+        let is_there = |other: &Self| other.ended.is_none() && other.facts.name == self.facts.name;
+        matches!(self.ended, Some((_, Ending::Lost))) && !nodes.iter().any(is_there)
+    }
 }
 
 /// The policy set that most of the nodes have that are alive; of several as many, that of the one that came first.
@@ -279,7 +294,7 @@ async fn take_over(connection: &mut Connection) -> Result<i64, sqlx::Error> {
     Ok(freed)
 }
 
-/// All nodes that are alive or ended within a day, in the order in which they came.
+/// All nodes that are alive, in the order in which they came, and then those that ended within a day, the last first.
 pub(super) async fn all(readers: &Pool) -> Result<Vec<Node>, StoreError> {
     let failed = |error| StoreError::reading("the nodes", error);
     let now: i64 = query_scalar(CLOCK)

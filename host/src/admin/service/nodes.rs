@@ -7,7 +7,7 @@ use crate::store::{Node, usual_policies};
 /// Everything that is told of the nodes.
 #[derive(Clone, Debug)]
 pub struct NodeReport {
-    /// Those that are alive or ended within a day, in the order in which they came.
+    /// Those that are alive, in the order in which they came, and then those that ended within a day, the last first.
     pub nodes: Vec<Node>,
     /// The number of the one that answers; none when this relay has the store for itself.
     pub here: Option<i64>,

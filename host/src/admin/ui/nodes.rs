@@ -15,7 +15,7 @@ use super::frame::Frame;
 use super::html;
 use super::visit::Visitor;
 use crate::admin::service::NodeReport;
-use crate::store::{Ending, HEARTBEAT, Node};
+use crate::store::{Ending, Node};
 
 /// Characters of a digest that are shown.
 const SHOWN_DIGEST: usize = 12;
@@ -42,21 +42,23 @@ impl NodesPage {
         self.report.here == Some(node.id)
     }
 
+    /// One that was lost is bad news until it is back.
     fn badge(&self, node: &Node) -> &'static str {
         match node.ended {
-            None if is_late(node) => "warn",
+            None if node.is_late() => "warn",
             None => "good",
-            Some((_, Ending::Left)) => "plain",
-            Some((_, Ending::Lost)) => "bad",
+            Some(_) if node.is_missing(&self.report.nodes) => "bad",
+            Some(_) => "plain",
         }
     }
 
     fn state(&self, node: &Node) -> &'static str {
         match node.ended {
-            None if is_late(node) => "late",
+            None if node.is_late() => "late",
             None => "alive",
             Some((_, Ending::Left)) => "left",
-            Some((_, Ending::Lost)) => "lost",
+            Some((_, Ending::Lost)) if node.is_missing(&self.report.nodes) => "lost",
+            Some((_, Ending::Lost)) => "lost, and back",
         }
     }
 
@@ -79,11 +81,6 @@ impl NodesPage {
         let digest = node.facts.policies.as_str();
         digest.get(..SHOWN_DIGEST).unwrap_or(digest)
     }
-}
-
-/// Whether heartbeats are missing.
-fn is_late(node: &Node) -> bool {
-    u128::from(node.silent_ms.unsigned_abs()) > 2 * HEARTBEAT.as_millis()
 }
 
 async fn nodes(State(site): State<Site>, visitor: Visitor) -> Result<Response, UiError> {
