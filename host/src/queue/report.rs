@@ -195,7 +195,7 @@ pub struct MessageDetails {
     pub summary: MessageSummary,
     /// Its recipients in the order of the RCPT commands.
     pub recipients: Vec<RecipientDetails>,
-    /// Every attempt, oldest first.
+    /// Its attempts as far as they were asked for, oldest first.
     pub attempts: Vec<Attempt>,
     /// What administrators did to it, oldest first.
     pub orders: Vec<Order>,
@@ -204,6 +204,15 @@ pub struct MessageDetails {
 }
 
 impl MessageDetails {
+    /// Forgets the one attempt more than `limit` that tells whether there are earlier ones: true when there was one.
+    pub fn drop_surplus_attempt(&mut self, limit: u32) -> bool {
+        let is_surplus = self.attempts.len() > limit as usize;
+        if is_surplus {
+            self.attempts.remove(0);
+        }
+        is_surplus
+    }
+
     /// Whether it waits until somebody starts this.
     pub fn waits_for(&self, stop: &Stop) -> bool {
         if self.summary.finished_at.is_some() {

@@ -22,8 +22,9 @@ static INSERT_ORDERS: LazyLock<Bulk> = LazyLock::new(|| {
 const SELECT_NEWEST: &str = "SELECT COALESCE(MAX(id), 0) FROM queue_order";
 const SELECT_AFTER: &str = "SELECT id, message_id, kind, at, actor, detail FROM queue_order \
      WHERE id > $1 ORDER BY id LIMIT 1000";
-pub(super) const SELECT_OF_MESSAGE: &str = "SELECT id, message_id, kind, at, actor, detail \
-     FROM queue_order WHERE message_id = $1 ORDER BY id";
+/// The latest of them, oldest first.
+pub(super) const SELECT_OF_MESSAGE: &str = "SELECT * FROM (SELECT id, message_id, kind, at, actor, detail \
+     FROM queue_order WHERE message_id = $1 ORDER BY id DESC LIMIT $2) latest ORDER BY id";
 const SELECT_OVERDUE: &str = "SELECT id FROM message \
      WHERE open = 1 AND hold IS NOT NULL AND released_at IS NULL AND expires_at <= $1 LIMIT $2";
 

@@ -35,6 +35,10 @@ const MAX_COUNTED: i64 = 20_000;
 const COUNT_OPEN: &str = "SELECT COUNT(*) AS looked_at, COUNT(*) FILTER (WHERE list_id = $1) AS messages \
      FROM (SELECT list_id FROM message WHERE open = 1 ORDER BY id DESC LIMIT $2) AS newest";
 
+/// Orders to one message, and notifications of it, that are told with it. Default 200: no administrator gives so many, and
+/// what a program gave again and again must not make the answer endless.
+const MAX_TOLD: i64 = 200;
+
 /// Messages of a list in the queue, as far as they were counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct OpenCount {
@@ -179,13 +183,15 @@ pub(super) async fn message(
         .map_err(failed)?;
     let orders = sql::query(orders::SELECT_OF_MESSAGE)
         .bind(id.as_i64())
+        .bind(MAX_TOLD)
         .fetch_all(&mut *transaction)
         .await
         .map_err(failed)?;
     let mut query = summaries();
     query.push("notice_of = ").push_bind(id.as_i64());
     let notices = query
-        .push(" ORDER BY message.id")
+        .push(" ORDER BY message.id LIMIT ")
+        .push_bind(MAX_TOLD)
         .build()
         .fetch_all(&mut *transaction)
         .await

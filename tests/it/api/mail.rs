@@ -159,6 +159,10 @@ fn what_waits_is_changed_by_name_and_by_filter() {
     order(422, json!({ "action": "reprioritize", "filter": one }));
     order(
         422,
+        json!({ "action": "hold", "send_at": "", "filter": one }),
+    );
+    order(
+        422,
         json!({ "action": "hold", "filter": { "status": "delivered" } }),
     );
     let now = json!({ "action": "schedule", "filter": { "priority": 3 } });
@@ -223,5 +227,64 @@ fn recipients_that_do_not_exist_are_listed_and_forgotten() {
         parsed(&answer)["detail"]
             .as_str()
             .is_some_and(|text| text.contains("cursor"))
+    );
+}
+
+#[test]
+fn attempts_of_a_message_come_in_pages_the_latest_first() {
+    let sink = Sink::start(Script::reading()).expect("a port");
+    let api = Api::with(Setup::smarthost(sink.port()), "");
+    let (user, _) = api.add_user(1);
+    let message = json!({
+        "user": user, "from": "a@example.com", "text": "x",
+        "to": ["a@example.net", "b@example.net", "c@example.net"],
+    });
+    let sent = api.done(202, "POST", "/messages", Some(&message));
+    let id = sent["id"].as_str().expect("an id");
+    let path = format!("/messages/{id}");
+    wait::until("it is delivered", wait::PATIENCE, || {
+        api.done(200, "GET", &path, None)["status"] == "delivered"
+    });
+    let told = |query: &str| {
+        let story = api.done(200, "GET", &format!("{path}?{query}"), None);
+        let recipients = story["recipients"].as_array().expect("recipients").iter();
+        let attempts = recipients.map(|one| one["attempts"].as_array().map_or(0, Vec::len));
+        (
+            attempts.collect::<Vec<_>>(),
+            story["earlier_attempts"].clone(),
+        )
+    };
+    assert_eq!(told("limit=3"), (vec![1, 1, 1], Value::Null));
+    let (latest, earlier) = told("limit=2");
+    let (earliest, nothing) = told(&format!(
+        "limit=2&cursor={}",
+        earlier.as_str().expect("more")
+    ));
+    assert_eq!(
+        latest
+            .iter()
+            .zip(&earliest)
+            .map(|(one, other)| one + other)
+            .collect::<Vec<_>>(),
+        [1, 1, 1]
+    );
+    assert_eq!((earliest.iter().sum::<usize>(), nothing), (1, Value::Null));
+    is_problem(
+        &api.ask(&api.operator, "GET", &format!("{path}?cursor=x"), None),
+        400,
+    );
+    let shown = api
+        .panel
+        .relay
+        .json(&["queue", "show", id, "--attempts", "1"]);
+    assert_eq!(shown["earlier_attempts"], true, "{shown}");
+    let text = api
+        .panel
+        .relay
+        .cli(&["queue", "show", id, "--attempts", "2"])
+        .succeeded();
+    assert!(
+        text.stdout.contains("the latest 2; --attempts shows more"),
+        "{text:?}"
     );
 }

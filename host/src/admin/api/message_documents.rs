@@ -54,6 +54,8 @@ pub struct MessageStory {
     message: MessageDocument,
     /// Its recipients.
     recipients: Vec<RecipientDocument>,
+    /// The cursor of the page of earlier attempts; null when there are none.
+    earlier_attempts: Option<String>,
     /// What the policies decided.
     decisions: Vec<DecisionDocument>,
     /// What operators did to it.
@@ -71,7 +73,7 @@ pub struct RecipientDocument {
     status: String,
     /// When it is tried next; null when it is settled.
     due_at: Option<String>,
-    /// What was tried, oldest first.
+    /// What was tried for it, of this page, oldest first.
     attempts: Vec<AttemptDocument>,
 }
 
@@ -174,8 +176,8 @@ pub fn found(message: &FoundMessage) -> MessageDocument {
     }
 }
 
-/// Everything about one; none when nothing is known of it.
-pub fn story(story: &Story) -> Option<MessageStory> {
+/// Everything about one, with the cursor of earlier attempts; none when nothing is known of it.
+pub fn story(story: &Story, earlier_attempts: Option<String>) -> Option<MessageStory> {
     let details = story.message.as_ref();
     let message = match (details, story.decision()) {
         (Some(details), _) => accepted(&details.summary),
@@ -187,6 +189,7 @@ pub fn story(story: &Story) -> Option<MessageStory> {
     Some(MessageStory {
         message,
         recipients: details.map_or_else(|| refused_recipients(story), recipients),
+        earlier_attempts,
         decisions: story.decisions.iter().map(ruled).collect(),
         orders: orders
             .map(|order| OrderDocument {

@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 
 use super::Api;
 use super::access::{Caller, Reader};
-use super::message_documents::{MessageDocument, MessageStory, found, story};
+use super::message_documents::{MessageDocument, MessageStory, found, story as story_of};
 use super::page::{self, Page};
 use super::problem::Problem;
 use super::refusals::{BadRequest, NotThere, Refused};
@@ -46,6 +46,19 @@ pub struct Listing {
     cursor: Option<String>,
     /// Messages on a page, from 1 to 200; 50 when it is left out. A page may have fewer though another follows: it ends
     /// when looking takes long.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
+/// Which attempts of a message.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields, default)]
+pub struct Attempts {
+    /// `earlier_attempts` of the page before; nothing for the latest.
+    #[param(pattern = "^c[0-9]{1,9}$")]
+    cursor: Option<String>,
+    /// Attempts on a page, of all recipients together, from 1 to 200; 50 when it is left out.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
 }
@@ -120,11 +133,19 @@ async fn shown(
     caller: &Caller,
     list: Option<i64>,
     message: &str,
+    attempts: Attempts,
 ) -> Result<Json<MessageStory>, Problem> {
+    let limit = page::limit(attempts.limit)?;
+    let cursor = page::cursor(attempts.cursor.as_deref())?.unwrap_or_default();
+    let skipped = u32::try_from(cursor).map_err(|_| page::no_cursor())?;
     let id = message_id(message)?;
-    let found = api.service.story(&caller.actor, id).await?;
+    let found = api.service.story(&caller.actor, id, limit, skipped).await?;
     let is_there = list.is_none() || found.list == list;
-    let story = Some(found).filter(|_| is_there).as_ref().and_then(story);
+    let earlier = found
+        .has_earlier
+        .then(|| page::cursor_of(i64::from(skipped.saturating_add(limit))));
+    let story = Some(found).filter(|_| is_there);
+    let story = story.as_ref().and_then(|found| story_of(found, earlier));
     let missing = || ServiceError::not_found("message").into();
     story.map(Json).ok_or_else(missing)
 }
@@ -179,46 +200,52 @@ pub async fn of_list(
 
 /// Shows everything about a message
 ///
-/// Its recipients with every attempt, what the policies decided, and what operators did; also of one that was refused.
+/// Its recipients with the latest attempts, what the policies decided, and what operators did; also of one that was
+/// refused. Earlier attempts are on pages of their own, by `earlier_attempts`; one that ends meanwhile may be told twice.
 #[utoipa::path(
     get,
     path = "/messages/{message}",
     operation_id = "show_message",
     tag = "Messages",
-    params(("message" = String, Path, description = "Its queue id")),
+    params(("message" = String, Path, description = "Its queue id"), Attempts),
     responses(
         (status = 200, description = "The message", body = MessageStory),
         Refused,
         NotThere,
+        BadRequest,
     )
 )]
 pub async fn one(
     State(api): State<Api>,
     Reader(caller): Reader,
     Path(message): Path<String>,
+    Query(attempts): Query<Attempts>,
 ) -> Result<Json<MessageStory>, Problem> {
-    shown(&api, &caller, None, &message).await
+    shown(&api, &caller, None, &message, attempts).await
 }
 
 /// Shows everything about a message of a list
 ///
-/// Its recipients with every attempt, what the policies decided, and what operators did; also of one that was refused.
+/// Its recipients with the latest attempts, what the policies decided, and what operators did; also of one that was
+/// refused. Earlier attempts are on pages of their own, by `earlier_attempts`; one that ends meanwhile may be told twice.
 #[utoipa::path(
     get,
     path = "/lists/{list}/messages/{message}",
     operation_id = "show_message_of_list",
     tag = "Messages",
-    params(("list" = i64, Path, description = "The number of the list"), ("message" = String, Path, description = "Its queue id")),
+    params(("list" = i64, Path, description = "The number of the list"), ("message" = String, Path, description = "Its queue id"), Attempts),
     responses(
         (status = 200, description = "The message", body = MessageStory),
         Refused,
         NotThere,
+        BadRequest,
     )
 )]
 pub async fn one_of_list(
     State(api): State<Api>,
     Reader(caller): Reader,
     Path((list, message)): Path<(i64, String)>,
+    Query(attempts): Query<Attempts>,
 ) -> Result<Json<MessageStory>, Problem> {
-    shown(&api, &caller, Some(list), &message).await
+    shown(&api, &caller, Some(list), &message, attempts).await
 }

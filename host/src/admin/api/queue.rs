@@ -204,7 +204,13 @@ fn number(number: Option<u8>) -> String {
     number.map(|number| number.to_string()).unwrap_or_default()
 }
 
+/// What is to be done. What cannot be is refused also where the action has no use for it.
 fn command(order: &OrderRequest) -> Result<Command, ServiceError> {
+    let read = order.send_at.as_deref().map(|text| {
+        let message = "write a time like 2026-11-26T09:00:00Z";
+        Timestamp::parse_utc(text).ok_or_else(|| ServiceError::invalid("send_at", message))
+    });
+    let send_at = read.transpose()?;
     Ok(match order.action {
         Action::Release => Command::Release,
         Action::Retry => Command::Retry,
@@ -216,14 +222,7 @@ fn command(order: &OrderRequest) -> Result<Command, ServiceError> {
             let wrong = || ServiceError::invalid("priority", "use a number from 1 to 5");
             Command::Reprioritize(priority.ok_or_else(wrong)?)
         }
-        Action::Schedule => {
-            let read = order.send_at.as_deref().map(|text| {
-                let message = "write a time like 2026-11-26T09:00:00Z";
-                let read = Timestamp::parse_utc(text);
-                read.ok_or_else(|| ServiceError::invalid("send_at", message))
-            });
-            Command::Schedule(read.transpose()?.unwrap_or_else(Timestamp::now))
-        }
+        Action::Schedule => Command::Schedule(send_at.unwrap_or_else(Timestamp::now)),
     })
 }
 

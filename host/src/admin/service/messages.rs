@@ -12,7 +12,7 @@ use crate::store::{FoundPage, Search, SearchStatus};
 pub const MESSAGES_ON_A_PAGE: usize = 50;
 /// Attempts on one page of a message's story, the latest first. Default 200: a message to very many, or one that was
 /// tried for days, has thousands.
-const ATTEMPTS_ON_A_PAGE: u32 = 200;
+pub const ATTEMPTS_ON_A_PAGE: u32 = 200;
 /// Octets of a text that is searched for. Default 1,000: longer than any address or Message-ID.
 const MAX_TEXT: usize = 1000;
 
@@ -212,16 +212,8 @@ impl Service {
         Ok(self.store().search(&search).await?)
     }
 
-    /// What happened to a message, accepted or refused. What belongs to no list is the operators'.
-    ///
-    /// # Errors
-    /// [`ServiceError::NotFound`].
-    pub async fn story(&self, actor: &Actor, id: QueueId) -> Result<Story, ServiceError> {
-        let message = self.store().message(id).await?;
-        self.told(actor, id, message).await
-    }
-
-    /// The same with a page of its attempts.
+    /// What happened to a message, accepted or refused, with a page of its attempts. What belongs to no list is the
+    /// operators'.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`].
@@ -233,13 +225,28 @@ impl Service {
     ) -> Result<Story, ServiceError> {
         let page = page.max(1);
         let skipped = (page - 1).saturating_mul(ATTEMPTS_ON_A_PAGE);
-        let message = self
-            .store()
-            .message_in_part(id, ATTEMPTS_ON_A_PAGE + 1, skipped);
+        let story = self.story(actor, id, ATTEMPTS_ON_A_PAGE, skipped).await?;
+        Ok(Story { page, ..story })
+    }
+
+    /// The same with so many attempts at most, without so many of the latest.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub async fn story(
+        &self,
+        actor: &Actor,
+        id: QueueId,
+        attempts: u32,
+        skipped: u32,
+    ) -> Result<Story, ServiceError> {
+        let one_more = attempts.saturating_add(1);
+        let message = self.store().message_in_part(id, one_more, skipped);
         let mut message = message.await?;
-        let has_earlier = message.as_mut().is_some_and(drop_surplus_attempt);
+        let has_earlier = message
+            .as_mut()
+            .is_some_and(|message| message.drop_surplus_attempt(attempts));
         Ok(Story {
-            page,
             has_earlier,
             ..self.told(actor, id, message).await?
         })
@@ -274,15 +281,6 @@ impl Service {
             list,
         })
     }
-}
-
-/// The one attempt more that tells whether there are earlier ones: true when there was one.
-fn drop_surplus_attempt(message: &mut MessageDetails) -> bool {
-    let is_surplus = message.attempts.len() > ATTEMPTS_ON_A_PAGE as usize;
-    if is_surplus {
-        message.attempts.remove(0);
-    }
-    is_surplus
 }
 
 fn reaches(actor: &Actor, list: Option<i64>) -> bool {

@@ -34,7 +34,7 @@ pub use self::alerts::{ALERTS_ON_A_PAGE, AlertPage};
 pub use self::compose::{Attachment, Draft};
 pub use self::error::{Invalid, Problem, ServiceError};
 pub use self::lists::{ListPage, ListRow, ListSettings};
-pub use self::messages::{MessageSearch, STATUSES, Story};
+pub use self::messages::{ATTEMPTS_ON_A_PAGE, MessageSearch, STATUSES, Story};
 pub use self::nodes::NodeReport;
 pub use self::once::Earlier;
 pub use self::person::Person;

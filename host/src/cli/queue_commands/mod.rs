@@ -15,6 +15,7 @@ use self::timeline::Story;
 use super::decision_output::ListNames;
 use super::output::table;
 use super::{Failure, Output};
+use crate::admin::service::ATTEMPTS_ON_A_PAGE;
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::queue::{
@@ -43,6 +44,9 @@ pub enum QueueCommand {
     Show {
         /// Its queue id, as in the reply `250 2.0.0 queued as …`
         id: QueueId,
+        /// The latest attempts that are shown; a message to very many has thousands
+        #[arg(long, value_name = "N", default_value_t = ATTEMPTS_ON_A_PAGE)]
+        attempts: u32,
     },
     /// Have messages wait until they are released; their time goes on
     Hold {
@@ -120,7 +124,7 @@ pub async fn run(command: QueueCommand, store: &Store, output: Output) -> Result
             };
             return list(store, filter, output).await;
         }
-        QueueCommand::Show { id } => return show(store, id, output).await,
+        QueueCommand::Show { id, attempts } => return show(store, id, attempts, output).await,
         QueueCommand::Stop { what, reason } => {
             return stops::stop(&what, line(&reason), store, output).await;
         }
@@ -156,18 +160,21 @@ async fn list(store: &Store, filter: MessageFilter, output: Output) -> Result<()
     output.print(&rows, || listing(&messages, limit, &stops, &lists))
 }
 
-async fn show(store: &Store, id: QueueId, output: Output) -> Result<(), Failure> {
+async fn show(store: &Store, id: QueueId, attempts: u32, output: Output) -> Result<(), Failure> {
     let lists = ListNames::read(store).await?;
     let decisions = store.decisions_about(id).await?;
-    let Some(message) = store.message(id).await? else {
+    let found = store.message_in_part(id, attempts.saturating_add(1), 0);
+    let Some(mut message) = found.await? else {
         if decisions.is_empty() {
             return Err(unknown(id));
         }
         let value = timeline::refused_value(&decisions, &lists);
         return output.print(&value, || timeline::refused_text(&decisions, &lists));
     };
+    let has_earlier = message.drop_surplus_attempt(attempts);
     let story = Story {
         message: &message,
+        has_earlier,
         decisions: &decisions,
         stops: &store.stops().await?,
         lists: &lists,

@@ -16,6 +16,8 @@ use crate::queue::{
 pub struct Story<'a> {
     /// The message with its attempts, orders and notifications.
     pub message: &'a MessageDetails,
+    /// True when it had earlier attempts than those.
+    pub has_earlier: bool,
     /// What the policies decided about it.
     pub decisions: &'a [Decision],
     /// What is stopped at present.
@@ -30,6 +32,7 @@ impl Story<'_> {
         let mut value = summary(&self.message.summary);
         let recipients = self.message.recipients.iter();
         value["recipients"] = recipients.map(|one| self.recipient(one)).collect();
+        value["earlier_attempts"] = self.has_earlier.into();
         let decisions = self.decisions.iter();
         value["decisions"] = decisions
             .map(|decision| decision_output::value(decision, self.lists))
@@ -98,6 +101,11 @@ impl Story<'_> {
             }
         }
         lines.extend(self.prospect());
+        if self.has_earlier {
+            let told = self.message.attempts.len();
+            let more = format!("of its attempts the latest {told}; --attempts shows more");
+            lines.extend([String::new(), more]);
+        }
         printable(&lines.join("\n"))
     }
 
