@@ -84,6 +84,25 @@ fn a_failure_is_that_messages_451_and_an_alert() {
 }
 
 #[test]
+fn who_has_a_policy_fail_waits_for_the_refusal_and_who_is_refused_by_a_verdict_does_not() {
+    let sink = Sink::start(Script::reading()).expect("a port");
+    let setup = Setup::smarthost(sink.port())
+        .with_module(&hostile(), BY_SUBJECT)
+        .with("\n[submission]\npolicy-failure-pause-ms = 3000\n");
+    let pause = Duration::from_secs(3);
+    let relay = Relay::start(&setup);
+    let user = relay.add_shop_user(&[]);
+    let mut client = relay.login(&user);
+    let begun = Instant::now();
+    let refused = with_subject("reject", &message::id("reject", 0));
+    client.submit(FROM, &[TO], &refused, "550 5.7.1");
+    assert!(begun.elapsed() < pause);
+    let failed = with_subject("trap", &message::id("trap", 0));
+    client.submit(FROM, &[TO], &failed, "451 4.7.1");
+    assert!(begun.elapsed() >= pause);
+}
+
+#[test]
 fn a_verdict_that_contradicts_itself_is_a_451_of_one_line() {
     let (sink, relay, user) = open();
     let mut client = relay.login(&user);

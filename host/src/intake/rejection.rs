@@ -15,6 +15,8 @@ pub struct Rejection {
     /// True when the user was suspended: its session ends as that of any inactive user. The reply is for
     /// the case that this was undone meanwhile.
     pub is_suspension: bool,
+    /// True when a policy failed: whoever comes again makes it fail again.
+    pub is_policy_failure: bool,
 }
 
 impl Rejection {
@@ -25,11 +27,7 @@ impl Rejection {
             (4, 3, 0),
             "the queue cannot take messages at the moment; try again later",
         );
-        Self {
-            reply,
-            reason: "store not known good".to_owned(),
-            is_suspension: false,
-        }
+        Self::new(reply, "store not known good")
     }
 
     pub(super) fn store(error: &StoreError) -> Self {
@@ -40,39 +38,27 @@ impl Rejection {
     }
 
     pub(super) fn header(error: &HeaderError) -> Self {
-        Self {
-            reply: Reply::new(550, (5, 6, 0), error.to_string()),
-            reason: error.to_string(),
-            is_suspension: false,
-        }
+        Self::new(
+            Reply::new(550, (5, 6, 0), error.to_string()),
+            error.to_string(),
+        )
     }
 
     /// The header does not end within the part of the message that is kept in memory.
     pub(super) fn header_too_large() -> Self {
         let text = "the header section is too large; send fewer or shorter header fields";
-        Self {
-            reply: Reply::new(552, (5, 3, 4), text),
-            reason: "header larger than intake.memory-octets".to_owned(),
-            is_suspension: false,
-        }
+        let reply = Reply::new(552, (5, 3, 4), text);
+        Self::new(reply, "header larger than intake.memory-octets")
     }
 
     /// The header says when to send the message, and that cannot be.
     pub(super) fn schedule(enhanced: (u8, u16, u16), text: String) -> Self {
-        Self {
-            reason: text.clone(),
-            reply: Reply::new(550, enhanced, text),
-            is_suspension: false,
-        }
+        Self::new(Reply::new(550, enhanced, text.clone()), text)
     }
 
     /// The user has sent as much as it may.
     pub(super) fn limit(reply: Reply) -> Self {
-        Self {
-            reply,
-            reason: "over the user's limit".to_owned(),
-            is_suspension: false,
-        }
+        Self::new(reply, "over the user's limit")
     }
 
     /// [`Rejection::limit`], for which the user was suspended.
@@ -84,10 +70,19 @@ impl Rejection {
     }
 
     pub(super) fn policy(refusal: Refusal) -> Self {
+        let reply = Reply::new(refusal.code, refusal.enhanced, refusal.text.clone());
         Self {
-            reason: refusal.text.clone(),
-            reply: Reply::new(refusal.code, refusal.enhanced, refusal.text),
+            is_policy_failure: refusal.is_failure,
+            ..Self::new(reply, refusal.text)
+        }
+    }
+
+    fn new(reply: Reply, reason: impl Into<String>) -> Self {
+        Self {
+            reply,
+            reason: reason.into(),
             is_suspension: false,
+            is_policy_failure: false,
         }
     }
 }

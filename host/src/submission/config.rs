@@ -40,6 +40,9 @@ pub struct Config {
     /// Seconds for messages on their way in to end when the relay is told to; idle sessions end at once.
     /// Default 30: a message of the usual size arrives, and no supervisor has lost its patience yet.
     pub drain_s: u64,
+    /// Milliseconds until a client hears that a policy failed on its message. Default 100: a program that tries again
+    /// at once has the policy fail ten times a second, not thousands of times, and who waits for minutes does not notice.
+    pub policy_failure_pause_ms: u64,
     /// What failed logins come to.
     pub logins: Logins,
 }
@@ -59,6 +62,7 @@ impl Default for Config {
             handshake_timeout_s: 30,
             reply_timeout_s: 60,
             drain_s: 30,
+            policy_failure_pause_ms: 100,
             logins: Logins::default(),
         }
     }
@@ -71,6 +75,10 @@ impl Config {
 
     pub(super) const fn reply_timeout(&self) -> Duration {
         Duration::from_secs(self.reply_timeout_s)
+    }
+
+    pub(super) const fn policy_failure_pause(&self) -> Duration {
+        Duration::from_millis(self.policy_failure_pause_ms)
     }
 
     /// How long sessions may take to end after the shutdown is announced.

@@ -372,8 +372,7 @@ impl Connection<'_> {
         if self.is_suspended(&answer).await {
             return;
         }
-        self.session
-            .sender_answered(answer.map_err(|rejection| self.told(rejection)));
+        self.session.sender_answered(self.told(answer).await);
     }
 
     async fn check_recipient(&mut self, recipient: Mailbox) {
@@ -386,7 +385,7 @@ impl Connection<'_> {
         let answer = intake
             .recipient(policies, &self.peer, &principal, transaction, &recipient)
             .await;
-        let answer = answer.map_err(|rejection| self.told(rejection));
+        let answer = self.told(answer).await;
         self.session.recipient_answered(answer);
     }
 
@@ -422,13 +421,13 @@ impl Connection<'_> {
         if self.is_suspended(&answer).await {
             return;
         }
-        let reply = match answer {
+        let reply = match self.told(answer).await {
             Ok(accepted) => {
                 self.peer.messages += 1;
                 self.shared.scheduler.submit(accepted.message);
                 accepted.reply
             }
-            Err(rejection) => self.told(rejection),
+            Err(reply) => reply,
         };
         self.session.content_answered(reply);
     }
@@ -442,14 +441,25 @@ impl Connection<'_> {
         self.principal().await.is_none()
     }
 
-    /// Logs why, and returns what the client is told.
-    fn told(&self, rejection: Rejection) -> Reply {
+    /// Logs why something was refused, and returns what the client is told, when it is time to tell it.
+    async fn told<T>(&self, answer: Result<T, Rejection>) -> Result<T, Reply> {
+        let rejection = match answer {
+            Ok(answer) => return Ok(answer),
+            Err(rejection) => rejection,
+        };
         debug!(
             session.id = self.peer.session_id,
             reason = rejection.reason,
             "refused"
         );
-        rejection.reply
+        if rejection.is_policy_failure {
+            // What misbehaves on the messages of one client is not to take the processors from the others.
+            tokio::select! {
+                () = tokio::time::sleep(self.limits.policy_failure_pause()) => {}
+                () = self.shared.shutdown.announced() => {}
+            }
+        }
+        Err(rejection.reply)
     }
 
     async fn end(&mut self, ended: io::Result<()>) {
