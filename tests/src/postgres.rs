@@ -171,6 +171,16 @@ impl Cluster {
         self.port
     }
 
+    /// The process that all others of the server are children of.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn pid(&self) -> std::io::Result<u32> {
+        let text = std::fs::read_to_string(self.folder.join("data/postmaster.pid"))?;
+        let first = text.lines().next().unwrap_or_default();
+        first.parse().map_err(std::io::Error::other)
+    }
+
     /// The folder with the cluster's data and its socket.
     pub fn folder(&self) -> &Path {
         &self.folder

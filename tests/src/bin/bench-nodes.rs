@@ -1,0 +1,233 @@
+//! Measures relays over one PostgreSQL beside the embedded default and beside Postfix, under the same load.
+//!
+//! `bench-nodes [ROUNDS] [SECONDS]`, 3 and 6 by default: 64 connections, 20 messages a session, 4 KiB; every round runs each
+//! set-up once, with an empty queue. PostgreSQL is as durable as it comes: a commit is on the disk before its answer. Ends
+//! by itself, with 1 when one node accepts less than 3 times as many messages as Postfix, or two accept fewer than one.
+
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use gatepost_tests::cpu;
+use gatepost_tests::load::{Load, Report, median};
+use gatepost_tests::postfix::Postfix;
+use gatepost_tests::postgres::Cluster;
+use gatepost_tests::relay::{Relay, Setup, User};
+use gatepost_tests::sink::{Script, Sink};
+
+const CONNECTIONS: usize = 64;
+/// Messages before the measured ones: processes started, caches filled.
+const WARM_UP: u64 = 500;
+/// The sink must have everything within this time after the last message was accepted.
+const DRAIN_LIMIT: Duration = Duration::from_secs(180);
+/// What one node accepts, in times of what Postfix does.
+const BAR: f64 = 3.0;
+/// As a server for a relay is set up, on a machine this small.
+const SETTINGS: [&str; 3] = ["fsync = on", "shared_buffers = 512MB", "max_wal_size = 4GB"];
+
+const SET_UPS: [SetUp; 5] = [
+    SetUp::Sqlite,
+    SetUp::Nodes(1),
+    SetUp::Nodes(2),
+    SetUp::Nodes(3),
+    SetUp::Postfix,
+];
+
+#[derive(Clone, Copy, PartialEq)]
+enum SetUp {
+    Sqlite,
+    /// So many relays over one PostgreSQL.
+    Nodes(usize),
+    Postfix,
+}
+
+impl SetUp {
+    fn name(self) -> String {
+        match self {
+            Self::Sqlite => "SQLite".to_owned(),
+            Self::Nodes(1) => "PostgreSQL, 1 node".to_owned(),
+            Self::Nodes(count) => format!("PostgreSQL, {count} nodes"),
+            Self::Postfix => "Postfix".to_owned(),
+        }
+    }
+
+    fn run(self, time: Duration) -> Result<Figures> {
+        let sink = Sink::start(Script::default())?;
+        match self {
+            Self::Sqlite => {
+                let relay = Relay::start(&Setup::smarthost(sink.port()));
+                let user = relay.add_shop_user(&[]);
+                measure(&sink, &[relay.port()], &user, time, &[&[relay.pid()], &[]])
+            }
+            Self::Nodes(count) => over_postgres(&sink, count, time),
+            Self::Postfix => {
+                let postfix = Postfix::start(sink.port())?;
+                let of = [postfix.pid()];
+                measure(
+                    &sink,
+                    &[postfix.port()],
+                    &Postfix::user(),
+                    time,
+                    &[&of, &[]],
+                )
+            }
+        }
+    }
+}
+
+fn over_postgres(sink: &Sink, count: usize, time: Duration) -> Result<Figures> {
+    let cluster = Cluster::start(&SETTINGS).map_err(anyhow::Error::msg)?;
+    let url = cluster.database();
+    let node = |number| {
+        let name = format!("\n[node]\nname = \"node-{number}\"\n");
+        Relay::start(&Setup::smarthost(sink.port()).on_server(&url).with(&name))
+    };
+    let relays: Vec<Relay> = (1..=count).map(node).collect();
+    let user = relays[0].add_shop_user(&[]);
+    let ports: Vec<u16> = relays.iter().map(Relay::port).collect();
+    let pids: Vec<u32> = relays.iter().map(Relay::pid).collect();
+    measure(sink, &ports, &user, time, &[&pids, &[cluster.pid()?]])
+}
+
+/// What one run came to.
+struct Figures {
+    /// Messages accepted in a second.
+    accepted: f64,
+    /// From the first submission to the last delivery.
+    delivered: f64,
+    /// Milliseconds of processor time of a message, of relays and of the database.
+    cpu: [f64; 2],
+    p50: Duration,
+    p99: Duration,
+}
+
+fn measure(
+    sink: &Sink,
+    ports: &[u16],
+    user: &User,
+    time: Duration,
+    processes: &[&[u32]; 2],
+) -> Result<Figures> {
+    let used = || processes.map(|ids| ids.iter().map(|&id| cpu::of_tree(id)).sum::<Duration>());
+    let warm = total(&submit(ports, user, "warm-up", WARM_UP, time)?);
+    sink.wait_for(warm, DRAIN_LIMIT);
+    let (before, begun) = (used(), Instant::now());
+    let reports = submit(ports, user, "measured", u64::MAX, time)?;
+    let elapsed = begun.elapsed();
+    let accepted = total(&reports);
+    sink.wait_for(warm + accepted, DRAIN_LIMIT);
+    let drained = begun.elapsed();
+    let after = used();
+    let of_message = |part: usize| {
+        let spent = after[part].saturating_sub(before[part]);
+        spent.as_secs_f64() * 1e3 / accepted as f64
+    };
+    Ok(Figures {
+        accepted: accepted as f64 / elapsed.as_secs_f64(),
+        delivered: accepted as f64 / drained.as_secs_f64(),
+        cpu: [of_message(0), of_message(1)],
+        p50: median(reports.iter().map(|report| report.p50).collect()),
+        p99: reports
+            .iter()
+            .map(|report| report.p99)
+            .max()
+            .unwrap_or_default(),
+    })
+}
+
+/// Shares the connections among the ports.
+fn submit(
+    ports: &[u16],
+    user: &User,
+    run: &str,
+    count: u64,
+    time: Duration,
+) -> Result<Vec<Report>> {
+    let load = |place: usize, port: u16| Load {
+        connections: (CONNECTIONS + place) / ports.len(),
+        count: count / ports.len() as u64,
+        time,
+        run: format!("{run}-{place}"),
+        ..Load::on(port, user)
+    };
+    let loads = ports.iter().enumerate();
+    let running: Vec<_> = loads
+        .map(|(place, &port)| {
+            let load = load(place, port);
+            thread::spawn(move || load.run())
+        })
+        .collect();
+    let reports = running.into_iter().map(|run| {
+        let Ok(report) = run.join() else {
+            bail!("a load ended by itself");
+        };
+        let report = report?;
+        ensure!(report.failures == 0, "the run is not valid: {report}");
+        Ok(report)
+    });
+    reports.collect()
+}
+
+fn total(reports: &[Report]) -> usize {
+    reports.iter().map(|report| report.accepted).sum()
+}
+
+fn main() -> Result<ExitCode> {
+    let (rounds, seconds) = arguments()?;
+    println!(
+        "| set-up | accepted/s | delivered/s | CPU ms/message | of the database | 250 p50 ms | p99 ms |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|");
+    let mut rates = vec![Vec::new(); SET_UPS.len()];
+    for _ in 0..rounds {
+        for (set_up, rates) in SET_UPS.iter().zip(&mut rates) {
+            let figures = set_up.run(Duration::from_secs(seconds))?;
+            println!("| {} | {figures}", set_up.name());
+            rates.push(figures.accepted);
+        }
+    }
+    let rates: Vec<f64> = rates.into_iter().map(middle).collect();
+    let rate = |wanted: SetUp| {
+        let place = SET_UPS.iter().position(|&it| it == wanted);
+        place.map_or(f64::NAN, |place| rates[place])
+    };
+    let one = rate(SetUp::Nodes(1)) / rate(SetUp::Postfix);
+    let two = rate(SetUp::Nodes(2)) / rate(SetUp::Nodes(1));
+    let three = rate(SetUp::Nodes(3)) / rate(SetUp::Nodes(1));
+    println!(
+        "\none node: {one:.2} times Postfix's accepted/s; two nodes {two:.2} times one, three {three:.2} times (medians)"
+    );
+    let is_missed = one < BAR || two < 1.0;
+    if is_missed {
+        eprintln!("error: a bar is missed: {BAR} times Postfix, and two nodes no less than one");
+    }
+    Ok(ExitCode::from(u8::from(is_missed)))
+}
+
+fn arguments() -> Result<(usize, u64)> {
+    const USAGE: &str = "usage: bench-nodes [ROUNDS] [SECONDS]";
+    let mut arguments = std::env::args().skip(1);
+    let rounds = arguments.next().map_or(Ok(3), |text| text.parse());
+    let seconds = arguments.next().map_or(Ok(6), |text| text.parse());
+    Ok((rounds.context(USAGE)?.max(1), seconds.context(USAGE)?))
+}
+
+fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+impl std::fmt::Display for Figures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [relays, database] = self.cpu;
+        write!(
+            f,
+            "{:.0} | {:.0} | {relays:.3} | {database:.3} | {:.2} | {:.2} |",
+            self.accepted,
+            self.delivered,
+            self.p50.as_secs_f64() * 1e3,
+            self.p99.as_secs_f64() * 1e3,
+        )
+    }
+}
