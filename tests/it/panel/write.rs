@@ -137,7 +137,7 @@ fn what_the_policies_refuse_is_told_and_what_was_typed_stays() {
     browser.shows("anna@one.example; Bert &#60;bert@one.example&#62;</textarea>");
     browser.shows("Hello\nworld &#60;script&#62;</textarea>");
     browser.shows("<option value=\"2\" selected>");
-    browser.shows("browsers forget files");
+    browser.does_not_show("Choose the files once more");
     assert_eq!(shop.queue(), json!([]));
     browser.open("/lists/1/messages?status=blocked");
     browser.shows("boss@bank.example");
@@ -194,6 +194,60 @@ fn a_message_for_later_waits_in_the_queue() {
     let queue = shop.queue();
     assert_eq!(queue[0]["status"], "scheduled", "{queue}");
     assert_eq!(shop.sink.count(), 0);
+}
+
+#[test]
+fn files_stay_with_a_form_that_has_to_be_mended() {
+    let shop = Shop::open();
+    let mut browser = shop.panel.operator();
+    browser.open("/lists/1/write");
+    let files = [
+        ("attachments", "prices <2026>.csv", "a;b"),
+        ("attachments", "terms.txt", "none"),
+    ];
+    let answer = browser.upload("/lists/1/write", &with("to", "bert"), &files);
+    assert_eq!(answer.status, 422);
+    browser.shows(
+        "name=\"kept\" value=\"0\" checked><span><b>prices &#60;2026&#62;.csv</b><small>3 octets",
+    );
+    let once = browser.hidden("once");
+    // Nobody else has them, nor another form.
+    let ticked = |once: &str| {
+        [&fields()[..], &[("kept", "1")]]
+            .concat()
+            .into_iter()
+            .map(|(name, value)| (name, value.to_owned()))
+            .chain([("once", once.to_owned())])
+            .collect::<Vec<_>>()
+    };
+    let send = |browser: &mut Browser, once: &str| {
+        let form = ticked(once);
+        let form: Vec<_> = form
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let more = [("attachments", "more.txt", "more")];
+        browser.upload("/lists/1/write", &form, &more).status
+    };
+    let mut stranger = shop.panel.manager("anna", &["shop"]);
+    stranger.open("/lists/1/write");
+    assert_eq!(send(&mut stranger, &once), 422);
+    stranger.shows("The files of before are no longer here");
+    stranger.shows("Choose the files once more");
+    stranger.shows("<b>more.txt</b>");
+    assert_eq!(shop.queue(), json!([]));
+    let mut again = browser.clone();
+    assert_eq!(send(&mut browser, &once), 200);
+    // Nor is it sent a second time, or without them.
+    assert_eq!(send(&mut again, &once), 200);
+    assert_eq!(again.path, browser.path);
+    shop.sink.wait_for(1, wait::PATIENCE);
+    let text = shop.sink.deliveries()[0].text();
+    assert!(!text.contains("prices"), "{text}");
+    assert!(
+        text.contains("terms.txt") && text.contains("more.txt"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -74,6 +74,16 @@ impl Files {
     pub fn all(&self) -> &[File] {
         &self.all
     }
+
+    /// These with those that an earlier form sent before them.
+    #[must_use]
+    pub fn after(self, mut earlier: Vec<File>) -> Self {
+        earlier.extend_from_slice(&self.all);
+        Self {
+            all: Arc::new(earlier),
+            ..self
+        }
+    }
 }
 
 /// The fields and the files of a form that is sent in parts; none when it breaks off or has too many.

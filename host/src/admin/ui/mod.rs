@@ -15,6 +15,7 @@ mod fields;
 mod form;
 mod frame;
 mod html;
+mod kept;
 mod lists;
 mod messages;
 mod nodes;
@@ -47,6 +48,7 @@ use tokio::sync::Semaphore;
 
 pub(super) use self::answer::{page_with, with_security_fields};
 pub(super) use self::assets::{CSS, ICON};
+use self::kept::Kept;
 use self::once::Once;
 use self::twice::Twice;
 pub(super) use self::visit::client;
@@ -58,6 +60,7 @@ struct Site {
     service: Service,
     config: Arc<Config>,
     once: Once,
+    kept: Kept,
     twice: Twice,
     uploads: Arc<Semaphore>,
 }
@@ -68,6 +71,7 @@ pub fn router(config: &Config, service: Service) -> Router {
         service,
         config: Arc::new(config.clone()),
         once: Once::default(),
+        kept: Kept::default(),
         twice: Twice::default(),
         uploads: Arc::new(Semaphore::new(form::UPLOADS)),
     };

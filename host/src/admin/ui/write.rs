@@ -44,6 +44,10 @@ struct WritePage {
     form: Form,
     /// What tells this form from another that says the same.
     once: String,
+    /// Files that it sent before, which a browser forgets.
+    kept: Vec<File>,
+    /// True when there were files, and they have to be chosen again.
+    has_lost_files: bool,
     invalid: Invalid,
     /// What the relay answered.
     refusal: Option<String>,
@@ -186,7 +190,15 @@ async fn send(
     files: Files,
 ) -> Result<Response, UiError> {
     let form = Form::sent(&fields);
-    let (invalid, refusal) = match submit(&site, &visitor, id, &form, &fields, files).await {
+    let session = visitor.signed.session.digest;
+    let (files, has_lost_files) = with_kept(&site, session, &fields, files);
+    // They are sent by themselves; those of this form are kept if it is not accepted.
+    let sent = files.all().to_vec();
+    let submitted = match has_lost_files {
+        true => Err(lost_files()),
+        false => submit(&site, &visitor, id, &form, &fields, files).await,
+    };
+    let (invalid, refusal) = match submitted {
         Ok(Submitted::Queued(message)) => {
             let text = match form.send_at.is_empty() {
                 true => "The message is in the queue. This page shows its way.",
@@ -204,8 +216,30 @@ async fn send(
         }
         Err(error) => return Err(error.into()),
     };
-    let made = write_page(&site, &visitor, id, form, invalid, refusal).await?;
+    let mut made = write_page(&site, &visitor, id, form, invalid, refusal).await?;
+    made.keep(&site, session, sent, has_lost_files);
     Ok(page_with(StatusCode::UNPROCESSABLE_ENTITY, &made))
+}
+
+/// The files of the form, and those of an earlier one that are still ticked; true when some of these are gone.
+fn with_kept(site: &Site, session: Digest, fields: &Fields, files: Files) -> (Files, bool) {
+    let ticked = fields.all("kept");
+    if ticked.is_empty() {
+        return (files, false);
+    }
+    let waiting = site.kept.of(session, fields.text("once"));
+    let places = ticked.iter().map(|place| place.parse::<usize>().ok());
+    let earlier = places.map(|place| waiting.get(place?).cloned());
+    match earlier.collect::<Option<Vec<File>>>() {
+        Some(earlier) => (files.after(earlier), false),
+        None => (files, true),
+    }
+}
+
+/// Never is a message sent without files that stood in its form.
+fn lost_files() -> ServiceError {
+    let text = "the files of before are no longer here; choose them again";
+    ServiceError::invalid("attachments", text)
 }
 
 async fn submit(
@@ -261,6 +295,8 @@ async fn write_page(
         has_more_users: found.has_next,
         form,
         once: Token::generate().expose().to_owned(),
+        kept: Vec::new(),
+        has_lost_files: false,
         invalid,
         refusal,
         attachable: attachable.min(site.service.attachable()),
@@ -286,8 +322,15 @@ impl WritePage {
         self.form.from = chosen.and_then(setup::sender).unwrap_or_default();
     }
 
-    /// Whether a browser has forgotten files.
-    fn is_again(&self) -> bool {
-        !self.invalid.is_empty() || self.refusal.is_some()
+    /// Keeps the files that were sent for when this page's form is.
+    fn keep(&mut self, site: &Site, session: Digest, sent: Vec<File>, has_lost_files: bool) {
+        let octets: usize = sent.iter().map(|file| file.octets.len()).sum();
+        // What is too much for a message would only be in the way of its mending.
+        let fits = octets as u64 <= self.attachable;
+        let is_kept = sent.is_empty() || (fits && site.kept.keep(session, &self.once, &sent));
+        self.has_lost_files = has_lost_files || !is_kept;
+        if is_kept {
+            self.kept = sent;
+        }
     }
 }
