@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gatepost_tests::panel::Paneled;
+use gatepost_tests::postgres::Cluster;
+use gatepost_tests::relay::{Relay, Setup};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/browser");
 /// Where Debian has it.
@@ -27,15 +29,41 @@ fn every_page_is_accessible_and_fits_a_desktop_and_a_phone() {
     run("pages.mjs");
 }
 
+#[test]
+fn relays_that_share_a_store_are_seen_and_one_that_dies_is_missed() {
+    if is_missing() {
+        return;
+    }
+    let url = Cluster::shared().database();
+    let node = |name: &str| {
+        let tables = format!("\n[node]\nname = {name:?}\n");
+        Setup::maildir().on_server(&url).with(&tables)
+    };
+    let panel = Paneled::with(node("one"), "");
+    let other = Relay::start(&node("other"));
+    drive("nodes.mjs", &panel, &[("OTHER", other.pid().to_string())]);
+}
+
 /// Runs a story against a relay of its own.
 fn run(story: &str) {
-    if let Some(missing) = missing() {
+    if !is_missing() {
+        drive(story, &Paneled::start(), &[]);
+    }
+}
+
+/// Whether the suite cannot run here, which is said.
+fn is_missing() -> bool {
+    let missing = missing();
+    if let Some(missing) = &missing {
         let missing = missing.display();
         assert!(std::env::var_os("CI").is_none(), "{missing} is missing");
         eprintln!("NOT RUN: {missing} is missing; tests/needs all installs it");
-        return;
     }
-    let panel = Paneled::start();
+    missing.is_some()
+}
+
+/// Runs a story against this relay, and tells it more.
+fn drive(story: &str, panel: &Paneled, more: &[(&str, String)]) {
     let link = format!("http://127.0.0.1:{}{}", panel.port, panel.link("root", &[]));
     let output = Command::new("node")
         .arg(Path::new(FOLDER).join(story))
@@ -43,6 +71,7 @@ fn run(story: &str) {
         .env("PANEL", format!("http://127.0.0.1:{}", panel.port))
         .env("LINK", link)
         .env("SMTP_PORT", panel.relay.port().to_string())
+        .envs(more.iter().map(|(name, value)| (name, value)))
         .output()
         .expect("node runs");
     let complaints = String::from_utf8_lossy(&output.stderr);
