@@ -1,5 +1,6 @@
 //! What happened, who is told of it, and what is the operators', over the API.
 
+use gatepost_tests::postgres::Cluster;
 use gatepost_tests::relay::Setup;
 use gatepost_tests::wait;
 use serde_json::{Value, json};
@@ -290,4 +291,23 @@ fn lists_and_users_are_found_by_what_they_have() {
     assert_eq!(second["next"], Value::Null);
     assert_eq!(found("/lists?q=OTH"), 1);
     assert_eq!(found("/lists?q=x"), 0);
+}
+
+#[test]
+fn the_nodes_of_a_shared_store_are_shown() {
+    let alone = Api::start();
+    let none = alone.done(200, "GET", "/nodes", None);
+    assert_eq!(none, json!({ "here": null, "nodes": [] }));
+    let url = Cluster::shared().database();
+    let setup = Setup::maildir()
+        .on_server(&url)
+        .with("\n[node]\nname = \"one\"\n");
+    let api = Api::with(setup, "");
+    let shown = api.done(200, "GET", "/nodes", None);
+    let node = &shown["nodes"][0];
+    assert_eq!(node["id"], shown["here"], "{shown}");
+    assert_eq!(
+        (&node["name"], &node["differs"]),
+        (&json!("one"), &json!(false))
+    );
 }

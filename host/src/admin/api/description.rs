@@ -36,6 +36,7 @@ use crate::admin::ui::{CSS, ICON, page_with};
         (name = "Alerts", description = "What administrators should know of"),
         (name = "Webhooks", description = "Where events are posted"),
         (name = "Policies", description = "What decides about mail"),
+        (name = "Nodes", description = "The relays that share a store"),
         (name = "Operators", description = "Who uses the panel"),
     ),
     security(("token" = [])),

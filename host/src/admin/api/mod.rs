@@ -10,6 +10,7 @@ mod description;
 mod lists;
 mod message_documents;
 mod messages;
+mod nodes;
 mod once;
 mod operators;
 mod page;
@@ -143,6 +144,7 @@ fn overview() -> OpenApiRouter<Api> {
 /// What is the operators'.
 fn administration() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
+        .routes(routes!(nodes::report))
         .routes(routes!(policies::report))
         .routes(routes!(policies::ask_for_reload))
         .routes(routes!(operators::all, operators::add))
