@@ -58,19 +58,14 @@ impl SetUp {
             Self::Sqlite => {
                 let relay = Relay::start(&Setup::smarthost(sink.port()));
                 let user = relay.add_shop_user(&[]);
-                measure(&sink, &[relay.port()], &user, time, &[&[relay.pid()], &[]])
+                let servers = Servers::alone(relay.port(), relay.pid());
+                measure(&sink, &servers, &user, time)
             }
             Self::Nodes(count) => over_postgres(&sink, count, time),
             Self::Postfix => {
                 let postfix = Postfix::start(sink.port())?;
-                let of = [postfix.pid()];
-                measure(
-                    &sink,
-                    &[postfix.port()],
-                    &Postfix::user(),
-                    time,
-                    &[&of, &[]],
-                )
+                let servers = Servers::alone(postfix.port(), postfix.pid());
+                measure(&sink, &servers, &Postfix::user(), time)
             }
         }
     }
@@ -85,9 +80,53 @@ fn over_postgres(sink: &Sink, count: usize, time: Duration) -> Result<Figures> {
     };
     let relays: Vec<Relay> = (1..=count).map(node).collect();
     let user = relays[0].add_shop_user(&[]);
-    let ports: Vec<u16> = relays.iter().map(Relay::port).collect();
-    let pids: Vec<u32> = relays.iter().map(Relay::pid).collect();
-    measure(sink, &ports, &user, time, &[&pids, &[cluster.pid()?]])
+    let servers = Servers {
+        ports: relays.iter().map(Relay::port).collect(),
+        processes: relays.iter().map(Relay::pid).collect(),
+        database: Some((&cluster, cluster.pid()?)),
+    };
+    measure(sink, &servers, &user, time)
+}
+
+/// What is measured.
+struct Servers<'a> {
+    ports: Vec<u16>,
+    processes: Vec<u32>,
+    /// With the process that its others are children of.
+    database: Option<(&'a Cluster, u32)>,
+}
+
+/// What servers have used since they were started.
+struct Used {
+    relays: Duration,
+    database: Duration,
+    /// Octets of the database's write-ahead log.
+    log: f64,
+}
+
+impl Servers<'_> {
+    fn alone(port: u16, process: u32) -> Self {
+        Self {
+            ports: vec![port],
+            processes: vec![process],
+            database: None,
+        }
+    }
+
+    fn used(&self) -> Result<Used> {
+        let of_relays = self.processes.iter().map(|&id| cpu::of_tree(id));
+        let mut used = Used {
+            relays: of_relays.sum(),
+            database: Duration::ZERO,
+            log: 0.0,
+        };
+        if let Some((cluster, process)) = self.database {
+            used.database = cpu::of_tree(process);
+            let position = cluster.sql("postgres", "SELECT pg_current_wal_lsn() - '0/0'");
+            used.log = position.trim().parse()?;
+        }
+        Ok(used)
+    }
 }
 
 /// What one run came to.
@@ -96,37 +135,35 @@ struct Figures {
     accepted: f64,
     /// From the first submission to the last delivery.
     delivered: f64,
-    /// Milliseconds of processor time of a message, of relays and of the database.
+    /// Milliseconds of processor time of a message, of the relays and of the database.
     cpu: [f64; 2],
+    /// Octets that the database writes to its log for a message.
+    log: f64,
     p50: Duration,
     p99: Duration,
 }
 
-fn measure(
-    sink: &Sink,
-    ports: &[u16],
-    user: &User,
-    time: Duration,
-    processes: &[&[u32]; 2],
-) -> Result<Figures> {
-    let used = || processes.map(|ids| ids.iter().map(|&id| cpu::of_tree(id)).sum::<Duration>());
+fn measure(sink: &Sink, servers: &Servers<'_>, user: &User, time: Duration) -> Result<Figures> {
+    let ports = &servers.ports;
     let warm = total(&submit(ports, user, "warm-up", WARM_UP, time)?);
     sink.wait_for(warm, DRAIN_LIMIT);
-    let (before, begun) = (used(), Instant::now());
+    let (before, begun) = (servers.used()?, Instant::now());
     let reports = submit(ports, user, "measured", u64::MAX, time)?;
     let elapsed = begun.elapsed();
     let accepted = total(&reports);
     sink.wait_for(warm + accepted, DRAIN_LIMIT);
     let drained = begun.elapsed();
-    let after = used();
-    let of_message = |part: usize| {
-        let spent = after[part].saturating_sub(before[part]);
-        spent.as_secs_f64() * 1e3 / accepted as f64
+    let after = servers.used()?;
+    let messages = accepted as f64;
+    let cpu = |of: fn(&Used) -> Duration| {
+        let spent = of(&after).saturating_sub(of(&before));
+        spent.as_secs_f64() * 1e3 / messages
     };
     Ok(Figures {
-        accepted: accepted as f64 / elapsed.as_secs_f64(),
-        delivered: accepted as f64 / drained.as_secs_f64(),
-        cpu: [of_message(0), of_message(1)],
+        accepted: messages / elapsed.as_secs_f64(),
+        delivered: messages / drained.as_secs_f64(),
+        cpu: [cpu(|used| used.relays), cpu(|used| used.database)],
+        log: (after.log - before.log) / messages,
         p50: median(reports.iter().map(|report| report.p50).collect()),
         p99: reports
             .iter()
@@ -176,9 +213,9 @@ fn total(reports: &[Report]) -> usize {
 fn main() -> Result<ExitCode> {
     let (rounds, seconds) = arguments()?;
     println!(
-        "| set-up | accepted/s | delivered/s | CPU ms/message | of the database | 250 p50 ms | p99 ms |"
+        "| set-up | accepted/s | delivered/s | CPU ms/message | of the database | its log, KiB/message | 250 p50 ms | p99 ms |"
     );
-    println!("|---|--:|--:|--:|--:|--:|--:|");
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|");
     let mut rates = vec![Vec::new(); SET_UPS.len()];
     for _ in 0..rounds {
         for (set_up, rates) in SET_UPS.iter().zip(&mut rates) {
@@ -223,9 +260,10 @@ impl std::fmt::Display for Figures {
         let [relays, database] = self.cpu;
         write!(
             f,
-            "{:.0} | {:.0} | {relays:.3} | {database:.3} | {:.2} | {:.2} |",
+            "{:.0} | {:.0} | {relays:.3} | {database:.3} | {:.1} | {:.2} | {:.2} |",
             self.accepted,
             self.delivered,
+            self.log / 1024.0,
             self.p50.as_secs_f64() * 1e3,
             self.p99.as_secs_f64() * 1e3,
         )
