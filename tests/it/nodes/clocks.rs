@@ -46,6 +46,10 @@ fn clocks_that_are_minutes_apart_end_no_lease_and_delay_no_mail() {
     wait::until("all are seen", PATIENCE, || alive(&right).len() == 3);
     let before = numbers(&right);
 
+    // What is for now leaves now, whoever takes it in.
+    for (relay, number) in all.iter().zip([0, 100, 200]) {
+        arrived(&sink, &submit(relay, &user, number, 10), SLACK);
+    }
     // By the clock of whoever takes it in, as times that clients set are.
     let (began, now) = (Instant::now(), Timestamp::now());
     let clocks = [now + off, now - off, now];
@@ -56,10 +60,6 @@ fn clocks_that_are_minutes_apart_end_no_lease_and_delay_no_mail() {
         .map(|((relay, clock), number)| schedule(relay, &user, number, clock + LATER))
         .collect();
 
-    // What is for now leaves now, whoever takes it in.
-    for (relay, number) in all.iter().zip([0, 100, 200]) {
-        arrived(&sink, &submit(relay, &user, number, 10), SLACK);
-    }
     // An order holds on all within a second, whoever's clock says when it was given.
     right.cli(&["queue", "stop", "--all"]).succeeded();
     std::thread::sleep(Duration::from_secs(1));
