@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use gatepost::clock::Timestamp;
 use gatepost_tests::client::Client;
 use gatepost_tests::message;
 use gatepost_tests::postgres::Cluster;
@@ -156,6 +157,30 @@ fn a_frozen_node_that_wakes_sends_nothing_that_others_have_sent() {
     let again = slow.log(|log| accepted.iter().filter(|id| log.copies(id) > 0).count());
     println!("{again} were at the final dot when it froze");
     assert!(again <= 30, "{again} came twice: more than were being sent");
+}
+
+#[test]
+fn mail_that_is_scheduled_waits_though_no_node_has_claimed_it() {
+    let url = Cluster::shared().database();
+    let sink = Sink::start(Script::default()).expect("a port");
+    let relay = node("one", &url, &sink);
+    let user = relay.add_shop_user(&[]);
+    // The first message of a node that has just begun, and for later than a node holds anything.
+    let id = message::id("scheduled", 0);
+    let at = Timestamp::now() + Duration::from_secs(3600);
+    let fields = format!("From: {FROM}\r\nTo: {TO}\r\nX-Gatepost-Schedule: {at}\r\n");
+    let content = message::with_fields(&fields, &id);
+    relay.login(&user).submit(FROM, &[TO], &content, "250");
+    arrived(&sink, &submit(&relay, &user, 0, 3), PATIENCE);
+    relay.cli(&["queue", "stop", "--all"]).succeeded();
+    let stopped = submit(&relay, &user, 100, 3);
+    relay.cli(&["queue", "start", "--all"]).succeeded();
+    arrived(&sink, &stopped, PATIENCE);
+    // Nodes look for work once a second.
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(sink.log(|log| log.copies(&id)), 0, "it was early");
+    let open = relay.json(&["queue", "list"]);
+    assert!(open.to_string().contains("scheduled"), "{open}");
 }
 
 #[test]

@@ -94,9 +94,13 @@ pub(super) fn given_back(surplus: Surplus) -> GivenBack {
     }
 }
 
-/// Moves what the database says is due, and another node's clock says is not, to now. Times between its recipients stay.
+/// Moves what the database says is due, and another node's clock says is not, to now. Times between its recipients stay,
+/// and so does the time that somebody has set: what nobody had room for is claimed before it is due.
 pub(super) fn due_by(message: &mut OpenMessage, now: Timestamp) {
     let first = message.recipients.iter().map(|one| one.due_at).min();
+    if first == message.meta.parameters.held_until {
+        return;
+    }
     let early = first.unwrap_or_default().since(now);
     for recipient in &mut message.recipients {
         recipient.due_at = recipient.due_at - early;
