@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::output::table;
 use super::{Failure, Output};
-use crate::store::{Ending, Node, Store, usual_policies};
+use crate::store::{Node, Store, usual_policies};
 
 /// Characters of a digest that people are shown.
 const SHOWN_DIGEST: usize = 12;
@@ -40,11 +40,8 @@ fn row<'a>(node: &'a Node, usual: &str) -> Row<'a> {
     Row {
         id: node.id,
         name: &node.facts.name,
-        state: match node.ended {
-            None => "alive",
-            Some((_, Ending::Left)) => "left",
-            Some((_, Ending::Lost)) => "lost",
-        },
+        // A late one is told by a field of its own.
+        state: node.ended.map_or("alive", |(_, ending)| ending.as_str()),
         version: &node.facts.version,
         policies: &node.facts.policies,
         differs: node.ended.is_none() && node.facts.policies != usual,

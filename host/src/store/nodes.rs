@@ -101,6 +101,15 @@ impl Node {
         self.ended.is_none() && silent_ms > 2 * HEARTBEAT.as_millis()
     }
 
+    /// What it is in a word: `alive`, `late` when heartbeats are missing, `left` or `lost`.
+    pub fn state(&self) -> &'static str {
+        match self.ended {
+            None if self.is_late() => "late",
+            None => "alive",
+            Some((_, ending)) => ending.as_str(),
+        }
+    }
+
     /// True when it was lost, and none of its name is alive among these.
     pub fn is_missing(&self, nodes: &[Self]) -> bool {
         let is_there = |other: &Self| other.ended.is_none() && other.facts.name == self.facts.name;
@@ -130,7 +139,8 @@ pub enum Ending {
 }
 
 impl Ending {
-    const fn as_str(self) -> &'static str {
+    /// `left` or `lost`.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Left => "left",
             Self::Lost => "lost",

@@ -10,7 +10,7 @@ use super::access::Reader;
 use super::problem::Problem;
 use super::refusals::Refused;
 use crate::admin::service::NodeReport;
-use crate::store::{Ending, Node};
+use crate::store::Node;
 
 /// The relays that share the store.
 #[derive(Serialize, ToSchema)]
@@ -54,7 +54,7 @@ fn document(report: &NodeReport) -> NodesDocument {
     let node = |node: &Node| NodeDocument {
         id: node.id,
         name: node.facts.name.clone(),
-        state: state(node).to_owned(),
+        state: node.state().to_owned(),
         started_at: node.started_at.to_string(),
         ended_at: node.ended.map(|(at, _)| at.to_string()),
         silent_ms: node.silent_ms,
@@ -67,15 +67,6 @@ fn document(report: &NodeReport) -> NodesDocument {
     NodesDocument {
         here: report.here,
         nodes: report.nodes.iter().map(node).collect(),
-    }
-}
-
-fn state(node: &Node) -> &'static str {
-    match node.ended {
-        None if node.is_late() => "late",
-        None => "alive",
-        Some((_, Ending::Left)) => "left",
-        Some((_, Ending::Lost)) => "lost",
     }
 }
 

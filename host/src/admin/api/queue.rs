@@ -14,6 +14,7 @@ use super::page::{self, Page};
 use super::problem::Problem;
 use super::refusals::{BadDocument, BadRequest, Contradiction, NotThere, Refused};
 use super::request::{Document, Path, Query};
+use super::send::send_at;
 use crate::admin::service::{
     Changed, Progress, QueueCounts, QueueQuery, Running, Selected, ServiceError,
 };
@@ -206,11 +207,7 @@ fn number(number: Option<u8>) -> String {
 
 /// What is to be done. What cannot be is refused also where the action has no use for it.
 fn command(order: &OrderRequest) -> Result<Command, ServiceError> {
-    let read = order.send_at.as_deref().map(|text| {
-        let message = "write a time like 2026-11-26T09:00:00Z";
-        Timestamp::parse_utc(text).ok_or_else(|| ServiceError::invalid("send_at", message))
-    });
-    let send_at = read.transpose()?;
+    let send_at = send_at(order.send_at.as_deref())?;
     Ok(match order.action {
         Action::Release => Command::Release,
         Action::Retry => Command::Retry,

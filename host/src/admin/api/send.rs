@@ -123,16 +123,24 @@ fn people(people: Vec<PersonOrAddress>) -> Vec<Person> {
     people.into_iter().map(person).collect()
 }
 
+/// When a message is to be sent, as a document says it.
+///
+/// # Errors
+/// It is no time.
+pub fn send_at(text: Option<&str>) -> Result<Option<Timestamp>, ServiceError> {
+    let message = "write a time like 2026-11-26T09:00:00Z";
+    let read =
+        |text| Timestamp::parse_utc(text).ok_or_else(|| ServiceError::invalid("send_at", message));
+    text.map(read).transpose()
+}
+
 impl NewMessage {
     fn draft(self) -> Result<Draft, ServiceError> {
         let priority = self.priority.map(|number| {
             let known = Priority::from_number(number.into());
             known.ok_or_else(|| ServiceError::invalid("priority", "use a number from 1 to 5"))
         });
-        let send_at = self.send_at.as_deref().map(|text| {
-            let message = "write a time like 2026-11-26T09:00:00Z";
-            Timestamp::parse_utc(text).ok_or_else(|| ServiceError::invalid("send_at", message))
-        });
+        let send_at = send_at(self.send_at.as_deref());
         let attachments = self.attachments.into_iter().map(|file| {
             let content = STANDARD.decode(&file.content);
             let message = format!("`{}` is not base64", file.name.escape_debug());
@@ -144,7 +152,7 @@ impl NewMessage {
         });
         Ok(Draft {
             priority: priority.transpose()?,
-            send_at: send_at.transpose()?,
+            send_at: send_at?,
             attachments: attachments.collect::<Result<_, ServiceError>>()?,
             username: self.user,
             from: person(self.from),

@@ -54,11 +54,8 @@ impl NodesPage {
 
     fn state(&self, node: &Node) -> &'static str {
         match node.ended {
-            None if node.is_late() => "late",
-            None => "alive",
-            Some((_, Ending::Left)) => "left",
-            Some((_, Ending::Lost)) if node.is_missing(&self.report.nodes) => "lost",
-            Some((_, Ending::Lost)) => "lost, and back",
+            Some((_, Ending::Lost)) if !node.is_missing(&self.report.nodes) => "lost, and back",
+            _ => node.state(),
         }
     }
 
