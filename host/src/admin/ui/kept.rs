@@ -41,6 +41,11 @@ impl Kept {
             return false;
         }
         let now = Instant::now();
+        let kept = Waiting {
+            since: now,
+            octets,
+            files: files.iter().map(alone).collect(),
+        };
         let mut waiting = self.0.lock();
         waiting.retain(|_, one| now.saturating_duration_since(one.since) < PATIENCE);
         while waiting.keys().filter(|(of, _)| *of == session).count() >= FORMS_OF_A_SESSION {
@@ -49,12 +54,6 @@ impl Kept {
         while waiting.values().map(|one| one.octets).sum::<usize>() + octets > MAX_OCTETS {
             drop_oldest(&mut waiting, |_| true);
         }
-        let files = files.iter().map(alone).collect();
-        let kept = Waiting {
-            since: now,
-            octets,
-            files,
-        };
         waiting.insert((session, form.to_owned()), kept);
         true
     }
