@@ -113,6 +113,12 @@ impl Bench {
             .expect("a store opens twice")
     }
 
+    /// True when no message is open.
+    async fn is_empty(&self) -> bool {
+        let open = self.open_messages(None, 10).await.expect("readable");
+        open.is_empty()
+    }
+
     /// The name of its database on a server.
     fn database(&self) -> &str {
         let path = self.config.url.expose().split('?').next();
