@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::http::{self, Answer};
 use crate::relay::{Relay, Setup, free_port};
+use crate::wait;
 
 /// Redirects followed in a row.
 const MAX_REDIRECTS: usize = 5;
@@ -38,6 +39,11 @@ impl Paneled {
         let port = free_port();
         let table = format!("\n[panel]\naddress = \"127.0.0.1:{port}\"\n{keys}\n");
         let relay = Relay::start(&setup.with(&table));
+        // It takes mail a moment before.
+        wait::until("the first operator is made", wait::PATIENCE, || {
+            let operators = relay.json(&["operator", "list"]);
+            operators.as_array().is_some_and(|all| !all.is_empty())
+        });
         Self { relay, port }
     }
 

@@ -14,6 +14,9 @@ pub use self::setup::{Delivery, Setup};
 use crate::client::Client;
 use crate::wait;
 
+/// Ports that [`free_port`] gives. Linux takes those of connections from 32768 on.
+const GIVEN_PORTS: std::ops::Range<u16> = 15_000..32_000;
+
 /// A relay: its folder with config and store, and its process while it runs.
 ///
 /// When it is dropped its process is killed and its folder removed. When a test fails, the folder
@@ -207,13 +210,21 @@ impl Drop for Relay {
     }
 }
 
-/// A port of loopback that is free now.
+/// A port of loopback that is free now, and that no connection takes meanwhile: below those that the system gives out.
 ///
 /// # Panics
 /// When there is none.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports");
-    listener.local_addr().expect("a bound address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let ports = u32::from(GIVEN_PORTS.end - GIVEN_PORTS.start);
+    // Test programs that run side by side begin far apart.
+    let first = std::process::id().wrapping_mul(601);
+    let mut candidates = (0..ports).map(|_| {
+        let place = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % ports;
+        GIVEN_PORTS.start + u16::try_from(place).expect("less than there are ports")
+    });
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    candidates.find(is_free).expect("loopback has free ports")
 }
 
 /// A folder of its own below the system's temporary folder.
