@@ -12,6 +12,10 @@ const FROM: &str = "orders@example.com";
 const TO: &str = "customer@example.net";
 /// A policy that does what its settings or the subject says.
 const BY_SUBJECT: &str = "{ behaviour = \"subject\" }";
+/// The same, and what it fails on goes on.
+const BY_SUBJECT_OR_PASS: &str = "{ behaviour = \"subject\" }\non-failure = \"accept\"";
+/// Three seconds between a failure of a policy and the reply.
+const LONG_PAUSE: &str = "\n[submission]\npolicy-failure-pause-ms = 3000\n";
 /// Far above a good evaluation, far below a minute: no session may wait longer for another's policy.
 const UNDELAYED: Duration = Duration::from_secs(5);
 
@@ -67,7 +71,7 @@ fn a_policy_that_never_ends_delays_no_other_session() {
 fn a_failure_is_that_messages_451_and_an_alert() {
     let (sink, relay, user) = open();
     let mut client = relay.login(&user);
-    for failure in ["trap", "memory", "recurse", "err", "huge"] {
+    for failure in ["trap", "memory", "recurse", "err", "huge", "flood-alerts"] {
         let content = with_subject(failure, &message::id(failure, 0));
         let reply = client.submit(FROM, &[TO], &content, "451 4.7.1");
         assert_eq!(reply.lines.len(), 1, "{failure}: {reply}");
@@ -88,7 +92,7 @@ fn who_has_a_policy_fail_waits_for_the_refusal_and_who_is_refused_by_a_verdict_d
     let sink = Sink::start(Script::reading()).expect("a port");
     let setup = Setup::smarthost(sink.port())
         .with_module(&hostile(), BY_SUBJECT)
-        .with("\n[submission]\npolicy-failure-pause-ms = 3000\n");
+        .with(LONG_PAUSE);
     let pause = Duration::from_secs(3);
     let relay = Relay::start(&setup);
     let user = relay.add_shop_user(&[]);
@@ -99,6 +103,22 @@ fn who_has_a_policy_fail_waits_for_the_refusal_and_who_is_refused_by_a_verdict_d
     assert!(begun.elapsed() < pause);
     let failed = with_subject("trap", &message::id("trap", 0));
     client.submit(FROM, &[TO], &failed, "451 4.7.1");
+    assert!(begun.elapsed() >= pause);
+}
+
+#[test]
+fn who_has_a_policy_fail_that_may_waits_for_the_acceptance() {
+    let sink = Sink::start(Script::reading()).expect("a port");
+    let setup = Setup::smarthost(sink.port())
+        .with_module(&hostile(), BY_SUBJECT_OR_PASS)
+        .with(LONG_PAUSE);
+    let pause = Duration::from_secs(3);
+    let relay = Relay::start(&setup);
+    let user = relay.add_shop_user(&[]);
+    let mut client = relay.login(&user);
+    let begun = Instant::now();
+    let failed = with_subject("trap", &message::id("trap", 0));
+    client.submit(FROM, &[TO], &failed, "250 2.0.0 queued");
     assert!(begun.elapsed() >= pause);
 }
 

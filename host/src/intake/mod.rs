@@ -108,6 +108,8 @@ pub struct Accepted {
     pub message: OpenMessage,
     /// `250 2.0.0 queued as <id>`.
     pub reply: Reply,
+    /// True when a policy failed that `on-failure` lets pass: the next message makes it fail again.
+    pub has_policy_failure: bool,
 }
 
 impl Intake {
@@ -263,12 +265,16 @@ impl Intake {
         let mut place = place.await?;
         passed.keep_to(&mut place);
         let findings = std::mem::take(&mut passed.findings);
+        let has_policy_failure = passed.has_policy_failure;
         let message = arrival.queued(&self.shared.relay(), transaction, passed);
         let accepted = self.accept(message, findings).await;
         if accepted.is_err() {
             place.give_back();
         }
-        accepted
+        Ok(Accepted {
+            has_policy_failure,
+            ..accepted?
+        })
     }
 
     async fn accept(&self, message: NewMessage, findings: Findings) -> Result<Accepted, Rejection> {
@@ -296,6 +302,7 @@ impl Intake {
         Ok(Accepted {
             message: open,
             reply: Reply::new(250, (2, 0, 0), format!("queued as {id}")),
+            has_policy_failure: false,
         })
     }
 
@@ -405,16 +412,18 @@ impl Intake {
         };
         evaluate::count(&ruling);
         evaluate::log(&ruling, peer, principal);
+        let has_policy_failure = ruling.has_failure();
         let Some(refusal) = ruling.refusal else {
             return Ok(Passed {
                 priority: ruling.priority,
                 rule: evaluate::rules(&ruling.steps),
                 findings,
                 effects: ruling.effects,
+                has_policy_failure,
             });
         };
         self.keep(peer, findings).await;
-        Err(Rejection::policy(refusal))
+        Err(Rejection::policy(refusal, has_policy_failure))
     }
 
     /// [`Intake::enforce`] where no message follows yet that could carry what is found. A decision that

@@ -11,6 +11,8 @@ pub(super) struct Passed {
     pub rule: String,
     pub findings: Findings,
     pub effects: Effects,
+    /// True when a policy failed and may.
+    pub has_policy_failure: bool,
 }
 
 /// The name of the rule by which the surplus of priority 1 becomes 2, beside those of the policies.

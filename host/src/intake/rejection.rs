@@ -69,10 +69,11 @@ impl Rejection {
         }
     }
 
-    pub(super) fn policy(refusal: Refusal) -> Self {
+    /// Refused by policies, of which one failed where so said.
+    pub(super) fn policy(refusal: Refusal, is_policy_failure: bool) -> Self {
         let reply = Reply::new(refusal.code, refusal.enhanced, refusal.text.clone());
         Self {
-            is_policy_failure: refusal.is_failure,
+            is_policy_failure,
             ..Self::new(reply, refusal.text)
         }
     }

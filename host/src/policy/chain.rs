@@ -31,6 +31,15 @@ pub struct Ruling {
     pub effects: Effects,
 }
 
+impl Ruling {
+    /// Whether a policy failed on what it was asked, and would again. One that had no time for it did not.
+    pub fn has_failure(&self) -> bool {
+        self.steps.iter().any(|step| {
+            step.decision == StepDecision::Failed && step.failure != Some(FailureKind::Saturated)
+        })
+    }
+}
+
 /// What one policy of a chain came to.
 #[derive(Debug, Clone)]
 pub struct Step {

@@ -11,9 +11,9 @@ use super::inert::Inert;
 use super::resources::{Reading, Resources};
 use super::verdict::printable;
 
-/// Octets the host copies out of a guest in one call. 1 MiB is far above any verdict, and bounds
-/// what a guest can make the host allocate.
-pub(super) const HOST_CALL_BYTES: usize = 1 << 20;
+/// Octets the host copies out of a guest in one call. 256 KiB: ten times the largest verdict that is kept whole; it
+/// bounds what a guest can make the host allocate and look through.
+pub(super) const HOST_CALL_BYTES: usize = 256 << 10;
 /// Elements of all tables together; what the largest interpreter met so far needs, three times.
 pub(super) const TABLE_ELEMENTS: usize = 20_000;
 /// Core instances of one component: interpreters are linked from dozens of them.

@@ -31,8 +31,6 @@ pub struct Refusal {
     pub enhanced: (u8, u16, u16),
     /// One line of 1 to 450 printable ASCII characters.
     pub text: String,
-    /// True when nobody decided, for a policy failed.
-    pub is_failure: bool,
 }
 
 impl Refusal {
@@ -50,14 +48,10 @@ impl Refusal {
     }
 
     pub(super) fn failed(temporary: bool) -> Self {
-        let refusal = if temporary {
+        if temporary {
             Self::fixed(451, 1, "policy is unavailable; try again later")
         } else {
             Self::fixed(550, 1, "message refused: policy is unavailable")
-        };
-        Self {
-            is_failure: true,
-            ..refusal
         }
     }
 
@@ -67,7 +61,6 @@ impl Refusal {
             // RFC 3463 §3.4: system not accepting messages for the moment.
             enhanced: (4, 3, 2),
             text: "too many messages at the moment; try again later".to_owned(),
-            is_failure: false,
         }
     }
 
@@ -77,7 +70,6 @@ impl Refusal {
             code,
             enhanced: (if code < 500 { 4 } else { 5 }, 7, detail),
             text: text.to_owned(),
-            is_failure: false,
         }
     }
 }
@@ -163,7 +155,6 @@ fn checked_reply(reply: &Reply, class: u8) -> Result<Refusal, &'static str> {
         code: reply.code,
         enhanced: (enhanced.class, enhanced.subject, enhanced.detail),
         text,
-        is_failure: false,
     })
 }
 

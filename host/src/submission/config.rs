@@ -40,8 +40,8 @@ pub struct Config {
     /// Seconds for messages on their way in to end when the relay is told to; idle sessions end at once.
     /// Default 30: a message of the usual size arrives, and no supervisor has lost its patience yet.
     pub drain_s: u64,
-    /// Milliseconds until a client hears that a policy failed on its message. Default 250: a program that tries again
-    /// at once has the policy fail four times a second, not thousands of times, and who waits for minutes does not notice.
+    /// Milliseconds until a client has its reply when a policy failed on its message. Default 1,000: a program that tries
+    /// again at once has the policy fail once a second, not thousands of times, and who waits for minutes does not notice.
     pub policy_failure_pause_ms: u64,
     /// What failed logins come to.
     pub logins: Logins,
@@ -62,7 +62,7 @@ impl Default for Config {
             handshake_timeout_s: 30,
             reply_timeout_s: 60,
             drain_s: 30,
-            policy_failure_pause_ms: 250,
+            policy_failure_pause_ms: 1000,
             logins: Logins::default(),
         }
     }

@@ -425,6 +425,9 @@ impl Connection<'_> {
             Ok(accepted) => {
                 self.peer.messages += 1;
                 self.shared.scheduler.submit(accepted.message);
+                if accepted.has_policy_failure {
+                    self.pause_for_failure().await;
+                }
                 accepted.reply
             }
             Err(reply) => reply,
@@ -453,13 +456,17 @@ impl Connection<'_> {
             "refused"
         );
         if rejection.is_policy_failure {
-            // What misbehaves on the messages of one client is not to take the processors from the others.
-            tokio::select! {
-                () = tokio::time::sleep(self.limits.policy_failure_pause()) => {}
-                () = self.shared.shutdown.announced() => {}
-            }
+            self.pause_for_failure().await;
         }
         Err(rejection.reply)
+    }
+
+    /// What misbehaves on the messages of one client is not to take the processors from the others.
+    async fn pause_for_failure(&self) {
+        tokio::select! {
+            () = tokio::time::sleep(self.limits.policy_failure_pause()) => {}
+            () = self.shared.shutdown.announced() => {}
+        }
     }
 
     async fn end(&mut self, ended: io::Result<()>) {

@@ -20,7 +20,7 @@ use gatepost_tests::wait;
 const BAR: f64 = 2.0;
 /// Time until each hostile session has had an answer.
 const GATHERING: Duration = Duration::from_secs(60);
-/// What the hostile guest does when the subject says so; each but the last two ends in a 451.
+/// What the hostile guest does when the subject says so; each but that of log lines ends in a 451.
 const SUBJECTS: [&str; 10] = [
     "loop",
     "memory",

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 
 /// Every way to fail, with the failure it is.
-const FAILURES: [(&str, FailureKind); 8] = [
+const FAILURES: [(&str, FailureKind); 9] = [
     ("trap", FailureKind::Trap),
     ("err", FailureKind::GuestError),
     ("loop", FailureKind::Fuel),
@@ -16,6 +16,7 @@ const FAILURES: [(&str, FailureKind); 8] = [
     ("huge", FailureKind::HostCall),
     ("huge-log", FailureKind::HostCall),
     ("err-huge", FailureKind::HostCall),
+    ("flood-alerts", FailureKind::HostCall),
 ];
 
 /// With less memory than filling it takes fuel, and time enough for both on a busy machine.
@@ -96,7 +97,7 @@ async fn bad_answers_are_made_harmless() {
     let ruling = evaluate(&set, "bad-alerts").await;
     assert_eq!(ruling.alerts[0].code, "policy-alert");
     assert!(!ruling.alerts[0].summary.contains(['\r', '\n', '\u{1b}']));
-    let ruling = evaluate(&set, "flood-alerts").await;
+    let ruling = evaluate(&set, "many-alerts").await;
     assert_eq!((code(&ruling), ruling.alerts.len()), (None, 8));
 }
 

@@ -8,7 +8,7 @@ use crate::bindings::gatepost::policy::types::{
 };
 
 /// Every word that chooses a behaviour, apart from `subject` and the `early-` forms.
-pub const NAMES: [&str; 28] = [
+pub const NAMES: [&str; 29] = [
     "accept",
     "accept-alert",
     "bad-alerts",
@@ -26,6 +26,7 @@ pub const NAMES: [&str; 28] = [
     "huge",
     "huge-log",
     "loop",
+    "many-alerts",
     "memory",
     "nan",
     "pass",
@@ -66,6 +67,7 @@ pub fn run(name: &str) -> Result<Verdict, String> {
         "huge" => verdict(Decision::Accept, &"r".repeat(HUGE_BYTES)),
         "huge-log" => huge_log(),
         "loop" => endless(),
+        "many-alerts" => alerting(100),
         "memory" => hoard(),
         "nan" => nan(),
         "priority-1" => prioritised(Priority::Highest),
