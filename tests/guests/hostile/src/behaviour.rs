@@ -43,7 +43,7 @@ pub const NAMES: [&str; 29] = [
 /// Ten megabytes: more than a host should take for one string.
 const HUGE_BYTES: usize = 10_000_000;
 /// Log lines of `flood-log`, far above any sensible limit.
-const FLOOD_LINES: usize = 100_000;
+const FLOOD_LINES: usize = 20_000;
 /// Rounds of `slow`: ends by itself, after more work than a policy should need.
 const SLOW_ROUNDS: u64 = 2_000_000;
 
