@@ -116,7 +116,6 @@ async fn recipients(
 fn document(row: &Row, recipients: &Recipients) -> Result<Document, StoreError> {
     let id: i64 = rows::get(row, "id")?;
     let mut terms = Terms::default();
-    terms.any();
     if let Some(list) = rows::get::<Option<i64>>(row, "list_id")? {
         terms.list(list);
     }

@@ -15,20 +15,28 @@ use crate::id::QueueId;
 use crate::store::StoreError;
 use crate::store::bulk::Bulk;
 use crate::store::ledger::SELECT_LAST_DECISION;
+use crate::store::rows;
 use crate::store::sql::{self, Connection, Connector, Pool, Text};
 
 /// The shape of the index; another one is made anew.
-const SHAPE: i64 = 1;
+const SHAPE: i64 = 2;
 /// Contentless, and without places of words: nothing is kept but which message has which term.
 const MAKE: &str = "CREATE VIRTUAL TABLE search USING fts5(terms, content = '', \
      contentless_delete = 1, detail = none, tokenize = 'ascii'); \
      CREATE TABLE mark (id INTEGER PRIMARY KEY CHECK (id = 1), decision_seq INTEGER NOT NULL, \
-     finished_until INTEGER NOT NULL) STRICT; \
-     INSERT INTO mark (id, decision_seq, finished_until) VALUES (1, 0, 0); \
-     PRAGMA user_version = 1;";
+     finished_until INTEGER NOT NULL, newest INTEGER NOT NULL, in_era INTEGER NOT NULL) STRICT; \
+     INSERT INTO mark (id, decision_seq, finished_until, newest, in_era) VALUES (1, 0, 0, 0, 0); \
+     CREATE TABLE era (begins INTEGER PRIMARY KEY) STRICT; \
+     INSERT INTO era (begins) VALUES (0); \
+     PRAGMA user_version = 2;";
+const DROP: &str = "DROP TABLE IF EXISTS search; DROP TABLE IF EXISTS mark; \
+     DROP TABLE IF EXISTS era; PRAGMA user_version = 0;";
 
 /// Decisions, and finished messages, of one step. Default 1,000: the more at once, the less there is to merge.
 const STEP: i64 = 1000;
+/// Messages of an era. Default 200,000: looking through all of one for terms that are many and never together takes
+/// 10 ms, and one more era takes a question half a millisecond. Tests go through many with a few messages.
+const ERA: i64 = if cfg!(test) { 4 } else { 200_000 };
 /// Messages looked at in one step of tidying.
 const TIDY_STEP: i64 = 1000;
 /// Page cache of each connection, in KiB: the index is read where a question leads.
@@ -36,8 +44,14 @@ const CACHE_KIB: &str = "-4096";
 /// Questions at a time.
 const READERS: u32 = 2;
 
-const SELECT_MARKS: &str = "SELECT decision_seq, finished_until FROM mark";
-const UPDATE_MARKS: &str = "UPDATE mark SET decision_seq = $1, finished_until = $2";
+/// In one statement, so that who reads an era knows of all that was indexed before it.
+const SELECT_MARKS: &str = "SELECT decision_seq, finished_until, \
+     (SELECT json_group_array(begins ORDER BY begins) FROM era) AS eras FROM mark";
+const UPDATE_MARKS: &str = "UPDATE mark SET decision_seq = $1, finished_until = $2, \
+     newest = MAX(newest, $3), in_era = in_era + $4";
+/// Begins another era behind what there is, when the newest one is full.
+const INSERT_ERA: &str = "INSERT INTO era (begins) SELECT newest + 1 FROM mark WHERE in_era >= $1";
+const UPDATE_IN_ERA: &str = "UPDATE mark SET in_era = 0 WHERE in_era >= $1";
 const SELECT_OLDEST: &str = "SELECT id FROM search_docsize ORDER BY id LIMIT $1";
 const SELECT_MATCHING: &str = "SELECT rowid FROM search WHERE search MATCH $1 \
      AND rowid < $2 AND rowid >= $3 ORDER BY rowid DESC LIMIT $4";
@@ -81,10 +95,31 @@ struct Shared {
 }
 
 /// How far the index is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Marks {
     pub(super) decision_seq: i64,
     pub(super) finished_until: i64,
+    pub(super) eras: Eras,
+}
+
+/// Where eras begin: messages in the order of their ids, a bounded number in each. Every message has its era among
+/// its terms, for what an expression walks through is bounded by its terms alone: FTS5 looks at the least id that it is
+/// asked for only where a message matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Eras(Vec<i64>);
+
+impl Eras {
+    fn parse(text: &str) -> Result<Self, StoreError> {
+        serde_json::from_str(text)
+            .map(Self)
+            .map_err(|_| rows::damaged("eras", text))
+    }
+
+    /// Where the era of an id begins.
+    pub(super) fn of(&self, id: i64) -> i64 {
+        let later = self.0.partition_point(|begins| *begins <= id);
+        later.checked_sub(1).map_or(0, |place| self.0[place])
+    }
 }
 
 impl Index {
@@ -142,6 +177,7 @@ impl Index {
         Ok(Marks {
             decision_seq: row.try_get("decision_seq").map_err(reading)?,
             finished_until: row.try_get("finished_until").map_err(reading)?,
+            eras: Eras::parse(row.try_get("eras").map_err(reading)?)?,
         })
     }
 
@@ -177,15 +213,14 @@ impl Index {
         let finished_until = cut(store, marks.finished_until, sealed).await?;
         let notable = notable(store, marks.finished_until, finished_until).await?;
         documents.extend(documents::of_messages(store, &notable).await?);
-        let to = Marks {
-            decision_seq: decided_until,
-            finished_until,
-        };
         let is_more = decided_until < last || finished_until < sealed;
+        let has_moved =
+            decided_until != marks.decision_seq || finished_until != marks.finished_until;
         // Marks alone are worth no write unless they get in the way.
-        if to != marks && (is_more || !documents.is_empty() || decided_until != marks.decision_seq)
-        {
-            self.write(&documents, to).await?;
+        if has_moved && (is_more || !documents.is_empty() || decided_until != marks.decision_seq) {
+            marks.decision_seq = decided_until;
+            marks.finished_until = finished_until;
+            self.write(documents, marks).await?;
         }
         Ok(is_more)
     }
@@ -217,10 +252,14 @@ impl Index {
         Ok(gone.len() * 2 >= usize::try_from(TIDY_STEP).unwrap_or(usize::MAX))
     }
 
-    async fn write(&self, documents: &[Document], to: Marks) -> Result<(), StoreError> {
+    async fn write(&self, mut documents: Vec<Document>, to: Marks) -> Result<(), StoreError> {
+        for document in &mut documents {
+            let era = to.eras.of(document.id.as_i64());
+            document.terms.era(era);
+        }
         let mut writer = self.shared.writer.lock().await;
         let connection = self.connected(&mut writer).await?;
-        let written = write(connection, documents, to).await;
+        let written = write(connection, &documents, to).await;
         if written.is_err() {
             // What a connection is left with after a failure is not known.
             *writer = None;
@@ -231,12 +270,7 @@ impl Index {
     async fn empty(&self) -> Result<(), StoreError> {
         let mut writer = self.shared.writer.lock().await;
         let connection = self.connected(&mut writer).await?;
-        connection
-            .script(
-                "DROP TABLE IF EXISTS search; DROP TABLE IF EXISTS mark; PRAGMA user_version = 0;",
-            )
-            .await
-            .map_err(writing)?;
+        connection.script(DROP).await.map_err(writing)?;
         make(connection).await.map_err(writing)
     }
 
@@ -265,9 +299,7 @@ async fn make(connection: &mut Connection) -> Result<(), sqlx::Error> {
         .fetch_one(&mut *connection)
         .await?;
     if shape != SHAPE {
-        connection
-            .script("DROP TABLE IF EXISTS search; DROP TABLE IF EXISTS mark;")
-            .await?;
+        connection.script(DROP).await?;
         connection.script(MAKE).await?;
     }
     connection.command("COMMIT").await
@@ -286,11 +318,20 @@ async fn write(
                 .bind(document.terms.document())
         })
         .await?;
+    let newest = documents.iter().map(|document| document.id.as_i64()).max();
     sql::query(UPDATE_MARKS)
         .bind(to.decision_seq)
         .bind(to.finished_until)
+        .bind(newest.unwrap_or(0))
+        .bind(i64::try_from(documents.len()).unwrap_or(i64::MAX))
         .execute(&mut *connection)
         .await?;
+    for end_of_era in [INSERT_ERA, UPDATE_IN_ERA] {
+        sql::query(end_of_era)
+            .bind(ERA)
+            .execute(&mut *connection)
+            .await?;
+    }
     connection.command("COMMIT").await
 }
 
@@ -328,4 +369,24 @@ fn reading(error: sqlx::Error) -> StoreError {
 
 fn writing(error: sqlx::Error) -> StoreError {
     StoreError::writing("fill the search index", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_era_reaches_from_its_beginning_to_the_next_one() {
+        let eras = Eras::parse("[0,100,250]").expect("eras");
+        for (id, begins) in [
+            (0, 0),
+            (99, 0),
+            (100, 100),
+            (249, 100),
+            (250, 250),
+            (i64::MAX, 250),
+        ] {
+            assert_eq!(eras.of(id), begins, "{id}");
+        }
+    }
 }

@@ -1,13 +1,13 @@
 //! Answers a search, newest first, within bounds whatever is asked.
 //!
-//! The index is asked for windows of time that grow backwards, so that terms which are many but seldom
-//! together cost a window and not the whole. What the index does not know (where an open message stands, and what is newer
+//! The index is asked era by era, the newest first, so that terms which are many but seldom together cost an era and
+//! not the whole. What the index does not know (where an open message stands, and what is newer
 //! than it) is looked at message by message. When that takes long the page ends early and says where to go on.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use super::index::Index;
+use super::index::{Index, Marks};
 use super::terms::{self, Terms};
 use super::{BUDGET, Search, SearchStatus, documents};
 use crate::clock::Timestamp;
@@ -23,10 +23,6 @@ const MAX_NEW: i64 = 1000;
 const OPEN_STEP: i64 = 5000;
 /// Found by the index and looked at in one go.
 const CHUNK: usize = 250;
-/// The first window, in milliseconds; each is twice as long as the one before.
-const FIRST_WINDOW_MS: i64 = 3_600_000;
-/// Bits of an id below its milliseconds.
-const ID_BITS: u32 = 22;
 
 const SELECT_LAST_DECISION: &str = "SELECT COALESCE(MAX(seq), 0) FROM decision";
 /// The one that ends a step.
@@ -118,16 +114,17 @@ impl<'a> Page<'a> {
     }
 
     async fn look_at_all(&mut self) -> Result<(), StoreError> {
-        self.new = self.newer_than_index().await?;
-        let expression = self.wanted.expression();
-        let mut window = FIRST_WINDOW_MS << ID_BITS;
+        let marks = self.index.marks().await?;
+        self.new = self.newer_than_index(&marks).await?;
         while self.goes_on() {
-            let from = self.ceiling.saturating_sub(window).max(self.floor);
-            let range = (from, self.ceiling);
-            let matching = self.index.matching(&expression, range, CHUNK).await?;
-            // A full chunk has not seen its window to the end.
+            let era = marks.eras.of(self.ceiling - 1);
+            let expression = self.wanted.expression(era);
+            let from = era.max(self.floor);
+            let (range, chunk) = ((from, self.ceiling), self.chunk());
+            let matching = self.index.matching(&expression, range, chunk).await?;
+            // A full chunk has not seen its era to the end.
             let seen = match matching.last() {
-                Some(&last) if matching.len() == CHUNK => last,
+                Some(&last) if matching.len() == chunk => last,
                 _ => from,
             };
             let mut all: BTreeSet<i64> = matching.into_iter().collect();
@@ -135,9 +132,28 @@ impl<'a> Page<'a> {
             let ids: Vec<i64> = all.into_iter().rev().collect();
             self.take(&ids).await?;
             self.ceiling = self.ceiling.min(seen);
-            window = window.saturating_mul(2);
         }
         Ok(())
+    }
+
+    /// How many are asked for at once: what there is room for, or many when it has to be looked up where they stand.
+    fn chunk(&self) -> usize {
+        if self.looked_up().is_some() {
+            return CHUNK;
+        }
+        (self.search.limit + 1)
+            .saturating_sub(self.found.len())
+            .max(1)
+    }
+
+    /// The status that is asked for, when the index does not know it.
+    fn looked_up(&self) -> Option<MessageStatus> {
+        match self.search.status {
+            Some(SearchStatus::Is(status)) if !terms::is_indexed(SearchStatus::Is(status)) => {
+                Some(status)
+            }
+            _ => None,
+        }
     }
 
     async fn look_at_open(&mut self) -> Result<(), StoreError> {
@@ -154,21 +170,20 @@ impl<'a> Page<'a> {
     /// Adds those that have the status that is asked for.
     async fn take(&mut self, ids: &[i64]) -> Result<(), StoreError> {
         let room = (self.search.limit + 1).saturating_sub(self.found.len());
-        match self.search.status {
-            Some(SearchStatus::Is(status)) if !terms::is_indexed(SearchStatus::Is(status)) => {
+        match self.looked_up() {
+            Some(status) => {
                 for ids in ids.chunks(CHUNK) {
                     let having = self.having(ids, status).await?;
                     self.found.extend(having);
                 }
             }
-            _ => self.found.extend(&ids[..room.min(ids.len())]),
+            None => self.found.extend(&ids[..room.min(ids.len())]),
         }
         Ok(())
     }
 
     /// Messages that the index has not taken in yet.
-    async fn newer_than_index(&self) -> Result<BTreeSet<i64>, StoreError> {
-        let marks = self.index.marks().await?;
+    async fn newer_than_index(&self, marks: &Marks) -> Result<BTreeSet<i64>, StoreError> {
         let last = number(self.store, SELECT_LAST_DECISION).await?;
         let after = marks.decision_seq.max(last - MAX_NEW);
         if after >= last {

@@ -26,9 +26,9 @@ impl Terms {
         self.0.insert(term(kind, value));
     }
 
-    /// What every message has.
-    pub(super) fn any(&mut self) {
-        self.add("any", "");
+    /// The era by its beginning.
+    pub(super) fn era(&mut self, begins: i64) {
+        self.add("era", &begins.to_string());
     }
 
     /// The list by number.
@@ -106,9 +106,6 @@ impl Terms {
         if let Some(status) = search.status {
             terms.status(status);
         }
-        if terms.0.is_empty() {
-            terms.any();
-        }
         terms
     }
 
@@ -122,9 +119,11 @@ impl Terms {
         self.joined(" ")
     }
 
-    /// As the index is asked for messages with all of them.
-    pub(super) fn expression(&self) -> String {
-        self.joined(" AND ")
+    /// As the index is asked for messages of an era with all of them.
+    pub(super) fn expression(&self, era: i64) -> String {
+        let mut terms = self.clone();
+        terms.era(era);
+        terms.joined(" AND ")
     }
 
     fn joined(&self, between: &str) -> String {
@@ -200,7 +199,6 @@ mod tests {
 
     fn document() -> Terms {
         let mut terms = Terms::default();
-        terms.any();
         terms.list(7);
         terms.user("s7_1");
         terms.sender("Info@Bücher.example");

@@ -21,6 +21,7 @@ contract!(
     an_index_that_is_gone_is_made_anew,
     what_is_purged_is_found_no_more,
     an_index_of_another_store_is_made_anew,
+    what_ends_later_is_found_in_the_era_it_came_in,
 );
 
 type Set<'a> = &'a dyn Fn(&mut Search);
@@ -304,4 +305,23 @@ async fn an_index_of_another_store_is_made_anew(bench: Bench) {
         ..search()
     };
     assert_eq!(found(&bench, &search).await, [new]);
+}
+
+async fn what_ends_later_is_found_in_the_era_it_came_in(bench: Bench) {
+    let mut ids = Vec::new();
+    for _ in 0..12 {
+        ids.push(accepted(&bench, "Hello", &["ann@example.net"]).await);
+        index(&bench).await;
+    }
+    // Indexed once more, long after its era was full.
+    let recorded = bench.record(record(ids[1], 0, Failed, 1)).await;
+    recorded.expect("recorded");
+    index(&bench).await;
+    let failed = Search {
+        status: Some(SearchStatus::Is(MessageStatus::Failed)),
+        ..search()
+    };
+    assert_eq!(found(&bench, &failed).await, [ids[1]]);
+    ids.reverse();
+    assert_eq!(found(&bench, &search()).await, ids);
 }
