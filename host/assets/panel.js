@@ -37,26 +37,40 @@
     }
   };
 
-  // <… id data-live="5"> is fetched again from the same page every 5 seconds, while somebody looks.
+  // <… id data-live="5"> is fetched again from the same page every 5 seconds, while somebody looks and the page says
+  // that more can come. What somebody is at work in stays as it is.
   const keepLive = () => {
+    const rounds = new Map();
     for (const part of document.querySelectorAll("[data-live][id]")) {
       const seconds = Math.max(2, Number(part.dataset.live) || 10);
-      setInterval(async () => {
-        const current = document.getElementById(part.id);
-        if (document.hidden || !current || current.contains(document.activeElement)) return;
-        if (current.querySelector("input[type=checkbox]:checked")) return;
-        try {
-          const response = await fetch(location.href, { credentials: "same-origin" });
-          if (!response.ok || response.redirected) return;
-          const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
-          const found = fresh.getElementById(part.id);
-          if (!found || found.innerHTML === current.dataset.was) return;
-          current.dataset.was = found.innerHTML;
-          current.replaceChildren(...found.childNodes);
-          improve(current);
-        } catch { /* The next time. */ }
-      }, seconds * 1000);
+      rounds.set(seconds, [...(rounds.get(seconds) ?? []), part]);
     }
+    for (const [seconds, parts] of rounds) setInterval(() => renew(parts), seconds * 1000);
+  };
+
+  const isInUse = (part) => part.contains(document.activeElement) || part.querySelector("input[type=checkbox]:checked");
+
+  const renew = async (parts) => {
+    const idle = parts.filter((part) => part.dataset.live && !isInUse(part));
+    if (document.hidden || idle.length === 0) return;
+    try {
+      const response = await fetch(location.href, { credentials: "same-origin" });
+      if (!response.ok || response.redirected) return;
+      const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+      for (const part of idle.filter((one) => !isInUse(one))) {
+        const found = fresh.getElementById(part.id);
+        if (found) become(part, found);
+      }
+    } catch { /* The next time. */ }
+  };
+
+  const become = (part, found) => {
+    part.className = found.className;
+    if (!found.dataset.live) delete part.dataset.live;
+    if (found.innerHTML === part.dataset.was) return;
+    part.dataset.was = found.innerHTML;
+    part.replaceChildren(...found.childNodes);
+    improve(part);
   };
 
   // <… data-check="PATH" data-check-into="ID"> is checked by the relay while somebody types in it.

@@ -70,6 +70,9 @@ async function mailIsWritten(page, user) {
   await page.getByRole("button", { name: "Send" }).dblclick();
   await page.getByText("This page shows its way").waitFor();
   await page.getByText("2 - high").first().waitFor();
+  // Without loading the page again, everywhere on it.
+  await page.locator("#status", { hasText: "delivered" }).waitFor();
+  await page.locator("#recipients .badge", { hasText: "delivered" }).first().waitFor();
   await page.getByRole("link", { name: "Messages", exact: true }).first().click();
   await page.getByRole("link", { name: subject }).first().waitFor();
   // One that was refused, and one that a double click sent.

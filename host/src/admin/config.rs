@@ -150,6 +150,14 @@ impl Config {
         url.map(|url| url.trim_end_matches('/'))
     }
 
+    /// What mail may link to: what the configuration says, or the host name when the panel is served beyond this machine.
+    pub fn url_for_mail(&self, hostname: &str) -> Option<String> {
+        let named = self.named_url().map(str::to_owned);
+        let is_reached = |address: &&SocketAddr| !address.ip().is_loopback() && address.port() != 0;
+        let address = self.address.iter().find(is_reached);
+        named.or_else(|| address.map(|address| self.public_url(*address, hostname)))
+    }
+
     /// Where people find the panel that is served at `address`; without a trailing slash.
     pub fn public_url(&self, address: SocketAddr, hostname: &str) -> String {
         if let Some(url) = self.named_url() {
@@ -225,5 +233,24 @@ mod tests {
         );
         let named = parse("url = \"https://panel.example.com/\"");
         assert_eq!(url(&named, elsewhere), "https://panel.example.com");
+    }
+
+    #[test]
+    fn mail_links_to_what_others_can_reach() {
+        for (config, expected) in [
+            ("", None),
+            ("address = \"127.0.0.1:8080\"", None),
+            (
+                "address = [\"127.0.0.1:8080\", \"192.0.2.1:8443\"]\nhttps = true",
+                Some("https://relay.example.com:8443"),
+            ),
+            (
+                "address = \"127.0.0.1:8080\"\nurl = \"https://panel.example.com/\"",
+                Some("https://panel.example.com"),
+            ),
+        ] {
+            let url = parse(config).url_for_mail("relay.example.com");
+            assert_eq!(url.as_deref(), expected, "{config}");
+        }
     }
 }

@@ -255,7 +255,7 @@ fn notifying(
     notify::Setup {
         config: config.notify.clone(),
         hostname: config.hostname.clone(),
-        public_url: config.panel.named_url().map(str::to_owned),
+        public_url: config.panel.url_for_mail(&config.hostname),
         store: store.clone(),
         scheduler: scheduler.clone(),
         ids: Arc::clone(ids),

@@ -27,6 +27,9 @@ const MAX_HELD: i64 = 5000;
 const MAX_FINISHED: i64 = 5000;
 /// What "lately" is.
 const LATELY: Duration = Duration::from_secs(60);
+/// Finished messages from which on the time since the first of them counts in place of the whole minute, so that a
+/// backlog that has just begun to move has the right estimate. Default 20: of fewer the first one says little.
+const MANY_FINISHED: u64 = 20;
 
 const SELECT_BOUND: (&str, &str) = (
     "SELECT id FROM message INDEXED BY message_open \
@@ -42,6 +45,7 @@ const SELECT_HELD: (&str, &str) = (
 );
 const COUNT_FINISHED: &str = "SELECT COUNT(*) AS looked_at, \
      COUNT(*) FILTER (WHERE $1 IS NULL OR list_id = $1) AS finished, \
+     COALESCE(MIN(finished_at) FILTER (WHERE $1 IS NULL OR list_id = $1), 0) AS began, \
      COALESCE(MIN(finished_at), 0) AS since FROM (SELECT finished_at, list_id FROM message \
      WHERE open = 0 AND finished_at > $2 ORDER BY finished_at DESC LIMIT $3) AS lately";
 
@@ -313,13 +317,16 @@ pub(super) async fn pace(
         .await
         .map_err(failed)?;
     let is_cut = rows::get::<i64>(&row, "looked_at")? >= MAX_FINISHED;
+    let finished = rows::count(&row, "finished")?;
     let since = if is_cut {
         now.since(rows::timestamp(&row, "since")?)
+    } else if finished >= MANY_FINISHED {
+        now.since(rows::timestamp(&row, "began")?).min(LATELY)
     } else {
         LATELY
     };
     Ok(Pace {
-        finished: rows::count(&row, "finished")?,
+        finished,
         in_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX).max(1),
     })
 }

@@ -157,6 +157,11 @@ fn what_waits_is_changed_by_name_and_by_filter() {
         json!({ "action": "hold", "filter": { "ids": ["0000000000000"] } }),
     );
     order(422, json!({ "action": "reprioritize", "filter": one }));
+    // Nor what the action has no use for.
+    order(
+        422,
+        json!({ "action": "hold", "priority": 6, "filter": one }),
+    );
     order(
         422,
         json!({ "action": "hold", "send_at": "", "filter": one }),

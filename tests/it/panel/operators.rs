@@ -169,6 +169,11 @@ fn one_time_codes_are_asked_for_once_they_are_on_and_each_counts_once() {
     let right = [("key", key.as_str()), ("code", code.as_str())];
     assert_eq!(browser.submit("/account/codes", &right).status, 200);
     browser.shows("One-time codes are on");
+    // Who finds a session open cannot put a key of his own in its place.
+    let other = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+    let theirs = self::code(other, step);
+    let replaced = browser.submit("/account/codes", &[("key", other), ("code", &theirs)]);
+    assert_eq!(replaced.status, 409);
     assert_eq!(sign_in(&panel, "root", PASSWORD, "").0, 422);
     assert_eq!(
         sign_in(&panel, "root", PASSWORD, &code).0,

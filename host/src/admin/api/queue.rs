@@ -208,17 +208,16 @@ fn number(number: Option<u8>) -> String {
 /// What is to be done. What cannot be is refused also where the action has no use for it.
 fn command(order: &OrderRequest) -> Result<Command, ServiceError> {
     let send_at = send_at(order.send_at.as_deref())?;
+    let wrong = || ServiceError::invalid("priority", "use a number from 1 to 5");
+    let priority = order.priority.map(i64::from);
+    let priority = priority.map(|number| Priority::from_number(number).ok_or_else(wrong));
+    let priority = priority.transpose()?;
     Ok(match order.action {
         Action::Release => Command::Release,
         Action::Retry => Command::Retry,
         Action::Delete => Command::Delete,
         Action::Hold => Command::Hold(order.reason.clone()),
-        Action::Reprioritize => {
-            let number = order.priority.map(i64::from);
-            let priority = number.and_then(Priority::from_number);
-            let wrong = || ServiceError::invalid("priority", "use a number from 1 to 5");
-            Command::Reprioritize(priority.ok_or_else(wrong)?)
-        }
+        Action::Reprioritize => Command::Reprioritize(priority.ok_or_else(wrong)?),
         Action::Schedule => Command::Schedule(send_at.unwrap_or_else(Timestamp::now)),
     })
 }

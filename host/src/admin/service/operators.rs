@@ -121,13 +121,19 @@ impl Service {
     /// Turns one-time codes on, when the code shows that the app has the key.
     ///
     /// # Errors
-    /// [`ServiceError::Invalid`].
+    /// [`ServiceError::Invalid`], and [`ServiceError::Conflict`] when they are on: who finds a session open must
+    /// not change the key without the password.
     pub async fn turn_codes_on(
         &self,
         actor: &Actor,
         key: TotpKey,
         code: &str,
     ) -> Result<(), ServiceError> {
+        if self.own_account(actor).await?.totp.is_some() {
+            let message =
+                "one-time codes are on; turn them off first, which asks for your password";
+            return Err(ServiceError::Conflict(message.to_owned()));
+        }
         let Some(step) = key.step_of(code, Timestamp::now()) else {
             let message = "this is not the code that the app shows now";
             return Err(ServiceError::invalid("code", message));

@@ -112,9 +112,23 @@ async fn change_password(
     }
 }
 
-async fn codes(State(site): State<Site>, visitor: Visitor) -> Response {
+async fn codes(State(site): State<Site>, visitor: Visitor) -> Result<Response, UiError> {
+    if site
+        .service
+        .own_account(&visitor.actor)
+        .await?
+        .totp
+        .is_some()
+    {
+        return Ok(see_other("/account"));
+    }
     let key = TotpKey::generate();
-    page(&CodesPage::new(&site, &visitor, key, Invalid::default()))
+    Ok(page(&CodesPage::new(
+        &site,
+        &visitor,
+        key,
+        Invalid::default(),
+    )))
 }
 
 async fn turn_codes_on(

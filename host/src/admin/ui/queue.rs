@@ -109,11 +109,10 @@ impl QueueTemplate {
         self.by_priority()[*index]
     }
 
-    /// When a message that waits for a time is due.
+    /// When a message that waits for a time is due, also when it was tried before.
     fn due(&self, message: &MessageSummary) -> Option<Timestamp> {
-        let is_scheduled = message.status() == MessageStatus::Scheduled;
         let until = message.meta.parameters.held_until;
-        until.filter(|_| is_scheduled)
+        until.filter(|until| *until > Timestamp::now())
     }
 
     /// What is chosen to be stopped.

@@ -17,6 +17,7 @@ contract!(
     what_a_command_would_concern_is_counted_at_once,
     a_schedule_postpones_recipients_and_their_end,
     what_was_finished_lately_is_the_pace,
+    a_backlog_that_has_just_begun_to_move_has_its_own_pace,
 );
 
 fn all() -> MessageFilter {
@@ -161,4 +162,19 @@ async fn what_was_finished_lately_is_the_pace(bench: Bench) {
     let pace = bench.pace(Some(7)).await.expect("readable");
     assert_eq!((pace.finished, pace.in_ms), (1, 60_000));
     assert_eq!(bench.pace(Some(8)).await.expect("readable").finished, 0);
+}
+
+async fn a_backlog_that_has_just_begun_to_move_has_its_own_pace(bench: Bench) {
+    for _ in 0..20 {
+        bench.accepted(&["a@example.net"]).await;
+    }
+    let began = std::time::Instant::now();
+    let done = bench.order(&all(), &Command::Delete, "root").await;
+    assert_eq!(done.expect("written").messages, 20);
+    let pace = bench.pace(Some(7)).await.expect("readable");
+    assert_eq!(pace.finished, 20);
+    assert!(
+        u128::from(pace.in_ms) <= began.elapsed().as_millis() + 1,
+        "{pace:?}"
+    );
 }
