@@ -63,6 +63,13 @@ fn courses(relay: &Relay) -> Vec<Course> {
             &["a"],
             " BODY=BINARYMIME",
         ),
+        course(
+            "eager",
+            &["PIPELINING", "CHUNKING"],
+            None,
+            &["bad", "a", "later"],
+            "",
+        ),
     ]
 }
 

@@ -66,6 +66,7 @@ impl Delivery {
             credentials: None,
             timeouts: config.timeouts(),
             bandwidth,
+            eager_octets: config.eager_octets,
             requires_tls: false,
         };
         let ourselves = Ourselves {

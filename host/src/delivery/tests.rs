@@ -2,6 +2,7 @@
 
 mod bench;
 mod chunked;
+mod eager;
 mod encrypted;
 mod odd;
 

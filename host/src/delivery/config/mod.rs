@@ -68,6 +68,9 @@ pub struct Config {
     pub data_block_timeout_s: u64,
     /// Seconds to wait for the reply to the final dot. Default 600 (RFC 5321 §4.5.3.2.6).
     pub data_end_timeout_s: u64,
+    /// Octets of content that go out along with the envelope, in one write and ahead of any reply, to next hops that take
+    /// it so (CHUNKING and PIPELINING); 0: none. Default 16,384: what a new connection may send at once anyway.
+    pub eager_octets: u64,
     /// Bytes per second of content to all next hops together, given out strictly by priority: a large transfer stops in the
     /// middle of its content while more urgent ones need the line. Default unlimited: only you know your line.
     pub bandwidth: Limit,
@@ -112,6 +115,7 @@ impl Default for Config {
             command_timeout_s: 300,
             data_block_timeout_s: 180,
             data_end_timeout_s: 600,
+            eager_octets: 16 * 1024,
             bandwidth: Limit::UNLIMITED,
             max_pause_s: 10,
             ageing: Ageing::default(),

@@ -54,6 +54,8 @@ pub(crate) struct Terms {
     pub timeouts: Timeouts,
     /// Where content waits for its turn.
     pub bandwidth: Bandwidth,
+    /// Octets of content that go along with the envelope, where the peer takes that.
+    pub eager_octets: u64,
     /// The peer must promise to protect mail from there on (RFC 8689).
     pub requires_tls: bool,
 }
@@ -123,6 +125,7 @@ pub(crate) struct Connection {
     pub(super) protection: Protection,
     pub(super) timeouts: Timeouts,
     pub(super) bandwidth: Bandwidth,
+    pub(super) eager_octets: u64,
     /// A 421 was received; nothing can follow.
     pub(super) closing: Option<Reply>,
     /// The peer may still have a transaction open.
@@ -215,6 +218,7 @@ impl Connection {
             protection: Protection::NONE,
             timeouts: terms.timeouts,
             bandwidth: terms.bandwidth.clone(),
+            eager_octets: terms.eager_octets,
             closing: None,
             needs_rset: false,
             broken: false,

@@ -34,6 +34,8 @@ pub(crate) struct Peer<'a> {
     pub extensions: &'a Extensions,
     /// It has shown a certificate that is valid for its name.
     pub is_verified: bool,
+    /// Octets of content up to which it need not have answered the envelope before it gets it.
+    pub eager_octets: u64,
 }
 
 /// How the content is sent.
@@ -43,6 +45,8 @@ pub(crate) enum Framing {
     Data,
     /// As it is, in one chunk (RFC 3030).
     Bdat,
+    /// The same, along with the commands ahead of it (RFC 3030 §4.2, RFC 2920).
+    Eager,
 }
 
 /// The commands of one transaction, each with its CRLF.
@@ -74,10 +78,7 @@ impl Envelope {
         Ok(Self {
             mail,
             rcpt: rcpt.map(|one| rcpt_line(one, peer, says_utf8)).collect(),
-            framing: match transaction.body() {
-                BodyType::BinaryMime => Framing::Bdat,
-                BodyType::SevenBit | BodyType::EightBitMime => Framing::Data,
-            },
+            framing: framing(transaction, peer),
         })
     }
 
@@ -118,6 +119,16 @@ pub(crate) fn channel(meta: &MessageMeta, peer: Peer<'_>) -> Option<Channel> {
     let has_utf8_header = meta.parameters.smtputf8 == Some(SmtpUtf8::Utf8Header);
     let is_readable = channel.utf8_header || !has_utf8_header;
     (!fits || !is_readable).then_some(channel)
+}
+
+fn framing(transaction: &Transaction<'_>, peer: Peer<'_>) -> Framing {
+    let offered = peer.extensions;
+    let is_small = transaction.size <= peer.eager_octets;
+    match transaction.body() {
+        _ if is_small && offered.chunking && offered.pipelining => Framing::Eager,
+        BodyType::BinaryMime => Framing::Bdat,
+        BodyType::SevenBit | BodyType::EightBitMime => Framing::Data,
+    }
 }
 
 /// RFC 1870 §6.1: a client need not ask when the limit is known.

@@ -58,6 +58,7 @@ fn said_under(
         name: "mx:25",
         extensions: &extensions,
         is_verified,
+        eager_octets: 0,
     };
     let transaction = Transaction {
         meta,
@@ -338,6 +339,7 @@ fn taken(meta: &MessageMeta, lines: &[&'static str]) -> Option<Channel> {
         name: "mx:25",
         extensions: &extensions,
         is_verified: true,
+        eager_octets: 0,
     };
     channel(meta, peer)
 }

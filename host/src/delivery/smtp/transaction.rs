@@ -1,5 +1,7 @@
 //! One transaction over an open connection: the envelope, the content, and an outcome for each recipient.
 
+use bytes::Bytes;
+
 use super::connection::{Connection, Lost};
 use super::envelope::{Envelope, Framing, Peer, Transaction, channel};
 use super::reply::{Reply, deferred};
@@ -27,6 +29,8 @@ struct Replies {
     rcpt: Vec<Reply>,
     data: Option<Reply>,
     lost: Option<Lost>,
+    /// True when there is none, for nothing was said.
+    nothing_said: bool,
 }
 
 impl Connection {
@@ -54,18 +58,30 @@ impl Connection {
             return Transacted::unsent(outcomes);
         }
         self.transactions += 1;
-        let replies = self.envelope(&envelope).await;
-        let size = content.size();
         let mut transfer = self.bandwidth.transfer(transaction.priority);
-        let final_outcome = match envelope.framing {
-            Framing::Data => self.after_envelope(&replies, content, &mut transfer).await,
-            Framing::Bdat => self.chunk(&replies, content, size, &mut transfer).await,
-        };
+        let (replies, final_outcome) = self.exchange(&envelope, content, &mut transfer).await;
         Transacted {
-            // Nothing was sent: the connection was over before the transaction began.
-            stale: replies.mail.as_ref().is_none_or(Reply::is_closing),
+            stale: replies.is_stale(),
             outcomes: replies.outcomes(&envelope, &final_outcome),
         }
+    }
+
+    /// The replies to the envelope, and what becomes of the content for those whom they accept.
+    async fn exchange(
+        &mut self,
+        envelope: &Envelope,
+        content: Outgoing<'_>,
+        transfer: &mut Transfer,
+    ) -> (Replies, Outcome) {
+        if envelope.framing == Framing::Eager {
+            return self.eagerly(envelope, content, transfer).await;
+        }
+        let replies = self.envelope(envelope).await;
+        let outcome = match envelope.framing {
+            Framing::Data => self.after_envelope(&replies, content, transfer).await,
+            Framing::Bdat | Framing::Eager => self.chunk(&replies, content, transfer).await,
+        };
+        (replies, outcome)
     }
 
     /// What is to be said and sent.
@@ -93,6 +109,7 @@ impl Connection {
             name: self.name(),
             extensions: &self.extensions,
             is_verified: self.protection.is_verified(),
+            eager_octets: self.eager_octets,
         }
     }
 
@@ -109,6 +126,20 @@ impl Connection {
 
     /// RFC 2920: all commands in one write, then all replies.
     async fn pipelined(&mut self, envelope: &Envelope, replies: &mut Replies) -> Result<(), Lost> {
+        let mut lines = self.opening(envelope);
+        if envelope.framing == Framing::Data {
+            lines.push_str("DATA\r\n");
+        }
+        self.command(&lines).await?;
+        self.opened(envelope, replies).await?;
+        if envelope.framing == Framing::Data {
+            replies.data = Some(self.reply(self.timeouts.command, "DATA").await?);
+        }
+        Ok(())
+    }
+
+    /// The commands ahead of the content.
+    fn opening(&self, envelope: &Envelope) -> String {
         let mut lines = if self.needs_rset {
             "RSET\r\n".to_owned()
         } else {
@@ -116,10 +147,11 @@ impl Connection {
         };
         lines.push_str(&envelope.mail);
         lines.extend(envelope.rcpt_lines());
-        if envelope.framing == Framing::Data {
-            lines.push_str("DATA\r\n");
-        }
-        self.command(&lines).await?;
+        lines
+    }
+
+    /// The replies to them.
+    async fn opened(&mut self, envelope: &Envelope, replies: &mut Replies) -> Result<(), Lost> {
         if self.needs_rset {
             self.reply(self.timeouts.command, "RSET").await?;
             self.needs_rset = false;
@@ -129,9 +161,6 @@ impl Connection {
             replies
                 .rcpt
                 .push(self.reply(self.timeouts.command, "RCPT").await?);
-        }
-        if envelope.framing == Framing::Data {
-            replies.data = Some(self.reply(self.timeouts.command, "DATA").await?);
         }
         Ok(())
     }
@@ -213,7 +242,6 @@ impl Connection {
         &mut self,
         replies: &Replies,
         mut content: Outgoing<'_>,
-        size: u64,
         transfer: &mut Transfer,
     ) -> Outcome {
         if let Some(lost) = &replies.lost {
@@ -223,9 +251,18 @@ impl Connection {
         if !replies.is_accepted() {
             return deferred("no recipient was accepted");
         }
+        let size = content.size();
+        let command = format!("BDAT {size} LAST\r\n");
+        if let Err(outcome) = self.block(command.as_bytes(), transfer).await {
+            return outcome;
+        }
         if let Err(outcome) = self.octets(&mut content, size, transfer).await {
             return outcome;
         }
+        self.chunk_answered().await
+    }
+
+    async fn chunk_answered(&mut self) -> Outcome {
         match self.reply(self.timeouts.data_end, "the content").await {
             Ok(reply) => {
                 self.needs_rset = !reply.is_positive();
@@ -236,6 +273,73 @@ impl Connection {
         }
     }
 
+    /// All of a small message in one write, then all replies: whoever is refused has been sent it for nothing, all
+    /// others have it a round trip earlier.
+    async fn eagerly(
+        &mut self,
+        envelope: &Envelope,
+        content: Outgoing<'_>,
+        transfer: &mut Transfer,
+    ) -> (Replies, Outcome) {
+        let mut replies = Replies::default();
+        let whole = match self.whole(envelope, content).await {
+            Ok(whole) => whole,
+            Err(outcome) => {
+                replies.nothing_said = true;
+                return (replies, outcome);
+            }
+        };
+        let written = self.block(&whole, transfer).await;
+        transfer.rest();
+        self.outbound = whole;
+        if let Err(outcome) = written {
+            return (replies, outcome);
+        }
+        if let Err(lost) = self.opened(envelope, &mut replies).await {
+            let outcome = deferred(&lost.0);
+            replies.lost = Some(lost);
+            return (replies, outcome);
+        }
+        let outcome = self.chunk_answered().await;
+        if !replies.is_accepted() {
+            // Nobody is there to whom it could have been delivered.
+            self.broken |= matches!(outcome, Outcome::Delivered(_));
+            return (replies, deferred("no recipient was accepted"));
+        }
+        (replies, outcome)
+    }
+
+    /// The commands and the content behind them.
+    async fn whole(
+        &mut self,
+        envelope: &Envelope,
+        mut content: Outgoing<'_>,
+    ) -> Result<Vec<u8>, Outcome> {
+        let size = content.size();
+        let mut whole = std::mem::take(&mut self.outbound);
+        whole.clear();
+        whole.extend_from_slice(self.opening(envelope).as_bytes());
+        whole.extend_from_slice(format!("BDAT {size} LAST\r\n").as_bytes());
+        let begins = whole.len() as u64;
+        while let Some(piece) = self.piece(&mut content).await? {
+            whole.extend_from_slice(&piece);
+        }
+        if whole.len() as u64 != begins + size {
+            self.broken = true;
+            return Err(deferred("the content is not of the size it was"));
+        }
+        self.may_end(&content)?;
+        Ok(whole)
+    }
+
+    /// The next piece of the content; without it the transaction cannot end.
+    async fn piece(&mut self, content: &mut Outgoing<'_>) -> Result<Option<Bytes>, Outcome> {
+        content.next().await.map_err(|error| {
+            self.broken = true;
+            deferred(error.to_string())
+        })
+    }
+
     /// Writes the content as it is; on error the connection is broken, and the chunk never complete.
     async fn octets(
         &mut self,
@@ -243,13 +347,8 @@ impl Connection {
         size: u64,
         transfer: &mut Transfer,
     ) -> Result<(), Outcome> {
-        let command = format!("BDAT {size} LAST\r\n");
-        self.block(command.as_bytes(), transfer).await?;
         let mut left = size;
-        while let Some(piece) = content.next().await.map_err(|error| {
-            self.broken = true;
-            deferred(error.to_string())
-        })? {
+        while let Some(piece) = self.piece(content).await? {
             left = left.checked_sub(piece.len() as u64).ok_or_else(|| {
                 self.broken = true;
                 deferred("the content is larger than it was")
@@ -278,10 +377,7 @@ impl Connection {
         let mut outbound = std::mem::take(&mut self.outbound);
         outbound.clear();
         let mut stuffer = DotStuffer::new();
-        while let Some(piece) = content.next().await.map_err(|error| {
-            self.broken = true;
-            deferred(error.to_string())
-        })? {
+        while let Some(piece) = self.piece(&mut content).await? {
             for part in piece.chunks(WRITE_SIZE) {
                 stuffer.stuff(part, &mut outbound);
                 if outbound.len() >= WRITE_SIZE {
@@ -357,6 +453,11 @@ impl Transacted {
 }
 
 impl Replies {
+    /// The connection was over before the transaction began.
+    fn is_stale(&self) -> bool {
+        !self.nothing_said && self.mail.as_ref().is_none_or(Reply::is_closing)
+    }
+
     fn is_mail_accepted(&self) -> bool {
         self.mail.as_ref().is_some_and(Reply::is_positive)
     }

@@ -1,10 +1,10 @@
-//! Binary content: by BDAT, octet by octet.
+//! Binary content: by BDAT, octet by octet, to who has accepted somebody.
 
 use std::sync::Arc;
 
 use super::bench::Step::{Hang, Hear, Octets, Say};
 use super::bench::{Step, config, courier, job, peer, told};
-use crate::delivery::{Handover, Report};
+use crate::delivery::{Config, Handover, Report};
 use crate::smtp::BodyType;
 
 const BINARY: &str = "A: b\r\n\r\n.\n\0\r.\r\n.\r\nx";
@@ -19,7 +19,11 @@ async fn exchange(rest: &[Step]) -> (Report, Vec<String>) {
     ]);
     script.extend_from_slice(rest);
     let (port, heard) = peer(vec![script]).await;
-    let mut courier = courier(&config(port)).await;
+    let config = Config {
+        eager_octets: 0,
+        ..config(port)
+    };
+    let mut courier = courier(&config).await;
     let mut binary = job(&["b@b.example", "c@b.example"], BINARY);
     let mut meta = (*binary.message.meta).clone();
     meta.body = BodyType::BinaryMime;
