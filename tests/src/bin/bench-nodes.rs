@@ -1,8 +1,9 @@
 //! Measures relays over one PostgreSQL beside the embedded default and beside Postfix, under the same load.
 //!
-//! `bench-nodes [ROUNDS] [SECONDS]`, 3 and 6 by default: 64 connections, 20 messages a session, 4 KiB; every round runs each
-//! set-up once, with an empty queue. PostgreSQL is as durable as it comes: a commit is on the disk before its answer. Ends
-//! by itself, with 1 when one node accepts less than 3 times as many messages as Postfix, or two accept fewer than one.
+//! `bench-nodes [ROUNDS] [SECONDS] [SET-UP]...`, 3 and 6 by default: 64 connections, 20 messages a session, 4 KiB; every round
+//! runs each set-up once, with an empty queue: `sqlite`, `1`, `2` and `3` nodes, `postfix`, or those that are named. PostgreSQL
+//! is as durable as it comes: a commit is on the disk before its answer. Ends by itself, with 1 when one node accepts less
+//! than 3 times as many messages as Postfix, or two accept fewer than one.
 
 use std::process::ExitCode;
 use std::thread;
@@ -49,6 +50,15 @@ impl SetUp {
             Self::Nodes(1) => "PostgreSQL, 1 node".to_owned(),
             Self::Nodes(count) => format!("PostgreSQL, {count} nodes"),
             Self::Postfix => "Postfix".to_owned(),
+        }
+    }
+
+    /// As it is named among the arguments.
+    fn of(name: &str) -> Option<Self> {
+        match name {
+            "sqlite" => Some(Self::Sqlite),
+            "postfix" => Some(Self::Postfix),
+            number => number.parse().ok().map(Self::Nodes),
         }
     }
 
@@ -211,14 +221,18 @@ fn total(reports: &[Report]) -> usize {
 }
 
 fn main() -> Result<ExitCode> {
-    let (rounds, seconds) = arguments()?;
+    let Arguments {
+        rounds,
+        seconds,
+        set_ups,
+    } = arguments()?;
     println!(
         "| set-up | accepted/s | delivered/s | CPU ms/message | of the database | its log, KiB/message | 250 p50 ms | p99 ms |"
     );
     println!("|---|--:|--:|--:|--:|--:|--:|--:|");
-    let mut rates = vec![Vec::new(); SET_UPS.len()];
+    let mut rates = vec![Vec::new(); set_ups.len()];
     for _ in 0..rounds {
-        for (set_up, rates) in SET_UPS.iter().zip(&mut rates) {
+        for (set_up, rates) in set_ups.iter().zip(&mut rates) {
             let figures = set_up.run(Duration::from_secs(seconds))?;
             println!("| {} | {figures}", set_up.name());
             rates.push(figures.accepted);
@@ -226,7 +240,7 @@ fn main() -> Result<ExitCode> {
     }
     let rates: Vec<f64> = rates.into_iter().map(middle).collect();
     let rate = |wanted: SetUp| {
-        let place = SET_UPS.iter().position(|&it| it == wanted);
+        let place = set_ups.iter().position(|&it| it == wanted);
         place.map_or(f64::NAN, |place| rates[place])
     };
     let one = rate(SetUp::Nodes(1)) / rate(SetUp::Postfix);
@@ -242,12 +256,27 @@ fn main() -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(is_missed)))
 }
 
-fn arguments() -> Result<(usize, u64)> {
-    const USAGE: &str = "usage: bench-nodes [ROUNDS] [SECONDS]";
+struct Arguments {
+    rounds: usize,
+    seconds: u64,
+    set_ups: Vec<SetUp>,
+}
+
+fn arguments() -> Result<Arguments> {
+    const USAGE: &str = "usage: bench-nodes [ROUNDS] [SECONDS] [sqlite|1|2|3|postfix]...";
     let mut arguments = std::env::args().skip(1);
     let rounds = arguments.next().map_or(Ok(3), |text| text.parse());
     let seconds = arguments.next().map_or(Ok(6), |text| text.parse());
-    Ok((rounds.context(USAGE)?.max(1), seconds.context(USAGE)?))
+    let named: Option<Vec<SetUp>> = arguments.map(|name| SetUp::of(&name)).collect();
+    let mut set_ups = named.context(USAGE)?;
+    if set_ups.is_empty() {
+        set_ups.extend(SET_UPS);
+    }
+    Ok(Arguments {
+        rounds: rounds.context(USAGE)?.max(1),
+        seconds: seconds.context(USAGE)?,
+        set_ups,
+    })
 }
 
 fn middle(mut values: Vec<f64>) -> f64 {
