@@ -87,7 +87,9 @@ async fn record_all(
     INSERT_ATTEMPTS
         .execute(connection, &results, bind_attempt)
         .await?;
-    for statement in UPDATE_RECIPIENTS.padded(&results, |start| start, bind_result) {
+    for statement in
+        UPDATE_RECIPIENTS.padded(connection.dialect(), &results, |start| start, bind_result)
+    {
         statement.execute(&mut *connection).await?;
     }
     let finished = finish(connection, &finished).await?;
@@ -127,6 +129,7 @@ pub(super) async fn finish(
     let now = Timestamp::now().as_millis();
     let mut finished = Vec::new();
     for statement in FINISH_MESSAGES.padded(
+        connection.dialect(),
         ids,
         |start| start.bind(now),
         |statement, id| statement.bind(*id),

@@ -1,6 +1,9 @@
 //! Statements over many rows at once: each trip to the database's thread costs more than a row does.
+//!
+//! SQLite is given the rows as they are, in statements of several sizes. PostgreSQL is given each column as a list, which
+//! costs it less than a parameter for each value, and takes any number of rows in one prepared statement.
 
-use super::sql::{self, Connection, Text};
+use super::sql::{self, Connection, Dialect, Text};
 
 /// Up to this many rows any number has a prepared statement of its own: most groups are written in one trip.
 const EXACT: usize = 32;
@@ -13,7 +16,17 @@ pub(super) type Statement = sql::Query;
 /// One statement in several sizes, differing in the number of their rows.
 pub(super) struct Bulk {
     variants: Vec<String>,
+    /// For PostgreSQL, of lists.
+    lists: String,
+    /// Values before the rows.
+    lead: usize,
     columns: usize,
+}
+
+/// Several statements that PostgreSQL executes as one, each with rows of its own.
+pub(super) struct Chained {
+    sql: String,
+    columns: Vec<usize>,
 }
 
 /// Several statements that are executed in one trip, with as many rows each.
@@ -38,26 +51,40 @@ impl Joined {
         }
     }
 
-    /// For a server, in one statement: all but the last say nothing, and none sees what the others do.
-    pub(super) fn chained(parts: &[&Bulk]) -> Self {
-        let (last, others) = parts.split_last().expect("there are some");
-        let variant = |place: usize| {
-            let others: Vec<String> = (1..)
-                .zip(others)
-                .map(|(number, part)| format!("part_{number} AS ({})", part.variants[place]))
-                .collect();
-            format!("WITH {} {}", others.join(", "), last.variants[place])
-        };
-        Self {
-            variants: (0..EXACT).map(variant).collect(),
-            columns: parts.iter().map(|part| part.columns).sum(),
-        }
-    }
-
     /// The statements for so many rows, to which those of the first are bound first; none when there are too many.
     pub(super) fn of(&'static self, rows: usize) -> Option<Statement> {
         let sql = self.variants.get(rows.checked_sub(1)?)?;
         Some(sql::query(Text::Places(sql)).with_room(rows * self.columns + 1))
+    }
+}
+
+impl Chained {
+    /// In no order: all but the last say nothing, and none sees what the others do.
+    pub(super) fn new(parts: &[&Bulk]) -> Self {
+        let (last, others) = parts.split_last().expect("there are some");
+        let others: Vec<String> = (1..)
+            .zip(others)
+            .map(|(number, part)| format!("part_{number} AS ({})", part.lists))
+            .collect();
+        Self {
+            sql: format!("WITH {} {}", others.join(", "), last.lists),
+            columns: parts.iter().map(|part| part.columns).collect(),
+        }
+    }
+
+    /// Begins the statement for so many values, to which the rows of the first are bound first.
+    pub(super) fn begin(&'static self, values: usize) -> Statement {
+        sql::query(Text::Places(&self.sql)).with_room(values)
+    }
+
+    /// Ends it: so many rows were bound for each, one at least.
+    pub(super) fn end(&'static self, statement: Statement, rows: &[usize]) -> Statement {
+        let parts: Vec<(usize, usize)> = rows
+            .iter()
+            .copied()
+            .zip(self.columns.iter().copied())
+            .collect();
+        statement.in_lists(0, &parts)
     }
 }
 
@@ -67,8 +94,12 @@ impl Bulk {
     /// Parameters have no numbers: SQLite keeps those in a list that is searched once for every parameter
     /// that is bound, which took longer than the rows did. So what `before` needs is bound first, in order.
     pub(super) fn new(before: &str, columns: usize, after: &str) -> Self {
-        let row = format!("({})", vec!["?"; columns].join(", "));
+        let places = vec!["?"; columns].join(", ");
+        let row = format!("({places})");
+        let opening = before.strip_suffix("VALUES ").unwrap_or(before);
         Self {
+            lists: format!("{opening}SELECT * FROM unnest({places}){after}"),
+            lead: before.matches('?').count(),
             variants: (1..=EXACT)
                 .chain([LARGEST])
                 .map(|size| {
@@ -87,6 +118,10 @@ impl Bulk {
         mut rows: &[T],
         bind: impl Fn(Statement, &T) -> Statement,
     ) -> Result<(), sqlx::Error> {
+        if connection.dialect() == Dialect::Postgres && !rows.is_empty() {
+            let statement = self.of_lists(rows, |start| start, bind);
+            return statement.execute(connection).await.map(drop);
+        }
         while !rows.is_empty() {
             let size = match rows.len() {
                 LARGEST.. => LARGEST,
@@ -102,13 +137,17 @@ impl Bulk {
         Ok(())
     }
 
-    /// The statements for all rows where a row may be named twice: the last one fills the rest.
+    /// The statements for all rows where a row may be named twice: in SQLite the last one fills the rest.
     pub(super) fn padded<T>(
         &'static self,
+        dialect: Dialect,
         rows: &[T],
         start: impl Fn(Statement) -> Statement,
         bind: impl Fn(Statement, &T) -> Statement,
     ) -> Vec<Statement> {
+        if dialect == Dialect::Postgres && !rows.is_empty() {
+            return vec![self.of_lists(rows, start, bind)];
+        }
         rows.chunks(LARGEST)
             .map(|chunk| {
                 let size = match chunk.len() {
@@ -123,6 +162,19 @@ impl Bulk {
                     .fold(start(self.of(size)), &bind)
             })
             .collect()
+    }
+
+    /// The statement for any number of rows, one at least, for PostgreSQL.
+    fn of_lists<T>(
+        &'static self,
+        rows: &[T],
+        start: impl Fn(Statement) -> Statement,
+        bind: impl Fn(Statement, &T) -> Statement,
+    ) -> Statement {
+        let statement = sql::query(Text::Places(&self.lists));
+        let statement = statement.with_room(self.lead + rows.len() * self.columns);
+        let statement = rows.iter().fold(start(statement), bind);
+        statement.in_lists(self.lead, &[(rows.len(), self.columns)])
     }
 
     /// The statement for a number of rows that has one.
@@ -146,7 +198,6 @@ mod tests {
     fn rows_are_as_many_as_the_size_says() {
         assert_eq!(PAIRS.of(1).sql(Sqlite), "VALUES (?, ?) END");
         assert_eq!(PAIRS.of(3).sql(Sqlite), "VALUES (?, ?), (?, ?), (?, ?) END");
-        assert_eq!(PAIRS.of(2).sql(Postgres), "VALUES ($1, $2), ($3, $4) END");
         for size in [1, 2, 31, 32, 64] {
             assert_eq!(PAIRS.of(size).sql(Sqlite).matches("(?, ?)").count(), size);
         }
@@ -162,7 +213,7 @@ mod tests {
         ] {
             let numbers = vec![7; rows];
             let bind = |statement: Statement, number: &i64| statement.bind(*number);
-            let statements = PAIRS.padded(&numbers, |start| start, bind);
+            let statements = PAIRS.padded(Sqlite, &numbers, |start| start, bind);
             let found: Vec<usize> = statements
                 .into_iter()
                 .map(|statement| statement.sql(Sqlite).matches("(?, ?)").count())
@@ -172,11 +223,21 @@ mod tests {
     }
 
     #[test]
+    fn a_server_is_given_lists() {
+        static AFTER: LazyLock<Bulk> = LazyLock::new(|| Bulk::new("A ? (VALUES ", 1, ")"));
+        let bind = |statement: Statement, number: &i64| statement.bind(*number);
+        let start = |statement: Statement| statement.bind(1_i64);
+        let statements = AFTER.padded(Postgres, &[7, 8, 9], start, bind);
+        let found: Vec<String> = statements.iter().map(|one| one.sql(Postgres)).collect();
+        assert_eq!(found, ["A $1 (SELECT * FROM unnest($2))"]);
+    }
+
+    #[test]
     fn chained_statements_are_one() {
-        static CHAINED: LazyLock<Joined> = LazyLock::new(|| Joined::chained(&[&PAIRS, &PAIRS]));
+        static CHAINED: LazyLock<Chained> = LazyLock::new(|| Chained::new(&[&PAIRS, &PAIRS]));
         assert_eq!(
-            CHAINED.of(1).expect("few").sql(Postgres),
-            "WITH part_1 AS (VALUES ($1, $2) END) VALUES ($3, $4) END"
+            CHAINED.begin(0).sql(Postgres),
+            "WITH part_1 AS (SELECT * FROM unnest($1, $2) END) SELECT * FROM unnest($3, $4) END"
         );
     }
 

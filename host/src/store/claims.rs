@@ -4,7 +4,7 @@
 //! these statements. Times are those of the database's clock.
 
 use super::nodes::{Found, clock_of, number};
-use super::sql::{Connection, Pool, QueryBuilder, query, query_scalar};
+use super::sql::{Connection, Dialect, Pool, QueryBuilder, query, query_scalar};
 use super::{StoreError, filters};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
@@ -49,6 +49,9 @@ const SELECT_DESTINATIONS: &str = "WITH RECURSIVE one (name) AS (\
 const WAKE: &str = "UPDATE message SET waits_for = CASE WHEN waits_for = $3 THEN NULL ELSE waits_for END, \
      claim_at = 0 WHERE id IN (SELECT id FROM message WHERE open = 1 AND claimed_by IS NULL \
      AND waits_for = $1 AND (claim_at > 0 OR waits_for = $3) LIMIT $2)";
+/// In one order, so that no two transactions wait for each other.
+const LOCK_OWNED: &str = "SELECT id FROM message WHERE claimed_by = $1 AND id = ANY($2) \
+     ORDER BY id FOR NO KEY UPDATE";
 const SELECT_OWN: &str = "SELECT id FROM message WHERE open = 1 AND claimed_by = $1";
 
 /// A message that its node does not send now.
@@ -192,11 +195,15 @@ pub(super) async fn owned_of(
     node: i64,
     ids: &[QueueId],
 ) -> Result<Vec<i64>, StoreError> {
-    let mut select = QueryBuilder::new("SELECT id FROM message WHERE claimed_by = ");
-    select.push_bind(node);
-    filters::push_ids(&mut select, " AND id", ids);
-    select.push_pair("", " FOR NO KEY UPDATE");
-    let owned = select.build_query_scalar().persistent(false);
+    let owned = if connection.dialect() == Dialect::Postgres {
+        let ids: Vec<Option<i64>> = ids.iter().map(|id| Some(id.as_i64())).collect();
+        query_scalar(LOCK_OWNED).bind(node).bind(ids)
+    } else {
+        let mut select = QueryBuilder::new("SELECT id FROM message WHERE claimed_by = ");
+        select.push_bind(node);
+        filters::push_ids(&mut select, " AND id", ids);
+        select.build_query_scalar().persistent(false)
+    };
     let owned = owned.fetch_all(connection).await;
     owned.map_err(|error| StoreError::writing("record an attempt", error))
 }

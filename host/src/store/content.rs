@@ -71,7 +71,7 @@ pub(super) async fn insert_heads(
 pub(super) fn bind_head(statement: Statement, message: &NewMessage) -> Statement {
     statement
         .bind(message.id.as_i64())
-        .bind(&*message.content.head)
+        .bind(message.content.head.clone())
 }
 
 /// Forgets uploads that have ended without a message.
@@ -111,7 +111,12 @@ pub(super) async fn execute_for(
     connection: &mut Connection,
     ids: &[i64],
 ) -> Result<(), sqlx::Error> {
-    for statement in bulk.padded(ids, |start| start, |statement, id| statement.bind(*id)) {
+    for statement in bulk.padded(
+        connection.dialect(),
+        ids,
+        |start| start,
+        |statement, id| statement.bind(*id),
+    ) {
         statement.execute(&mut *connection).await?;
     }
     Ok(())

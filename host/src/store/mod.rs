@@ -21,6 +21,7 @@ mod copying;
 mod counts;
 mod database;
 mod decisions;
+mod desks;
 mod error;
 mod filters;
 mod handle;
@@ -67,8 +68,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, OnceCell, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, OnceCell, OwnedSemaphorePermit, Semaphore, oneshot};
 
 pub use self::accounts::NewUser;
 pub use self::census::{Census, Counted, Pace, QueuePage};
@@ -92,12 +92,13 @@ pub use crate::statistics::Period;
 use self::accounts::Edit;
 use self::changes::{Changes, Stamp};
 use self::database::Database;
+use self::desks::Desks;
 use self::jobs::{Job, Work};
 use self::membership::Membership;
 use self::merging::Merger;
 use self::sql::Pool;
 use self::webhooks::Hooks;
-use self::writer::Writer;
+use self::writer::Opened;
 
 /// A handle to the store; clones share it.
 #[derive(Clone)]
@@ -112,14 +113,11 @@ struct Shared {
     content: Option<PathBuf>,
     search_index: PathBuf,
     readers: Pool,
-    jobs: mpsc::Sender<Job>,
+    desks: Desks,
     octets: Arc<Semaphore>,
     max_waiting_octets: u32,
     /// Opened when it is first needed.
     search: OnceCell<search::Index>,
-    accepting: watch::Receiver<bool>,
-    closing: Arc<Notify>,
-    writer: Mutex<Option<JoinHandle<()>>>,
     changes: Changes,
     /// The generation of the accounts, and the time that it was read.
     generation: Mutex<Option<(Stamp, i64)>>,
@@ -161,26 +159,23 @@ impl Store {
     pub async fn open(config: &Config) -> Result<Self, StoreError> {
         let database = Database::of(config)?;
         let connector = database.connector(config)?;
-        let mut connection = connector
-            .connect()
-            .await
-            .map_err(|error| StoreError::opening(database.name(), error))?;
+        let failed = |error| StoreError::opening(database.name(), error);
+        let mut connection = connector.connect().await.map_err(failed)?;
         if let Err(error) = schema::migrate(&mut connection, &database.name()).await {
             // Its own failure to close adds nothing to the error that is returned.
             let _ = connection.close().await;
             return Err(error);
         }
-        let (jobs, waiting) = mpsc::channel(config.max_waiting_jobs.max(1));
-        let (accepts, accepting) = watch::channel(true);
-        let closing = Arc::new(Notify::new());
-        let writer = Writer::new(
+        let second = match database {
+            Database::Sqlite(_) => None,
+            Database::Postgres(_) => Some(connector.connect().await.map_err(failed)?),
+        };
+        let opened = |connection| Opened {
             connection,
-            (connector, database.content_folder()),
-            config,
-            waiting,
-            accepts,
-            Arc::clone(&closing),
-        );
+            connector: connector.clone(),
+            content: database.content_folder(),
+        };
+        let desks = Desks::open(config, opened(connection), second.map(opened));
         let max_waiting_octets = u32::try_from(config.max_waiting_octets.max(1))
             .unwrap_or(u32::MAX)
             .min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
@@ -193,13 +188,10 @@ impl Store {
                 generation: Mutex::default(),
                 database,
                 keep: Keep::of(config),
-                jobs,
+                desks,
                 octets: Arc::new(Semaphore::new(max_waiting_octets as usize)),
                 max_waiting_octets,
                 search: OnceCell::new(),
-                accepting,
-                closing,
-                writer: Mutex::new(Some(tokio::spawn(writer.run()))),
                 chains: Mutex::default(),
                 hooks: ArcSwap::default(),
                 merger: Merger::default(),
@@ -213,7 +205,7 @@ impl Store {
 
     /// True while writes are known to work. False: answer `421` or `451` and accept nothing.
     pub fn accepting(&self) -> bool {
-        *self.shared.accepting.borrow() && !self.shared.jobs.is_closed()
+        self.shared.desks.are_accepting()
     }
 
     /// Returns when writes are known to work; at once while they do.
@@ -224,9 +216,7 @@ impl Store {
     /// # Cancel safety
     /// Safe.
     pub async fn wait_until_accepting(&self) -> Result<(), StoreError> {
-        let mut accepting = self.shared.accepting.clone();
-        let waited = accepting.wait_for(|accepting| *accepting).await;
-        waited.map(drop).map_err(|_| StoreError::Closed)
+        self.shared.desks.wait_until_accepting().await
     }
 
     /// True where nodes share the queue: each has to join, and sends what it claims.
@@ -257,19 +247,14 @@ impl Store {
     /// Commits what waits, answers it, and closes the database. Later calls fail with `Closed`.
     pub async fn close(&self) {
         self.store_waiting_alerts().await;
-        self.shared.closing.notify_one();
-        let writer = self.shared.writer.lock().take();
+        self.shared.desks.close();
         if let Some(search) = self.shared.search.get() {
             search.close().await;
         }
         self.shared.changes.close().await;
         // The readers go first: the writer, closing last, folds the log back into the file.
         self.shared.readers.close().await;
-        if let Some(writer) = writer
-            && let Err(error) = writer.await
-        {
-            tracing::error!(%error, "the store's writer ended badly");
-        }
+        self.shared.desks.join().await;
     }
 
     /// Hands work to the writer and waits for its commit.
@@ -282,8 +267,7 @@ impl Store {
             reply,
             _share: share,
         };
-        let sent = self.shared.jobs.send(job).await;
-        sent.map_err(|_| StoreError::Closed)?;
+        self.shared.desks.send(job).await?;
         let answer = answer.await.map_err(|_| StoreError::Closed)?;
         if has_events {
             self.shared.events.notify_one();

@@ -11,14 +11,23 @@ use super::config::DatabaseTls;
 use super::sql::{self, Connector, Pool};
 use super::{Config, Store, StoreError};
 
-/// Prepared statements that a connection keeps. 512: one for each number of rows of each statement that has many.
-const STATEMENTS: usize = 512;
+/// Prepared statements that a connection keeps. 256: all that are asked again and again.
+const STATEMENTS: usize = 256;
 /// How much longer than the server itself this side waits for the end of a statement. Default 5 s: a server that
 /// answers at all says that it is late.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long the server waits for the next statement of a transaction that writes, in milliseconds. Default 5 s: a node
 /// that is frozen in the middle of one holds up the others no longer, who would lose their leases by it.
 const IDLE_MS: &str = "5000";
+/// What is written is looked for by indexes, by plans that are made once: a plan that was made when tables were empty would
+/// read all of them when they are not, until they are analysed.
+const WRITER_PLANS: [(&str, &str); 5] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+];
 /// A connection that nobody has used for so long may have been cut, and is looked at first. Default 1 s.
 const TRUSTED: Duration = Duration::from_secs(1);
 
@@ -90,7 +99,9 @@ fn connect_timeout(config: &Config) -> Duration {
 
 /// Connects for writing.
 pub(super) fn connector(config: &Config) -> Result<Connector, StoreError> {
-    let options = options(config)?.options([("idle_in_transaction_session_timeout", IDLE_MS)]);
+    let options = options(config)?
+        .options([("idle_in_transaction_session_timeout", IDLE_MS)])
+        .options(WRITER_PLANS);
     Ok(Connector::Postgres {
         options: Box::new(options),
         connect_timeout: connect_timeout(config),

@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0020_shared_counts.sql"),
     include_str!("migrations/0021_panel_speed.sql"),
     include_str!("migrations/0022_usable_from.sql"),
+    include_str!("migrations/0023_whole_content.sql"),
 ];
 
 /// For a server: the first makes what the first eighteen of a file make together.
@@ -36,6 +37,7 @@ const POSTGRES_MIGRATIONS: &[&str] = &[
     include_str!("migrations/postgres/0020_shared_counts.sql"),
     include_str!("migrations/postgres/0021_panel_speed.sql"),
     include_str!("migrations/postgres/0022_usable_from.sql"),
+    include_str!("migrations/postgres/0023_whole_content.sql"),
 ];
 /// The version of a server's first migration.
 const FIRST_POSTGRES: usize = 18;

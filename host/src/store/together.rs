@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use super::attempts::{self, Settled};
-use super::bulk::Joined;
+use super::bulk::{Chained, Joined, Statement};
 use super::decisions::{self, Kept};
 use super::jobs::Placed;
 use super::sql::{Connection, Dialect, Row};
@@ -22,8 +22,8 @@ static ACCEPT: LazyLock<Joined> = LazyLock::new(|| {
     ])
 });
 /// For a server, where content is a row.
-static ACCEPT_WITH_CONTENT: LazyLock<Joined> = LazyLock::new(|| {
-    Joined::chained(&[
+static ACCEPT_WITH_CONTENT: LazyLock<Chained> = LazyLock::new(|| {
+    Chained::new(&[
         &messages::INSERT_MESSAGES,
         &messages::INSERT_RECIPIENTS,
         &content::INSERT_HEADS,
@@ -38,42 +38,71 @@ static SETTLE: LazyLock<Joined> = LazyLock::new(|| {
     ])
 });
 
+/// Values of a message with its one recipient, its content and its decision.
+const VALUES_OF_MESSAGE: usize = 64;
+
 /// Stores messages with their decisions; false when they are not alike enough, and nothing was done.
 pub(super) async fn accept(
     connection: &mut Connection,
     messages: &[Placed<'_>],
     kept: &[&Kept],
 ) -> Result<bool, sqlx::Error> {
-    let is_server = connection.dialect() == Dialect::Postgres;
+    if connection.dialect() == Dialect::Postgres {
+        return accept_on_server(connection, messages, kept).await;
+    }
     let are_alike = messages.len() == kept.len()
         && messages
             .iter()
             .all(|placed| placed.message.recipients.len() == 1)
         && kept.iter().all(|one| one.is_plain());
-    let joined: &'static Joined = if is_server {
-        &ACCEPT_WITH_CONTENT
-    } else {
-        &ACCEPT
-    };
-    let Some(statement) = joined.of(messages.len()).filter(|_| are_alike) else {
+    let Some(statement) = ACCEPT.of(messages.len()).filter(|_| are_alike) else {
         return Ok(false);
     };
+    let statement = bind_messages(statement, messages);
+    bind_decisions(statement, kept).execute(connection).await?;
+    Ok(true)
+}
+
+/// As [`accept`]: messages of any number of recipients, and other decisions among theirs.
+async fn accept_on_server(
+    connection: &mut Connection,
+    messages: &[Placed<'_>],
+    kept: &[&Kept],
+) -> Result<bool, sqlx::Error> {
+    let recipients: usize = messages
+        .iter()
+        .map(|placed| placed.message.recipients.len())
+        .sum();
+    let is_plain = kept.iter().all(|one| one.is_plain());
+    if recipients == 0 || kept.is_empty() || !is_plain {
+        return Ok(false);
+    }
+    let statement = ACCEPT_WITH_CONTENT.begin(messages.len() * VALUES_OF_MESSAGE);
+    let statement = bind_messages(statement, messages);
+    let statement = messages.iter().fold(statement, |statement, placed| {
+        content::bind_head(statement, placed.message)
+    });
+    let statement = bind_decisions(statement, kept);
+    let rows = [messages.len(), recipients, messages.len(), kept.len()];
+    let statement = ACCEPT_WITH_CONTENT.end(statement, &rows);
+    statement.execute(connection).await?;
+    Ok(true)
+}
+
+fn bind_messages(statement: Statement, messages: &[Placed<'_>]) -> Statement {
     let statement = messages.iter().fold(statement, messages::bind_message);
-    let statement = messages
+    messages
         .iter()
         .flat_map(|placed| messages::new_recipients(placed.message))
         .fold(statement, |statement, one| {
             messages::bind_recipient(statement, &one)
-        });
-    let heads = messages.iter().filter(|_| is_server);
-    let statement = heads.fold(statement, |statement, placed| {
-        content::bind_head(statement, placed.message)
-    });
-    let statement = kept.iter().fold(statement, |statement, one| {
+        })
+}
+
+fn bind_decisions(statement: Statement, kept: &[&Kept]) -> Statement {
+    kept.iter().fold(statement, |statement, one| {
         decisions::bind(statement, &one.decision.decision)
-    });
-    statement.execute(connection).await?;
-    Ok(true)
+    })
 }
 
 /// Records attempts each of which may have finished a message of its own; returns the messages that are finished, or

@@ -1,4 +1,4 @@
-//! The one task that writes: it gathers what waits, commits it together, and only then answers.
+//! A task that writes: it gathers what waits, commits it together, and only then answers.
 //!
 //! After a failure nothing is known about the database until a probe has been written and committed;
 //! until then everything is refused.
@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout_at};
 
+use super::desks::Failing;
 use super::error::is_read_only;
 use super::jobs::{Job, Task, Work, apply};
 use super::log::{Log, Writing};
@@ -25,6 +26,7 @@ const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
 const BEGIN_POSTGRES: &str = "BEGIN; SELECT pg_advisory_xact_lock_shared(7236284, 3)";
 const BEGIN_SEALING: &str = "BEGIN; SELECT pg_advisory_xact_lock(7236284, 3)";
 const COMMIT: &str = "COMMIT";
+const ALIVE: &str = "SELECT 1";
 const ROLLBACK: &str = "ROLLBACK";
 const SAVE: &str = "SAVEPOINT job";
 const RELEASE: &str = "RELEASE SAVEPOINT job";
@@ -45,6 +47,14 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between two probes: how late the end of an outage may be noticed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// A connection that writes, and how to make another.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) connector: Connector,
+    /// The folder of the log; none where content lies in the database.
+    pub(super) content: Option<PathBuf>,
+}
+
 /// The writing side of the store.
 pub(super) struct Writer {
     connection: Option<Connection>,
@@ -53,7 +63,9 @@ pub(super) struct Writer {
     content: Option<PathBuf>,
     log: Option<Log>,
     jobs: mpsc::Receiver<Job>,
-    accepting: watch::Sender<bool>,
+    failing: Failing,
+    /// Failures of all writers when the connection was last known to be good.
+    known_failures: u64,
     closing: Arc<Notify>,
     max_batch_jobs: usize,
     max_batch_octets: usize,
@@ -88,20 +100,25 @@ impl Batch {
 
 impl Writer {
     pub(super) fn new(
-        connection: Connection,
-        (connector, content): (Connector, Option<PathBuf>),
+        opened: Opened,
         config: &Config,
         jobs: mpsc::Receiver<Job>,
-        accepting: watch::Sender<bool>,
+        failing: Failing,
         closing: Arc<Notify>,
     ) -> Self {
+        let Opened {
+            connection,
+            connector,
+            content,
+        } = opened;
         Self {
             connection: Some(connection),
             connector,
             log: content.clone().map(Log::within),
             content,
             jobs,
-            accepting,
+            known_failures: failing.times(),
+            failing,
             closing,
             max_batch_jobs: config.max_batch_jobs.max(1),
             max_batch_octets: config.max_batch_octets.max(1),
@@ -111,11 +128,15 @@ impl Writer {
     /// Writes until the store is closed and everything that waited is answered.
     pub(super) async fn run(mut self) {
         while let Some(batch) = self.gather().await {
-            if let Err(error) = self.commit(batch).await {
-                self.recover(&error).await;
+            for group in self.apart(batch) {
+                if self.connection.is_none() {
+                    refuse(group, &StoreError::Closed);
+                } else if let Err(error) = self.commit(group).await {
+                    self.recover(&error).await;
+                }
             }
         }
-        self.accepting.send_replace(false);
+        self.failing.begin();
         if let Some(connection) = self.connection.take()
             && let Err(error) = connection.close().await
         {
@@ -165,13 +186,27 @@ impl Writer {
         }
     }
 
+    /// Where others write beside it, sums are sealed in a transaction of their own: the others wait for its end.
+    fn apart(&self, batch: Vec<Job>) -> Vec<Vec<Job>> {
+        let is_alone = matches!(self.connector, Connector::Sqlite(_));
+        let (sealing, others): (Vec<Job>, Vec<Job>) = batch
+            .into_iter()
+            .partition(|job| !is_alone && matches!(job.work, Work::SumUp(_)));
+        let groups = [others, sealing].into_iter();
+        groups.filter(|group| !group.is_empty()).collect()
+    }
+
     /// Commits a batch and answers everyone in it.
     ///
     /// # Errors
     /// The database failed; everyone has been told.
     async fn commit(&mut self, batch: Vec<Job>) -> Result<(), StoreError> {
         let began = Instant::now();
-        match self.write(&batch).await {
+        let written = match self.look_after_others().await {
+            Ok(()) => self.write(&batch).await,
+            Err(error) => Err(error),
+        };
+        match written {
             Ok(answers) => {
                 metrics::committed(batch.len(), began.elapsed());
                 for (job, answer) in batch.into_iter().zip(answers) {
@@ -186,6 +221,23 @@ impl Writer {
                 Err(error)
             }
         }
+    }
+
+    /// What was cut from another writer may be cut from this one, which has not noticed.
+    async fn look_after_others(&mut self) -> Result<(), StoreError> {
+        let failures = self.failing.times();
+        if failures == self.known_failures {
+            return Ok(());
+        }
+        if let Some(connection) = &mut self.connection
+            && command(connection, ALIVE).await.is_err()
+        {
+            let connected = self.connector.connect().await;
+            let unavailable = |error| StoreError::writing("commit", error);
+            self.connection = Some(connected.map_err(unavailable)?);
+        }
+        self.known_failures = failures;
+        Ok(())
     }
 
     /// The transaction: all together, or one by one when one of them spoils it for the others.
@@ -218,12 +270,13 @@ impl Writer {
 
     /// Refuses everything until a probe can be written and committed again.
     async fn recover(&mut self, error: &StoreError) {
-        self.accepting.send_replace(false);
-        tracing::error!(
-            error = with_causes(error),
-            hint = error.hint(),
-            "the store cannot be written; nothing is accepted until it can"
-        );
+        if self.failing.begin() {
+            tracing::error!(
+                error = with_causes(error),
+                hint = error.hint(),
+                "the store cannot be written; nothing is accepted until it can"
+            );
+        }
         self.connection = None;
         let began = Instant::now();
         let mut pause = FIRST_PAUSE;
@@ -232,11 +285,13 @@ impl Writer {
             match probed {
                 Ok((connection, log)) => {
                     self.connection = Some(connection);
+                    self.known_failures = self.failing.times();
                     // Held until now: nobody knew whether what refers to its segment is committed.
                     self.log = log;
-                    self.accepting.send_replace(true);
-                    let outage_ms = began.elapsed().as_millis();
-                    tracing::warn!(outage_ms, "the store can be written again");
+                    if self.failing.end() {
+                        let outage_ms = began.elapsed().as_millis();
+                        tracing::warn!(outage_ms, "the store can be written again");
+                    }
                     return;
                 }
                 Err(found) => error = still_unwritten(error, found),

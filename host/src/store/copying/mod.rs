@@ -320,7 +320,8 @@ impl Summing {
             // PostgreSQL keeps no NUL.
             Value::Text(Some(text)) => put(2, text.replace('\0', "\u{fffd}").as_bytes()),
             Value::Octets(Some(octets)) => put(3, octets),
-            Value::Integer(None) | Value::Text(None) | Value::Octets(None) => put(0, &[]),
+            // No column holds a list.
+            _ => put(0, &[]),
         }
     }
 

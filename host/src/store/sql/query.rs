@@ -162,6 +162,17 @@ impl Query {
         self
     }
 
+    /// What was bound behind the first `lead` values as rows becomes a list for each column: parts one after the other,
+    /// of so many rows and columns each. For PostgreSQL alone.
+    pub(in crate::store) fn in_lists(mut self, lead: usize, parts: &[(usize, usize)]) -> Self {
+        let mut rows = self.values.split_off(lead).into_iter();
+        for &(count, columns) in parts {
+            let part = rows.by_ref().take(count * columns);
+            self.values.extend(Value::in_lists(part, columns));
+        }
+        self
+    }
+
     /// Whether the database should remember it for the next time. It does unless told otherwise.
     pub(in crate::store) const fn persistent(mut self, is: bool) -> Self {
         self.persistent = is;

@@ -1,6 +1,7 @@
 //! Rows that a database answers with.
 
 use super::Value;
+use bytes::Bytes;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgRow, PgValueRef, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteRow};
@@ -77,7 +78,10 @@ impl Row {
         Ok(match kind {
             Kind::Integer => Value::Integer(self.try_get(place)?),
             Kind::Text => Value::Text(self.try_get(place)?),
-            Kind::Octets => Value::Octets(self.try_get(place)?),
+            Kind::Octets => {
+                let octets: Option<Vec<u8>> = self.try_get(place)?;
+                Value::Octets(octets.map(Bytes::from))
+            }
         })
     }
 }

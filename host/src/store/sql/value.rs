@@ -2,25 +2,62 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use sqlx::Arguments;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 
-/// A value, or NULL of its type.
+/// A value, or NULL of its type; for PostgreSQL also a list of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Value {
     Integer(Option<i64>),
     Text(Option<String>),
-    Octets(Option<Vec<u8>>),
+    Octets(Option<Bytes>),
+    Integers(Vec<Option<i64>>),
+    Texts(Vec<Option<String>>),
+    AllOctets(Vec<Option<Bytes>>),
 }
 
 impl Value {
+    /// Rows of so many values each, as a list for each column.
+    pub(super) fn in_lists(values: impl Iterator<Item = Self>, columns: usize) -> Vec<Self> {
+        let mut lists: Vec<Self> = Vec::with_capacity(columns);
+        for (place, value) in values.enumerate() {
+            match lists.get_mut(place % columns) {
+                Some(list) => list.append(value),
+                None => lists.push(value.in_list()),
+            }
+        }
+        lists
+    }
+
+    fn in_list(self) -> Self {
+        match self {
+            Self::Integer(number) => Self::Integers(vec![number]),
+            Self::Text(text) => Self::Texts(vec![text]),
+            Self::Octets(octets) => Self::AllOctets(vec![octets]),
+            list => list,
+        }
+    }
+
+    fn append(&mut self, value: Self) {
+        match (self, value) {
+            (Self::Integers(list), Self::Integer(number)) => list.push(number),
+            (Self::Texts(list), Self::Text(text)) => list.push(text),
+            (Self::AllOctets(list), Self::Octets(octets)) => list.push(octets),
+            (list, value) => unreachable!("a column has one type: {list:?}, {value:?}"),
+        }
+    }
+
     pub(super) fn add_to_sqlite(self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
         match self {
             Self::Integer(number) => arguments.add(number),
             Self::Text(text) => arguments.add(text),
-            Self::Octets(octets) => arguments.add(octets),
+            Self::Octets(octets) => arguments.add(octets.map(Vec::from)),
+            Self::Integers(_) | Self::Texts(_) | Self::AllOctets(_) => {
+                Err("SQLite has no lists".into())
+            }
         }
     }
 
@@ -29,6 +66,14 @@ impl Value {
             Self::Integer(number) => arguments.add(*number),
             Self::Text(text) => arguments.add(text.as_deref().map(without_nul)),
             Self::Octets(octets) => arguments.add(octets.as_deref()),
+            Self::Integers(numbers) => arguments.add(numbers.as_slice()),
+            Self::Texts(texts) => {
+                let texts = texts.iter().map(|text| text.as_deref().map(without_nul));
+                arguments.add(texts.collect::<Vec<_>>())
+            }
+            Self::AllOctets(all) => {
+                arguments.add(all.iter().map(Option::as_deref).collect::<Vec<_>>())
+            }
         }
     }
 }
@@ -105,19 +150,41 @@ impl From<&Option<String>> for Value {
 
 impl From<&[u8]> for Value {
     fn from(octets: &[u8]) -> Self {
-        Self::Octets(Some(octets.to_vec()))
+        Self::Octets(Some(Bytes::copy_from_slice(octets)))
+    }
+}
+
+impl From<Bytes> for Value {
+    fn from(octets: Bytes) -> Self {
+        Self::Octets(Some(octets))
     }
 }
 
 impl From<Vec<u8>> for Value {
     fn from(octets: Vec<u8>) -> Self {
-        Self::Octets(Some(octets))
+        Self::Octets(Some(octets.into()))
+    }
+}
+
+impl From<Vec<Option<i64>>> for Value {
+    fn from(numbers: Vec<Option<i64>>) -> Self {
+        Self::Integers(numbers)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_become_a_list_for_each_column() {
+        let row = |number: i64, text: Option<&str>| [Value::from(number), Value::from(text)];
+        let rows = [row(1, Some("a")), row(2, None)];
+        let lists = Value::in_lists(rows.into_iter().flatten(), 2);
+        let numbers = Value::Integers(vec![Some(1), Some(2)]);
+        let texts = Value::Texts(vec![Some("a".to_owned()), None]);
+        assert_eq!(lists, [numbers, texts]);
+    }
 
     #[test]
     fn text_for_postgres_holds_no_nul() {

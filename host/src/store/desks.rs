@@ -1,0 +1,149 @@
+//! Where work waits for the tasks that write it.
+//!
+//! A file has one writer. A server has two, each with a connection of its own: one for what somebody waits for, and one for
+//! what nobody does, outcomes of deliveries above all. So the one group is written while the other is committed, and no
+//! client waits for outcomes. They are to each other as two nodes are.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::jobs::{Job, Work};
+use super::writer::{Opened, Writer};
+use super::{Config, StoreError};
+
+/// All of them.
+pub(super) struct Desks {
+    prompt: Desk,
+    /// None: everything is the other's.
+    patient: Option<Desk>,
+    failing: watch::Receiver<usize>,
+}
+
+struct Desk {
+    jobs: mpsc::Sender<Job>,
+    closing: Arc<Notify>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How many writers do not know that they can write.
+#[derive(Clone)]
+pub(super) struct Failing {
+    count: Arc<watch::Sender<usize>>,
+    times: Arc<AtomicU64>,
+}
+
+impl Failing {
+    /// One more; true when it is the first.
+    pub(super) fn begin(&self) -> bool {
+        self.times.fetch_add(1, Ordering::AcqRel);
+        let mut before = 0;
+        self.count.send_modify(|count| {
+            before = *count;
+            *count += 1;
+        });
+        before == 0
+    }
+
+    /// How many times one of them has failed.
+    pub(super) fn times(&self) -> u64 {
+        self.times.load(Ordering::Acquire)
+    }
+
+    /// One fewer; true when it was the last.
+    pub(super) fn end(&self) -> bool {
+        let mut after = 0;
+        self.count.send_modify(|count| {
+            *count -= 1;
+            after = *count;
+        });
+        after == 0
+    }
+}
+
+impl Desks {
+    /// Begins to write: to what is opened, and beside it to another, where there is one.
+    pub(super) fn open(config: &Config, prompt: Opened, patient: Option<Opened>) -> Self {
+        let (count, heard) = watch::channel(0);
+        let failing = Failing {
+            count: Arc::new(count),
+            times: Arc::default(),
+        };
+        Self {
+            prompt: Desk::open(config, prompt, failing.clone()),
+            patient: patient.map(|opened| Desk::open(config, opened, failing)),
+            failing: heard,
+        }
+    }
+
+    /// True while writes are known to work.
+    pub(super) fn are_accepting(&self) -> bool {
+        *self.failing.borrow() == 0 && !self.prompt.jobs.is_closed()
+    }
+
+    /// Returns when writes are known to work.
+    ///
+    /// # Errors
+    /// They are closed.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub(super) async fn wait_until_accepting(&self) -> Result<(), StoreError> {
+        let mut failing = self.failing.clone();
+        let waited = failing.wait_for(|failing| *failing == 0).await;
+        waited.map(drop).map_err(|_| StoreError::Closed)
+    }
+
+    /// Hands work to who writes it, once there is room for it.
+    ///
+    /// # Errors
+    /// They are closed.
+    pub(super) async fn send(&self, job: Job) -> Result<(), StoreError> {
+        let sent = self.of(&job.work).jobs.send(job).await;
+        sent.map_err(|_| StoreError::Closed)
+    }
+
+    fn of(&self, work: &Work) -> &Desk {
+        let patient = self.patient.as_ref().filter(|_| work.is_patient());
+        patient.unwrap_or(&self.prompt)
+    }
+
+    /// Takes no more work; what waits is written.
+    pub(super) fn close(&self) {
+        for desk in self.all() {
+            desk.closing.notify_one();
+        }
+    }
+
+    /// Waits until everything is written and the connections are closed.
+    pub(super) async fn join(&self) {
+        for desk in self.all() {
+            let writer = desk.writer.lock().take();
+            if let Some(writer) = writer
+                && let Err(error) = writer.await
+            {
+                tracing::error!(%error, "the store's writer ended badly");
+            }
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Desk> {
+        self.patient.iter().chain([&self.prompt])
+    }
+}
+
+impl Desk {
+    fn open(config: &Config, opened: Opened, failing: Failing) -> Self {
+        let (jobs, waiting) = mpsc::channel(config.max_waiting_jobs.max(1));
+        let closing = Arc::new(Notify::new());
+        let writer = Writer::new(opened, config, waiting, failing, Arc::clone(&closing));
+        Self {
+            jobs,
+            closing,
+            writer: Mutex::new(Some(tokio::spawn(writer.run()))),
+        }
+    }
+}
