@@ -2,6 +2,7 @@
 
 mod cable;
 mod clocks;
+mod deferred;
 mod failover;
 mod front;
 mod load;

@@ -146,7 +146,7 @@ impl Sharing {
             holdings.forget(one.id);
         }
         let idle = holdings.take_idle(plan, is_busy).into_iter();
-        given.extend(idle.map(|id| at_once(id, now)));
+        given.extend(idle.map(when_due));
         given
     }
 
@@ -234,16 +234,15 @@ impl Sharing {
                 "claims that nobody followed are given back"
             );
         }
-        let now = Timestamp::now();
-        let given = lost.into_iter().map(|id| at_once(id, now));
+        let given = lost.into_iter().map(when_due);
         self.give_back(given.collect()).await
     }
 }
 
-const fn at_once(id: QueueId, now: Timestamp) -> GivenBack {
+const fn when_due(id: QueueId) -> GivenBack {
     GivenBack {
         id,
-        at: now,
+        at: None,
         waits_for: WaitsFor::Nothing,
     }
 }
@@ -338,12 +337,7 @@ impl Shared {
         let is_stopped = is_for_somebody && !is_held;
         Some(GivenBack {
             id,
-            at: now
-                + if is_for_somebody {
-                    Duration::ZERO
-                } else {
-                    NOTHING_TO_SEND
-                },
+            at: (!is_for_somebody).then(|| now + NOTHING_TO_SEND),
             waits_for: if is_stopped {
                 WaitsFor::Start
             } else {

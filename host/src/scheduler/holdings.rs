@@ -89,18 +89,14 @@ pub(super) fn given_back(surplus: Surplus) -> GivenBack {
     });
     GivenBack {
         id: surplus.id,
-        at: surplus.due_at,
+        at: Some(surplus.due_at),
         waits_for,
     }
 }
 
-/// Moves what the database says is due, and another node's clock says is not, to now. Times between its recipients stay,
-/// and so does the time that somebody has set: what nobody had room for is claimed before it is due.
+/// Moves what the database says is due, and another node's clock says is not, to now. Times between its recipients stay.
 pub(super) fn due_by(message: &mut OpenMessage, now: Timestamp) {
     let first = message.recipients.iter().map(|one| one.due_at).min();
-    if first == message.meta.parameters.held_until {
-        return;
-    }
     let early = first.unwrap_or_default().since(now);
     for recipient in &mut message.recipients {
         recipient.due_at = recipient.due_at - early;

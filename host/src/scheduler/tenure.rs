@@ -12,7 +12,6 @@ use super::flight::InFlight;
 use super::holdings::Holdings;
 use super::shell::{Shared, State};
 use crate::causes::with_causes;
-use crate::clock::Timestamp;
 use crate::metrics;
 use crate::store::{GivenBack, HEARTBEAT, LEASE, NodeFacts, Standing, WaitsFor};
 
@@ -162,7 +161,6 @@ impl Shared {
 
     /// Gives back at once what is not being tried: others may send it while this process ends.
     pub(super) async fn give_back_waiting(&self) {
-        let now = Timestamp::now();
         let given: Vec<GivenBack> = {
             let mut state = self.lock();
             let State {
@@ -176,7 +174,7 @@ impl Shared {
             let waiting = holdings.take_waiting(|id| in_flight.is_in_flight(id));
             let given = waiting.into_iter().map(|id| GivenBack {
                 id,
-                at: now,
+                at: None,
                 waits_for: WaitsFor::Nothing,
             });
             given.collect()

@@ -3,6 +3,9 @@
 //! A node claims what nobody has, the most urgent first, and gives back and records what is its own: the conditions of
 //! these statements. Times are those of the database's clock.
 
+use std::sync::LazyLock;
+
+use super::bulk::{Bulk, Statement};
 use super::nodes::{Found, clock_of, number};
 use super::sql::{Connection, Dialect, Pool, QueryBuilder, query, query_scalar};
 use super::{StoreError, filters};
@@ -46,21 +49,33 @@ const SELECT_DESTINATIONS: &str = "WITH RECURSIVE one (name) AS (\
      UNION ALL SELECT (SELECT MIN(waits_for) FROM message WHERE open = 1 AND claimed_by IS NULL \
      AND waits_for > one.name) FROM one WHERE one.name IS NOT NULL) \
      SELECT name FROM one WHERE name IS NOT NULL LIMIT $1";
+/// What is started keeps its time; what waits for a destination that is reached again is due.
 const WAKE: &str = "UPDATE message SET waits_for = CASE WHEN waits_for = $3 THEN NULL ELSE waits_for END, \
-     claim_at = 0 WHERE id IN (SELECT id FROM message WHERE open = 1 AND claimed_by IS NULL \
+     claim_at = CASE WHEN waits_for = $3 THEN claim_at ELSE 0 END WHERE id IN (SELECT id FROM message WHERE open = 1 AND claimed_by IS NULL \
      AND waits_for = $1 AND (claim_at > 0 OR waits_for = $3) LIMIT $2)";
 /// In one order, so that no two transactions wait for each other.
 const LOCK_OWNED: &str = "SELECT id FROM message WHERE claimed_by = $1 AND id = ANY($2) \
      ORDER BY id FOR NO KEY UPDATE";
 const SELECT_OWN: &str = "SELECT id FROM message WHERE open = 1 AND claimed_by = $1";
 
+/// What is tried again is due with the first of its recipients, whoever has it then.
+static DEFER: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "WITH deferred (id, ahead_ms) AS (VALUES ",
+        2,
+        ") UPDATE message SET claim_at = (SELECT MIN(due_at) FROM recipient \
+         WHERE recipient.message_id = message.id AND status <= 1) - deferred.ahead_ms \
+         FROM deferred WHERE message.id = deferred.id AND message.open = 1",
+    )
+});
+
 /// A message that its node does not send now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GivenBack {
     /// The message.
     pub id: QueueId,
-    /// When it is to be claimed again.
-    pub at: Timestamp,
+    /// When it is to be claimed again; none: when it is due, as the store knows it.
+    pub at: Option<Timestamp>,
     /// What it waits for besides.
     pub waits_for: WaitsFor,
 }
@@ -159,7 +174,7 @@ pub(super) async fn claim_these(
 pub(super) async fn give_back(
     connection: &mut Connection,
     node: i64,
-    given: &[(QueueId, i64, WaitsFor)],
+    given: &[(QueueId, Option<i64>, WaitsFor)],
 ) -> Result<i64, sqlx::Error> {
     if given.is_empty() {
         return Ok(0);
@@ -172,12 +187,25 @@ pub(super) async fn give_back(
         update.push_bind(waits_for.text()).push(")");
     }
     update.push(
-        ") UPDATE message SET claimed_by = NULL, claim_at = given.at, waits_for = given.waits_for \
+        ") UPDATE message SET claimed_by = NULL, \
+         claim_at = COALESCE(given.at, claim_at), waits_for = given.waits_for \
          FROM given WHERE message.id = given.id AND open = 1 AND claimed_by = ",
     );
     update.push_bind(node);
     let done = update.build().persistent(false).execute(connection).await?;
     Ok(number(done.rows_affected()))
+}
+
+/// Notes when messages are due again that were tried and are open.
+pub(super) async fn defer(
+    connection: &mut Connection,
+    deferred: &[(QueueId, i64)],
+) -> Result<(), StoreError> {
+    let bind = |statement: Statement, (id, ahead_ms): &(QueueId, i64)| {
+        statement.bind(id.as_i64()).bind(*ahead_ms)
+    };
+    let done = DEFER.execute(connection, deferred, bind).await;
+    done.map_err(|error| StoreError::writing("record an attempt", error))
 }
 
 pub(super) async fn wake(connection: &mut Connection, what: &WaitsFor) -> Result<i64, sqlx::Error> {

@@ -53,7 +53,7 @@ pub(super) enum Work {
     /// A message with what its verdict raised.
     Accept(Incoming, Vec<NewAlert>, Option<Kept>),
     /// What an attempt came to, for the node that must have the message; none: whoever asks has the queue for itself.
-    Record(AttemptRecord, Option<i64>),
+    Record(AttemptRecord, Option<Claimant>),
     /// What a node of a shared store claims and gives back, and that it is alive.
     Node(NodeWork),
     /// Work with the events that webhooks are to be told of it.
@@ -120,6 +120,16 @@ pub(super) const DISOWNED: i64 = -1;
 pub(super) struct Incoming {
     pub(super) message: Arc<NewMessage>,
     pub(super) claim: Option<i64>,
+    /// When it is due, by the database's clock.
+    pub(super) claim_at: i64,
+}
+
+/// A node that records what it has claimed.
+#[derive(Clone, Copy)]
+pub(super) struct Claimant {
+    pub(super) node: i64,
+    /// How far its clock is ahead of the database's.
+    pub(super) ahead_ms: i64,
 }
 
 /// A staged part of a message.
@@ -177,7 +187,7 @@ impl Work {
     /// The message that a node must have claimed for this to be done, and the node.
     fn needed_claim(&self) -> Option<(QueueId, i64)> {
         match self {
-            Self::Record(record, claim) => Some((record.id, (*claim)?)),
+            Self::Record(record, claimant) => Some((record.id, (*claimant)?.node)),
             Self::With(work, _) => work.needed_claim(),
             _ => None,
         }
@@ -234,6 +244,7 @@ pub(super) struct Placed<'a> {
     pub(super) message: &'a NewMessage,
     pub(super) place: Option<Place>,
     pub(super) claim: Option<i64>,
+    pub(super) claim_at: i64,
 }
 
 /// The work of one transaction, sorted by kind.
@@ -242,6 +253,8 @@ struct Group<'a> {
     chunks: Vec<&'a Chunk>,
     accepted: Vec<Placed<'a>>,
     records: Vec<&'a AttemptRecord>,
+    /// Messages that a node tries again, and how far its clock is ahead of the database's.
+    deferred: Vec<(QueueId, i64)>,
     alerts: Vec<&'a NewAlert>,
     decisions: Vec<&'a Kept>,
     events: Vec<&'a Event>,
@@ -270,11 +283,18 @@ impl<'a> Group<'a> {
                     message: &incoming.message,
                     place,
                     claim: incoming.claim,
+                    claim_at: incoming.claim_at,
                 });
                 self.alerts.extend(alerts);
                 self.decisions.extend(kept);
             }
-            Work::Record(record, _) => self.records.push(record),
+            Work::Record(record, claimant) => {
+                self.records.push(record);
+                let is_open = record.attempts.iter().any(|one| one.status.is_open());
+                let claimant = claimant.filter(|_| is_open);
+                self.deferred
+                    .extend(claimant.map(|claimant| (record.id, claimant.ahead_ms)));
+            }
             Work::Raise(alerts) => self.alerts.extend(alerts),
             Work::Decide(kept, alerts) => {
                 self.alerts.extend(alerts);
@@ -290,6 +310,8 @@ impl<'a> Group<'a> {
                     message,
                     place,
                     claim: None,
+                    // It is due when it is made.
+                    claim_at: 0,
                 }));
                 self.single.push((number, work));
             }
@@ -317,6 +339,7 @@ pub(super) async fn apply(
     }
     sent::count(connection, &group.accepted).await?;
     attempts::record(connection, &group.records).await?;
+    claims::defer(connection, &group.deferred).await?;
     alerts::raise(connection, &group.alerts).await?;
     webhooks::insert(connection, &group.events).await?;
     content::discard(connection, &group.discarded).await?;

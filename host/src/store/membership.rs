@@ -135,6 +135,13 @@ impl Membership {
         Some(place.node)
     }
 
+    /// When a message is due by the database's clock; 0, at any time, outside of a shared store.
+    pub(super) fn claim_at(&self, message: &NewMessage) -> i64 {
+        let is_node = self.node().is_some();
+        let due_at = is_node.then(|| self.in_database(message.meta.first_due_at()));
+        due_at.unwrap_or_default()
+    }
+
     /// True, once, when the message was claimed as it came in and the claim is still good.
     pub(super) fn take_fresh(&self, id: QueueId) -> bool {
         let node = self.fresh.lock().remove(&id);

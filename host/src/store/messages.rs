@@ -53,8 +53,8 @@ pub(super) static INSERT_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
          message_id, session_id, rule, received_at, expires_at, size, staged_chunks, open, \
          smtputf8, require_tls, ret, envid, deliver_by_at, deliver_by_mode, mt_priority, \
          held_until, route, hold, client, requested_priority, notice_of, segment, \
-         segment_offset, head_octets, claimed_by) VALUES ",
-        32,
+         segment_offset, head_octets, claimed_by, claim_at) VALUES ",
+        33,
         "",
     )
 });
@@ -143,6 +143,7 @@ pub(super) fn bind_message(statement: Statement, placed: &Placed<'_>) -> Stateme
         .bind(placed.place.map(|place| place.offset))
         .bind(placed.place.map(|place| place.octets))
         .bind(placed.claim)
+        .bind(placed.claim_at)
 }
 
 fn bind_parameters(statement: Statement, parameters: &MessageParameters) -> Statement {

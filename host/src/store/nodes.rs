@@ -48,7 +48,8 @@ const SELECT_OVERDUE: (&str, &str) = (
 );
 const END_NODE: &str =
     "UPDATE node SET ended_at = $2, ending = $3 WHERE id = $1 AND ended_at IS NULL";
-const FREE: &str = "UPDATE message SET claimed_by = NULL, claim_at = 0, waits_for = NULL \
+/// When it is due stays.
+const FREE: &str = "UPDATE message SET claimed_by = NULL, waits_for = NULL \
      WHERE open = 1 AND claimed_by = $1";
 const FORGET_ENDED: &str = "DELETE FROM node WHERE ended_at < $1";
 /// Owners one by one, each by a look at the index.
@@ -166,7 +167,7 @@ pub(super) enum NodeWork {
     /// Claims these, whatever they wait for.
     ClaimThese(i64, Vec<QueueId>, Found),
     /// Does not send these now. Times are the database's.
-    GiveBack(i64, Vec<(QueueId, i64, WaitsFor)>),
+    GiveBack(i64, Vec<(QueueId, Option<i64>, WaitsFor)>),
     /// What waits for it is due; a step.
     Wake(WaitsFor),
 }

@@ -36,6 +36,8 @@ pub(super) struct OrderWork {
     /// Only their recipients of this domain, where the command is about recipients.
     pub(super) domain: Option<String>,
     pub(super) by: String,
+    /// How far the clock of who orders is ahead of the database's.
+    pub(super) ahead_ms: i64,
 }
 
 impl OrderWork {
@@ -62,7 +64,7 @@ impl OrderWork {
             postpone(connection, &ids, at).await?;
         }
         if self.command.may_make_due() {
-            offer(connection, &ids).await?;
+            self.offer(connection, &ids).await?;
         }
         if self.command == Command::Delete {
             let ids: Vec<i64> = ids.iter().map(|id| id.as_i64()).collect();
@@ -83,6 +85,21 @@ impl OrderWork {
             messages: found.len() as u64,
             recipients,
         }))
+    }
+
+    /// Lets any node claim them when they are due now.
+    async fn offer(&self, connection: &mut Connection, ids: &[QueueId]) -> Result<(), sqlx::Error> {
+        let mut query = QueryBuilder::new("UPDATE message SET waits_for = NULL, claim_at = ");
+        match self.command {
+            Command::Retry => query.push("0 WHERE (waits_for IS NOT NULL OR claim_at > 0)"),
+            Command::Schedule(at) => query
+                .push_bind(at.as_millis() - self.ahead_ms)
+                .push(" WHERE 1 = 1"),
+            _ => query.push("claim_at WHERE waits_for IS NOT NULL"),
+        };
+        filters::push_ids(&mut query, " AND id", ids);
+        query.build().persistent(false).execute(connection).await?;
+        Ok(())
     }
 
     async fn eligible(&self, connection: &mut Connection) -> Result<Vec<Eligible>, sqlx::Error> {
@@ -198,17 +215,6 @@ async fn postpone(
         .push(" WHERE ")
         .push(filters::recipients_of(OrderKind::Schedule));
     filters::push_ids(&mut query, " AND message_id", ids);
-    query.build().persistent(false).execute(connection).await?;
-    Ok(())
-}
-
-/// Lets any node claim them now and see when they are due.
-async fn offer(connection: &mut Connection, ids: &[QueueId]) -> Result<(), sqlx::Error> {
-    let mut query = QueryBuilder::new(
-        "UPDATE message SET claim_at = 0, waits_for = NULL WHERE claimed_by IS NULL \
-         AND (claim_at > 0 OR waits_for IS NOT NULL)",
-    );
-    filters::push_ids(&mut query, " AND id", ids);
     query.build().persistent(false).execute(connection).await?;
     Ok(())
 }

@@ -28,6 +28,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0021_panel_speed.sql"),
     include_str!("migrations/0022_usable_from.sql"),
     include_str!("migrations/0023_whole_content.sql"),
+    include_str!("migrations/0024_due_times.sql"),
 ];
 
 /// For a server: the first makes what the first eighteen of a file make together.
@@ -38,6 +39,7 @@ const POSTGRES_MIGRATIONS: &[&str] = &[
     include_str!("migrations/postgres/0021_panel_speed.sql"),
     include_str!("migrations/postgres/0022_usable_from.sql"),
     include_str!("migrations/postgres/0023_whole_content.sql"),
+    include_str!("migrations/postgres/0024_due_times.sql"),
 ];
 /// The version of a server's first migration.
 const FIRST_POSTGRES: usize = 18;

@@ -127,7 +127,8 @@ impl Plan {
         let waits_for = lanes.iter().find_map(|lane| {
             let is_ready = self.entries.get(&(id, *lane))?.is_ready;
             let lane = self.lanes.get(lane)?;
-            let waits = is_ready || lane.failing_since.is_some();
+            let is_stalled = lane.failing_since.is_some() && lane.stalled.contains(&id);
+            let waits = is_ready || is_stalled;
             waits.then(|| lane.destination.clone())
         });
         self.remove(id);

@@ -240,7 +240,7 @@ async fn what_waits_for_a_destination_is_claimed_when_there_is_room() {
         .expect("works");
     let given = ids.into_iter().map(|id| crate::store::GivenBack {
         id,
-        at: Timestamp::now(),
+        at: Some(Timestamp::now()),
         waits_for: WaitsFor::Destination("smarthost".to_owned()),
     });
     bench.store.give_back(given.collect()).await.expect("works");

@@ -62,6 +62,7 @@ impl Store {
                 command: command.clone(),
                 domain: filter.recipient_domain.clone(),
                 by: by.to_owned(),
+                ahead_ms: self.clock_ahead_ms(),
             };
             let answer = self.write(Work::Order(work)).await?;
             total = total.plus(orders::unpack(answer));

@@ -156,14 +156,15 @@ impl Store {
         let Some(node) = membership.node().filter(|_| !given.is_empty()) else {
             return Ok(());
         };
-        let by_database = given
-            .into_iter()
-            .map(|one| (one.id, membership.in_database(one.at), one.waits_for));
+        let by_database = given.into_iter().map(|one| {
+            let at = one.at.map(|at| membership.in_database(at));
+            (one.id, at, one.waits_for)
+        });
         let work = NodeWork::GiveBack(node, by_database.collect());
         self.node_work(work).await.map(drop)
     }
 
-    /// Makes due what waits for this, whatever its time.
+    /// Lets go what waits for this. What waits for a destination is due now, whatever its time.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -11,7 +11,7 @@ use crate::id::QueueId;
 use crate::queue::{
     AttemptRecord, MessageDetails, MessageFilter, MessageSummary, NewMessage, OpenMessage,
 };
-use crate::store::jobs::{Chunk, DISOWNED, Incoming, Work};
+use crate::store::jobs::{Chunk, Claimant, DISOWNED, Incoming, Work};
 use crate::store::{OpenCount, Store, StoreError, content, messages, reports};
 
 /// # Cancel safety
@@ -56,7 +56,12 @@ impl Store {
         let has_alerts = !alerts.is_empty();
         let claim = self.shared.membership.claim(&message);
         let id = message.id;
-        let work = Work::Accept(Incoming { message, claim }, alerts, kept);
+        let incoming = Incoming {
+            claim,
+            claim_at: self.shared.membership.claim_at(&message),
+            message,
+        };
+        let work = Work::Accept(incoming, alerts, kept);
         if let Err(error) = self.write(with(work, event)).await {
             self.shared.membership.take_fresh(id);
             return Err(error);
@@ -80,7 +85,12 @@ impl Store {
 
     /// For this process, which must have the message for itself.
     pub(super) fn record_work(&self, record: AttemptRecord) -> Work {
-        Work::Record(record, self.shared.membership.node())
+        let membership = &self.shared.membership;
+        let claimant = membership.node().map(|node| Claimant {
+            node,
+            ahead_ms: membership.skew_ms(),
+        });
+        Work::Record(record, claimant)
     }
 
     pub(super) async fn write_record(&self, work: Work) -> Result<(), StoreError> {

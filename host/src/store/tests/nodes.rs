@@ -20,6 +20,8 @@ contract!(
     what_waits_for_a_destination_is_claimed_for_it_alone,
     what_is_stopped_is_claimed_by_nobody_until_it_is_started,
     an_order_offers_what_waits,
+    what_is_put_off_is_due_at_its_time_whoever_has_it_then,
+    what_is_released_or_given_back_keeps_its_time,
     held_mail_is_claimed_by_name_alone,
     what_a_dead_node_claimed_last_is_free_as_well,
     whoever_is_alone_needs_no_claim,
@@ -61,7 +63,7 @@ async fn claimed(store: &Store) -> Vec<QueueId> {
 }
 
 fn later(id: QueueId, waits_for: WaitsFor) -> Vec<GivenBack> {
-    let at = Timestamp::now() + Duration::from_secs(600);
+    let at = Some(Timestamp::now() + Duration::from_secs(600));
     vec![GivenBack { id, at, waits_for }]
 }
 
@@ -189,7 +191,7 @@ async fn what_waits_for_a_destination_is_claimed_for_it_alone(bench: Bench) {
     let to = || WaitsFor::Destination("slow.example".to_owned());
     let now = vec![GivenBack {
         id,
-        at: Timestamp::now(),
+        at: Some(Timestamp::now()),
         waits_for: to(),
     }];
     bench.give_back(now).await.expect("works");
@@ -238,7 +240,7 @@ async fn what_is_stopped_is_claimed_by_nobody_until_it_is_started(bench: Bench) 
             .is_empty()
     );
     assert_eq!(other.wake(WaitsFor::Start).await.expect("works"), 1);
-    assert_eq!(claimed(&other).await, [id]);
+    assert_eq!(claimed(&other).await, [], "it is due in ten minutes");
 }
 
 async fn an_order_offers_what_waits(bench: Bench) {
@@ -258,6 +260,51 @@ async fn an_order_offers_what_waits(bench: Bench) {
     };
     let done = bench.order(&filter, &Command::Retry, "root").await;
     assert_eq!(done.expect("works").messages, 1);
+    assert_eq!(claimed(&other).await, [id]);
+}
+
+async fn what_is_put_off_is_due_at_its_time_whoever_has_it_then(bench: Bench) {
+    let (_, other, _) = pair(&bench).await;
+    let (long, short) = (
+        accepted(&bench, Priority::High).await,
+        accepted(&bench, Priority::High).await,
+    );
+    let now = Timestamp::now();
+    for (id, due_at) in [(long, now + Duration::from_secs(600)), (short, now)] {
+        let mut deferred = record(id, 0, RecipientStatus::Deferred, 1);
+        deferred.attempts[0].due_at = due_at;
+        bench.record(deferred).await.expect("it is its own");
+    }
+    bench.be_silent_for_a_minute().await;
+    assert_eq!(other.take_over().await.expect("works"), 2);
+    assert_eq!(claimed(&other).await, [short], "the other in ten minutes");
+}
+
+async fn what_is_released_or_given_back_keeps_its_time(bench: Bench) {
+    let (_, other, _) = pair(&bench).await;
+    let mut message = bench.new_message(&["a@example.net"]);
+    message.meta.way.hold = Some("a look".to_owned());
+    message.meta.parameters.held_until = Some(Timestamp::now() + Duration::from_secs(600));
+    let id = message.id;
+    let accepted = bench.accept(Arc::new(message), Vec::new()).await;
+    accepted.expect("accepted");
+    let filter = MessageFilter {
+        ids: Some(vec![id]),
+        ..MessageFilter::default()
+    };
+    let order = async |command| bench.order(&filter, &command, "root").await;
+    order(Command::Release).await.expect("works");
+    assert_eq!(claimed(&other).await, [], "it is due in ten minutes");
+    assert_eq!(other.claim_these(vec![id]).await.expect("works"), [id]);
+    let given = GivenBack {
+        id,
+        at: None,
+        waits_for: WaitsFor::Nothing,
+    };
+    other.give_back(vec![given]).await.expect("works");
+    assert_eq!(claimed(&other).await, []);
+    let soon = Command::Schedule(Timestamp::now());
+    order(soon).await.expect("works");
     assert_eq!(claimed(&other).await, [id]);
 }
 
