@@ -213,11 +213,16 @@ fn a_node_that_is_cut_off_says_451_and_comes_back_by_itself() {
     let one = node("one", &cluster.tcp_url(&url, Some(cable.port)), &sink);
     let other = node("other", &url, &sink);
     let user = other.add_shop_user(&[]);
-    let mut client = one.login(&user);
+    let mut clients: Vec<Client> = (0..3).map(|_| one.login(&user)).collect();
     cable.cut();
     let content = message::short(FROM, TO, &message::id("cut", 0));
-    let reply = client.try_submit(FROM, TO, &content).expect("it answers");
-    assert!(reply.code == 451 || reply.code == 421, "{}", reply.text());
+    for client in &mut clients {
+        let reply = client.try_submit(FROM, TO, &content).expect("it answers");
+        assert!(reply.code == 451 || reply.code == 421, "{}", reply.text());
+        let refused = Client::try_connect(one.port())
+            .and_then(|mut client| client.try_login(&user.username, &user.password));
+        assert!(refused.is_err(), "nobody is let in");
+    }
     wait::until("the other is alone", PATIENCE, || {
         alive(&other) == ["other"]
     });
@@ -228,6 +233,13 @@ fn a_node_that_is_cut_off_says_451_and_comes_back_by_itself() {
     let accepted = submit(&one, &user, 100, 10);
     arrived(&sink, &accepted, PATIENCE);
     assert_eq!(sink.log(|log| log.duplicates()), 0);
+    let log = one.log();
+    for line in [
+        "nobody can log in until they can",
+        "accounts can be read again",
+    ] {
+        assert_eq!(log.matches(line).count(), 1, "{line}: {log}");
+    }
 }
 
 #[test]

@@ -34,14 +34,8 @@ impl Shared {
         credentials: Credentials,
     ) -> Result<Login, Reply> {
         let session_id = &peer.session_id;
-        let principal = self
-            .directory
-            .at(asked, &credentials.username)
-            .await
-            .map_err(|error| {
-                warn!(session.id = session_id, %error, "accounts cannot be read");
-                unavailable()
-            })?;
+        let found = self.directory.at(asked, &credentials.username).await;
+        let principal = self.outage.note(found).ok_or_else(unavailable)?;
         let is_spared = match &credentials.evidence {
             Evidence::Password(password) => self.is_remembered(principal.as_deref(), password),
             // It has waited before its verifier was looked up.
@@ -151,18 +145,14 @@ impl Shared {
         login: &Login,
     ) -> Result<Arc<Principal>, Reply> {
         let known = &login.principal.account.user;
-        let current = self
-            .directory
-            .at(asked, &known.username)
-            .await
-            .map_err(|error| {
-                warn!(user = known.username, %error, "accounts cannot be read");
-                Reply::new(
-                    421,
-                    (4, 3, 0),
-                    "accounts cannot be read at the moment; try again later",
-                )
-            })?;
+        let found = self.directory.at(asked, &known.username).await;
+        let current = self.outage.note(found).ok_or_else(|| {
+            Reply::new(
+                421,
+                (4, 3, 0),
+                "accounts cannot be read at the moment; try again later",
+            )
+        })?;
         let same_credential = |principal: &Arc<Principal>| {
             let user = &principal.account.user;
             (user.id, user.credential_version, user.active)

@@ -9,6 +9,7 @@ mod config;
 mod connection;
 mod entrance;
 mod logins;
+mod outage;
 mod pace;
 mod proxy;
 mod scram;
@@ -26,6 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use self::admission::Admission;
 pub use self::config::Config;
 pub use self::entrance::Entrance;
+use self::outage::Outage;
 use crate::accounts::{Verifier, scram as verifiers};
 use crate::fetch::Network;
 use crate::guard::Guard;
@@ -52,6 +54,7 @@ struct Shared {
     scram: verifiers::Basis,
     admission: Admission,
     guard: Guard,
+    outage: Outage,
     refusals: Semaphore,
     shutdown: Shutdown,
 }
@@ -99,6 +102,7 @@ impl Submission {
             shared: Arc::new(Shared {
                 admission: Admission::new(),
                 guard: Guard::new(),
+                outage: Outage::default(),
                 refusals: Semaphore::new(connection::MAX_REFUSALS),
                 config: RwLock::new(Arc::new(config)),
                 intake,

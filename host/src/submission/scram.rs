@@ -1,7 +1,5 @@
 //! Finds what a SCRAM proof is judged by, and what a channel can be bound to.
 
-use tracing::warn;
-
 use super::Shared;
 use super::stream::Stream;
 use crate::accounts::scram;
@@ -26,10 +24,9 @@ impl Shared {
         username: &str,
     ) -> Result<VerifierFound, Reply> {
         self.hold_back(peer, username).await?;
-        let principal = self.directory.at(asked, username).await.map_err(|error| {
-            warn!(session.id = peer.session_id, %error, "accounts cannot be read");
-            super::authenticate::unavailable()
-        })?;
+        let found = self.directory.at(asked, username).await;
+        let unavailable = super::authenticate::unavailable;
+        let principal = self.outage.note(found).ok_or_else(unavailable)?;
         let user = principal.as_ref().map(|principal| &principal.account.user);
         let (verifier, version) = scram::verifier_of(user, username, &self.scram);
         Ok(VerifierFound {
