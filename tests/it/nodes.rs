@@ -6,6 +6,7 @@ mod deferred;
 mod failover;
 mod front;
 mod load;
+mod sign_in;
 mod upgrade;
 mod wake;
 

@@ -115,6 +115,11 @@ impl Membership {
         at.as_millis().saturating_sub(self.skew_ms())
     }
 
+    /// A time of the database's clock by this machine's.
+    pub(super) fn by_own_clock(&self, at: i64) -> Timestamp {
+        Timestamp::from_millis(at.saturating_add(self.skew_ms()))
+    }
+
     /// How many more messages the scheduler would take.
     pub(super) fn set_room(&self, room: i64) {
         self.room.store(room, Ordering::Relaxed);

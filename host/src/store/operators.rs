@@ -386,7 +386,7 @@ impl Store {
         digest: Digest,
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
-        let work = OperatorWork::Link(id, digest, expires_at);
+        let work = OperatorWork::Link(id, digest, self.shared_time(expires_at));
         self.write_operator(work).await.map(drop)
     }
 
@@ -401,7 +401,7 @@ impl Store {
     ) -> Result<Option<Operator>, StoreError> {
         let query = sql::query(SELECT_BY_LINK)
             .bind(digest.octets().to_vec())
-            .bind(now.as_millis());
+            .bind(self.shared_time(now).as_millis());
         let row = one(&self.shared.readers, query).await?;
         row.as_ref().map(from_row).transpose()
     }
@@ -417,7 +417,7 @@ impl Store {
         now: Timestamp,
         hash: Secret<String>,
     ) -> Result<bool, StoreError> {
-        let work = OperatorWork::UseLink(id, digest, now, hash);
+        let work = OperatorWork::UseLink(id, digest, self.shared_time(now), hash);
         Ok(self.write_operator(work).await? > 0)
     }
 
@@ -426,7 +426,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn begin_session(&self, session: Session) -> Result<(), StoreError> {
-        let work = OperatorWork::Begin(session);
+        let work = OperatorWork::Begin(Session {
+            began_at: self.shared_time(session.began_at),
+            seen_at: self.shared_time(session.seen_at),
+            ..session
+        });
         self.write_operator(work).await.map(drop)
     }
 
@@ -440,11 +444,12 @@ impl Store {
             return Ok(None);
         };
         let operator = from_row(&row)?;
+        let membership = &self.shared.membership;
         let session = Session {
             digest,
             operator_id: operator.id,
-            began_at: Timestamp::from_millis(rows::get(&row, "began_at")?),
-            seen_at: Timestamp::from_millis(rows::get(&row, "seen_at")?),
+            began_at: membership.by_own_clock(rows::get(&row, "began_at")?),
+            seen_at: membership.by_own_clock(rows::get(&row, "seen_at")?),
         };
         Ok(Some((session, operator)))
     }
@@ -454,7 +459,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn see_session(&self, digest: Digest, now: Timestamp) -> Result<(), StoreError> {
-        let work = OperatorWork::See(digest, now);
+        let work = OperatorWork::See(digest, self.shared_time(now));
         self.write_operator(work).await.map(drop)
     }
 
@@ -487,8 +492,14 @@ impl Store {
         began: Timestamp,
         seen: Timestamp,
     ) -> Result<(), StoreError> {
+        let [now, began, seen] = [now, began, seen].map(|at| self.shared_time(at));
         let work = OperatorWork::Purge(now, began, seen);
         self.write_operator(work).await.map(drop)
+    }
+
+    /// A time of this machine as it is kept: by the database's clock, for another node may ask.
+    fn shared_time(&self, at: Timestamp) -> Timestamp {
+        Timestamp::from_millis(self.shared.membership.in_database(at))
     }
 
     async fn write_operator(&self, work: OperatorWork) -> Result<i64, StoreError> {

@@ -121,7 +121,7 @@ impl Store {
         let token = |row: &Row| {
             let owner: i64 = rows::get(row, "operator_id")?;
             let owner = owners.iter().find(|one| one.id == owner).cloned();
-            owner.map(|owner| token_from(row, owner)).transpose()
+            owner.map(|owner| self.token_from(row, owner)).transpose()
         };
         let tokens = found.iter().map(token);
         tokens.filter_map(Result::transpose).collect()
@@ -170,6 +170,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn use_api_token(&self, id: i64, at: Timestamp) -> Result<(), StoreError> {
+        let at = Timestamp::from_millis(self.shared.membership.in_database(at));
         self.write_token(TokenWork::Use(id, at)).await.map(drop)
     }
 
@@ -236,31 +237,31 @@ impl Store {
 
     async fn token_of(&self, row: &Row) -> Result<Option<ApiToken>, StoreError> {
         let owner = self.operator(rows::get(row, "operator_id")?).await?;
-        owner.map(|owner| token_from(row, owner)).transpose()
+        owner.map(|owner| self.token_from(row, owner)).transpose()
+    }
+
+    fn token_from(&self, row: &Row, owner: Operator) -> Result<ApiToken, StoreError> {
+        let bits: i64 = rows::get(row, "scopes")?;
+        let is_narrowed: i64 = rows::get(row, "narrowed")?;
+        let used_at: Option<i64> = rows::get(row, "used_at")?;
+        let lists: Option<String> = rows::get(row, "lists")?;
+        let lists = operators::numbers(lists.as_deref().unwrap_or_default())?;
+        let narrowed = (is_narrowed != 0).then_some(lists);
+        Ok(ApiToken {
+            id: rows::get(row, "id")?,
+            name: rows::get(row, "name")?,
+            owner,
+            scopes: Scope::ALL
+                .into_iter()
+                .filter(|scope| bits & scope.bit() != 0)
+                .collect(),
+            lists: narrowed,
+            created_at: Timestamp::from_millis(rows::get(row, "created_at")?),
+            used_at: used_at.map(|at| self.shared.membership.by_own_clock(at)),
+        })
     }
 
     async fn write_token(&self, work: TokenWork) -> Result<i64, StoreError> {
         self.write(Work::Token(work)).await
     }
-}
-
-fn token_from(row: &Row, owner: Operator) -> Result<ApiToken, StoreError> {
-    let bits: i64 = rows::get(row, "scopes")?;
-    let is_narrowed: i64 = rows::get(row, "narrowed")?;
-    let used_at: Option<i64> = rows::get(row, "used_at")?;
-    let lists: Option<String> = rows::get(row, "lists")?;
-    let lists = operators::numbers(lists.as_deref().unwrap_or_default())?;
-    let narrowed = (is_narrowed != 0).then_some(lists);
-    Ok(ApiToken {
-        id: rows::get(row, "id")?,
-        name: rows::get(row, "name")?,
-        owner,
-        scopes: Scope::ALL
-            .into_iter()
-            .filter(|scope| bits & scope.bit() != 0)
-            .collect(),
-        lists: narrowed,
-        created_at: Timestamp::from_millis(rows::get(row, "created_at")?),
-        used_at: used_at.map(Timestamp::from_millis),
-    })
 }

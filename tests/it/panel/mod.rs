@@ -3,7 +3,7 @@
 mod alerts;
 mod lists;
 mod messages;
-mod operators;
+pub mod operators;
 mod policies;
 mod queue;
 mod roles;

@@ -204,7 +204,7 @@ fn one_time_codes_are_asked_for_once_they_are_on_and_each_counts_once() {
 }
 
 /// The code of a step (RFC 6238), by a program that is not ours.
-fn code(key: &str, step: u64) -> String {
+pub fn code(key: &str, step: u64) -> String {
     let script = "import sys,hmac,base64,struct\n\
                   k=base64.b32decode(sys.argv[1]+'='*(-len(sys.argv[1])%8))\n\
                   h=hmac.new(k,struct.pack('>Q',int(sys.argv[2])),'sha1').digest()\n\

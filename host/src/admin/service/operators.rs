@@ -134,7 +134,7 @@ impl Service {
                 "one-time codes are on; turn them off first, which asks for your password";
             return Err(ServiceError::Conflict(message.to_owned()));
         }
-        let Some(step) = key.step_of(code, Timestamp::now()) else {
+        let Some(step) = key.step_of(code, self.store().now()) else {
             let message = "this is not the code that the app shows now";
             return Err(ServiceError::invalid("code", message));
         };

@@ -223,7 +223,7 @@ impl Service {
             return Ok(None);
         }
         if let Some(key) = &operator.totp {
-            let Some(step) = key.step_of(&code_of(code), Timestamp::now()) else {
+            let Some(step) = key.step_of(&code_of(code), self.store().now()) else {
                 return Ok(None);
             };
             if !self.store().use_totp_step(id, step).await? {

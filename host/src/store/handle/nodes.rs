@@ -246,6 +246,11 @@ impl Store {
         self.shared.membership.live()
     }
 
+    /// The time by the clock that all nodes share; this machine's outside of a shared store.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.shared.membership.in_database(Timestamp::now()))
+    }
+
     /// Milliseconds that this machine's clock is ahead of the database's.
     pub fn clock_ahead_ms(&self) -> i64 {
         self.shared.membership.skew_ms()
