@@ -38,5 +38,7 @@ pub mod smtp;
 pub mod statistics;
 pub mod store;
 pub mod submission;
+pub mod telemetry;
 pub mod tls;
+pub mod trace;
 pub mod web;

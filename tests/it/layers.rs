@@ -11,12 +11,12 @@ const LAYERS: [&[&str]; 19] = [
     // A listener hands its connections on.
     &["listener"],
     &["submission", "web", "admin", "monitor"],
-    &["notify"],
+    &["notify", "telemetry"],
     &["scheduler"],
     &["intake", "delivery", "bounce", "acme"],
     &["store", "policy"],
-    // What webhooks are told is made of what is decided and raised.
-    &["event"],
+    // What webhooks and collectors of traces are told is made of what is decided and raised.
+    &["event", "trace"],
     // A decision may bring alerts.
     &["decision", "statistics"],
     &["alert"],

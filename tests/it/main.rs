@@ -47,5 +47,6 @@ mod shipped;
 mod smuggling;
 mod submission;
 mod swap;
+mod telemetry;
 mod webhooks;
 mod wit;

@@ -29,6 +29,7 @@ use crate::scheduler::{Facts, Scheduler, Setup};
 use crate::shutdown::Shutdown;
 use crate::store::{QueueLock, Store};
 use crate::submission::{Door, Entrance, Rooms, Submission};
+use crate::telemetry;
 use crate::tls::{self, Certificates};
 use crate::web;
 
@@ -51,6 +52,8 @@ pub(super) async fn relay(config: &Config) -> Result<App, StartError> {
     let submission = submission(config, intake.clone(), &store, &scheduler, &shutdown).await?;
     let mut tasks = Tasks::new(&shutdown);
     notify::start(notifying, &mut tasks.running, &shutdown)?;
+    let tracing = (&mut tasks.running, &shutdown);
+    telemetry::start(&config.telemetry, &config.hostname, &store, tracing)?;
     let (addresses, entrances) = tasks.serve(&submission, doors.into_iter().zip(opened));
     let http = http::Shared {
         config,

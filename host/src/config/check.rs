@@ -44,6 +44,7 @@ pub fn check(config: &Config) -> Result<(), Problem> {
     super::check_web::check(config)?;
     super::check_panel::check(config)?;
     super::check_notify::check(config)?;
+    super::check_telemetry::check(config)?;
     limits(config)
 }
 

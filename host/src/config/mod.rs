@@ -5,6 +5,7 @@
 mod check;
 mod check_notify;
 mod check_panel;
+mod check_telemetry;
 mod check_web;
 #[cfg(test)]
 mod reference;
@@ -18,7 +19,7 @@ pub use self::check::Problem;
 pub use self::reload::Reload;
 use crate::{
     accounts, admin, autoconfig, delivery, dkim, intake, listener, monitor, notify, policy,
-    scheduler, smtp, store, submission, tls, web,
+    scheduler, smtp, store, submission, telemetry, tls, web,
 };
 
 /// Where the configuration is looked for when no `--config` is given; without any, defaults hold.
@@ -66,6 +67,8 @@ pub struct Config {
     pub policy: policy::Config,
     /// How alerts reach people and programs.
     pub notify: notify::Config,
+    /// Where traces go, if anywhere.
+    pub telemetry: telemetry::Config,
     /// When the files are read again.
     pub reload: Reload,
     /// The file it was read from; none for the built-in defaults.
@@ -98,6 +101,7 @@ impl Default for Config {
             dkim: dkim::Config::default(),
             policy: policy::Config::default(),
             notify: notify::Config::default(),
+            telemetry: telemetry::Config::default(),
             reload: Reload::default(),
             file: None,
             folder: PathBuf::new(),
@@ -208,6 +212,7 @@ impl Config {
         self.delivery.maildir = folder.join(&self.delivery.maildir);
         let paths = self.tls.paths_mut().chain(&mut self.delivery.ca_file);
         let paths = paths.chain(&mut self.notify.ca_file);
+        let paths = paths.chain(&mut self.telemetry.ca_file);
         let paths = paths.chain(&mut self.store.root_certificate);
         for path in paths.chain(self.dkim.paths_mut()) {
             *path = folder.join(&*path);

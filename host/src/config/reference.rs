@@ -55,6 +55,9 @@ const NOT_DEFAULTS: &[&str] = &[
     "delivery.route.smarthost.password",
     "notify.sender",
     "notify.ca-file",
+    "telemetry.endpoint",
+    "telemetry.headers",
+    "telemetry.ca-file",
     // What the URL says, and the authorities that browsers trust.
     "store.tls",
     "store.root-certificate",

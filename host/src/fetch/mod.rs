@@ -1,9 +1,10 @@
 //! Asks other servers over HTTP: one request, with a limit on everything. No redirect is followed.
 //!
-//! `delivery` fetches MTA-STS policies by it, `notify` posts to webhooks. Who may be asked is decided by
+//! `delivery` fetches MTA-STS policies by it, `notify` posts to webhooks, `telemetry` to a collector of traces. Who may be asked is decided by
 //! [`Wall`], for requests whose address somebody else has chosen.
 
 mod network;
+mod target;
 mod wall;
 
 use std::future::poll_fn;
@@ -25,6 +26,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 pub use self::network::{Network, ParseNetworkError};
+pub use self::target::Target;
 pub use self::wall::Wall;
 
 /// Time for one address to answer.

@@ -20,7 +20,6 @@ use tokio::task::JoinSet;
 
 pub use self::config::Config;
 use self::post::Poster;
-pub use self::post::Target;
 pub use self::setting::{HookChange, HookError, change_webhook, raise_test};
 use crate::id::QueueIds;
 use crate::scheduler::Scheduler;

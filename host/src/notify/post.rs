@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hmac::{Hmac, Mac};
 use hyper::body::Incoming;
-use hyper::{Request, Response, Uri, header};
+use hyper::{Request, Response, header};
 use rustls::ClientConfig;
 use sha2::Sha256;
 use tokio::time::timeout;
@@ -15,64 +15,12 @@ use tokio::time::timeout;
 use super::Config;
 use crate::alert::{Event, Webhook};
 use crate::clock::Timestamp;
-use crate::fetch::{self, Link, Wall};
+use crate::fetch::{self, Link, Target, Wall};
 
-/// Octets of a URL. 2,000: what every server takes.
-const MAX_URL: usize = 2000;
 /// Octets of an answer that are kept. 200: a line that says what is wrong.
 const MAX_ANSWER: usize = 200;
 /// Octets of an answer that are read, so that the connection can be used again.
 const MAX_READ: usize = 16 * 1024;
-
-/// Where a webhook leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// Without brackets.
-    host: String,
-    /// As it stands in the Host field.
-    authority: String,
-    port: u16,
-    path: String,
-    is_https: bool,
-}
-
-impl Target {
-    /// Reads a URL of the form `https://HOST[:PORT]/PATH`.
-    ///
-    /// # Errors
-    /// What is wrong with it, for people.
-    pub fn parse(url: &str) -> Result<Self, String> {
-        if url.len() > MAX_URL {
-            return Err(format!("the URL is longer than {MAX_URL} octets"));
-        }
-        let uri: Uri = url
-            .parse()
-            .map_err(|error| format!("{url:?} is not a URL: {error}"))?;
-        let is_https = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            _ => return Err(format!("{url:?} does not begin with https://")),
-        };
-        let authority = uri.authority().ok_or("the URL names no host")?;
-        if authority.as_str().contains('@') {
-            return Err("the URL holds a user name; the signature says who posts".to_owned());
-        }
-        let host = authority.host();
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() {
-            return Err("the URL names no host".to_owned());
-        }
-        let default = if is_https { 443 } else { 80 };
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        Ok(Self {
-            host: host.to_owned(),
-            authority: authority.to_string(),
-            port: authority.port_u16().unwrap_or(default),
-            path: path.to_owned(),
-            is_https,
-        })
-    }
-}
 
 /// What a receiver said.
 #[derive(Debug, PartialEq, Eq)]

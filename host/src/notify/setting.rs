@@ -1,10 +1,10 @@
 //! What people set and try out by hand: webhooks, and alerts that test the way.
 
-use super::Target;
 use crate::accounts::password;
 use crate::alert::{EVENT_KINDS, EventKind, EventSet, Kind, NewAlert, Severity, Webhook};
 use crate::clock::Timestamp;
 use crate::event;
+use crate::fetch::Target;
 use crate::secret::Secret;
 use crate::store::{Store, StoreError};
 

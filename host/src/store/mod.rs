@@ -63,7 +63,7 @@ mod writer;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -99,6 +99,7 @@ use self::merging::Merger;
 use self::sql::Pool;
 use self::webhooks::Hooks;
 use self::writer::Opened;
+use crate::trace::Follower;
 
 /// A handle to the store; clones share it.
 #[derive(Clone)]
@@ -130,6 +131,8 @@ struct Shared {
     events: Notify,
     /// Its place among the nodes, where it has joined them.
     membership: Membership,
+    /// Who follows what is committed.
+    follower: OnceLock<Follower>,
 }
 
 /// How long it is kept.
@@ -197,6 +200,7 @@ impl Store {
                 merger: Merger::default(),
                 events: Notify::new(),
                 membership: Membership::default(),
+                follower: OnceLock::new(),
             }),
         };
         store.refresh_hooks().await?;

@@ -32,6 +32,13 @@ pub fn moment(at: &Timestamp) -> Html {
     ))
 }
 
+/// Entries that are separated by `;`, with a space behind each, so that a line may end there.
+pub fn listed(entries: &str) -> String {
+    let entries = entries.split(';').map(str::trim);
+    let entries: Vec<&str> = entries.filter(|entry| !entry.is_empty()).collect();
+    entries.join("; ")
+}
+
 /// An explanation with what stands between backticks as code, beginning with a capital. Everything is escaped.
 pub fn marked(text: &str) -> Html {
     let sentence = sentence(text);

@@ -48,6 +48,7 @@ use tokio::sync::Semaphore;
 
 pub(super) use self::answer::{page_with, with_security_fields};
 pub(super) use self::assets::{CSS, ICON};
+pub(super) use self::html::marked;
 use self::kept::Kept;
 use self::once::Once;
 use self::twice::Twice;

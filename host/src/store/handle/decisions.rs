@@ -20,12 +20,14 @@ impl Store {
             return self.raise(findings.alerts).await;
         };
         let event = self.blocked_event(&decision);
+        let spans = self.spans_of_refused(&decision);
         let kept = self.kept(decision);
         let chain = new_chain(&kept);
         let alerts = self.admit(findings.alerts);
         let has_alerts = !alerts.is_empty();
         let work = Work::Decide(kept, alerts);
         self.write(with(work, event)).await?;
+        self.tell_follower(spans);
         self.chain_is_kept(chain);
         self.raised(has_alerts);
         Ok(())

@@ -11,6 +11,7 @@ mod reloads;
 mod search;
 mod statistics;
 mod telling;
+mod traces;
 mod upkeep;
 mod webhooks;
 

@@ -13,6 +13,7 @@ use crate::queue::{
 };
 use crate::store::jobs::{Chunk, Claimant, DISOWNED, Incoming, Work};
 use crate::store::{OpenCount, Store, StoreError, content, messages, reports};
+use crate::trace::Acceptance;
 
 /// # Cancel safety
 /// A write whose future is dropped is either not made or made in full; others are not concerned.
@@ -49,6 +50,7 @@ impl Store {
         findings: impl Into<Findings>,
     ) -> Result<(), StoreError> {
         let Findings { alerts, decision } = findings.into();
+        let acceptance = self.followed(&message, decision.as_deref());
         let kept = decision.map(|decision| self.kept(decision));
         let chain = kept.as_ref().map(new_chain);
         let event = self.accepted_event(&message);
@@ -66,6 +68,7 @@ impl Store {
             self.shared.membership.take_fresh(id);
             return Err(error);
         }
+        self.tell_follower(acceptance.map(Acceptance::committed));
         self.chain_is_kept(chain.flatten());
         self.raised(has_alerts);
         Ok(())

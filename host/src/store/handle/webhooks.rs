@@ -149,8 +149,11 @@ impl Store {
             });
             events.extend(tried);
         }
+        let spans = self.spans_of_attempts(&record);
         let work = self.record_work(record);
-        self.write_record(with(work, events)).await
+        self.write_record(with(work, events)).await?;
+        self.tell_follower(spans);
+        Ok(())
     }
 
     /// The event of an accepted message, if a webhook wants it.
