@@ -109,11 +109,10 @@ impl Letter<'_> {
                 let count: i64 = several.iter().map(|one| one.count).sum();
                 let worst = several.iter().max_by_key(|one| one.severity);
                 let worst = worst.map_or("", |one| one.kind.group().title());
-                format!(
-                    "{worst} and others: {} alerts{}",
-                    several.len(),
-                    times(count)
-                )
+                let mut kinds = several.iter().map(|one| one.kind.group().title());
+                let others = kinds.find(|kind| *kind != worst);
+                let others = others.map_or("", |_| " and others");
+                format!("{worst}{others}: {} alerts{}", several.len(), times(count))
             }
         };
         let is_critical = self
@@ -440,10 +439,9 @@ mod tests {
         let body = parsed.body_text(0).expect("a text");
         assert!(body.contains("alert 49.") && !body.contains("alert 50."));
         assert!(body.contains("950 more alerts are not shown here."));
-        assert!(
-            message.meta.subject.contains("1000 alerts (2,000 times)"),
-            "{}",
-            message.meta.subject
+        assert_eq!(
+            message.meta.subject,
+            "[Gatepost] Shop: Unauthorized sender: 1000 alerts (2,000 times)"
         );
     }
 }

@@ -1,9 +1,9 @@
 //! The `[telemetry]` section: where traces go, if anywhere.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hyper::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
 use crate::fetch::Target;
@@ -19,8 +19,9 @@ pub struct Config {
     /// An OpenTelemetry collector that takes OTLP over HTTP, like `http://127.0.0.1:4318`. Default: none, and nothing is
     /// traced.
     pub endpoint: Option<String>,
-    /// Header fields of each request, for collectors that want to know who sends. Default: none.
-    pub headers: BTreeMap<String, Secret<String>>,
+    /// Header fields of each request, like `authorization: Bearer …`, for collectors that want to know who sends.
+    /// Default: none.
+    pub headers: Vec<Secret<String>>,
     /// A PEM file of the authorities that the collector is trusted by. Default: the system's.
     pub ca_file: Option<PathBuf>,
     /// What the collector calls this relay; all nodes of a store say the same. Default `gatepost`.
@@ -38,7 +39,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             endpoint: None,
-            headers: BTreeMap::new(),
+            headers: Vec::new(),
             ca_file: None,
             service_name: "gatepost".to_owned(),
             sample: 1.0,
@@ -62,6 +63,17 @@ impl Config {
             target.path = format!("{}{PATH}", target.path.trim_end_matches('/'));
         }
         Ok(Some(target))
+    }
+
+    /// The header fields by name and value; none when one of them is no field.
+    pub fn fields(&self) -> Option<Vec<(HeaderName, HeaderValue)>> {
+        let field = |text: &Secret<String>| {
+            let (name, value) = text.expose().split_once(':')?;
+            let mut value = HeaderValue::try_from(value.trim()).ok()?;
+            value.set_sensitive(true);
+            Some((HeaderName::try_from(name.trim()).ok()?, value))
+        };
+        self.headers.iter().map(field).collect()
     }
 
     pub(super) const fn timeout(&self) -> Duration {

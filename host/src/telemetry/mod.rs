@@ -55,39 +55,38 @@ async fn run(sender: Sender, mut followed: Followed, shutdown: Shutdown) {
         failing: None,
         lost_before: 0,
     };
+    let mut reports = Vec::new();
     loop {
-        let batch = tokio::select! {
-            batch = gather(&mut followed) => batch,
-            () = shutdown.announced() => break,
-        };
         tokio::select! {
-            () = way.bring(&batch, &followed) => {}
-            () = shutdown.announced() => {
-                // What was gathered has one last try.
-                let _ = way.try_once(&batch).await;
-                break;
-            }
+            () = gather(&mut followed, &mut reports) => {}
+            () = shutdown.announced() => break,
+        }
+        let batch = reports.concat();
+        tokio::select! {
+            () = way.bring(&batch, &followed) => reports.clear(),
+            () = shutdown.announced() => break,
         }
     }
-    way.bring_the_rest(&mut followed).await;
+    way.bring_the_rest(&mut followed, reports).await;
 }
 
 /// What happened within a second, or as much as fits into a request.
-async fn gather(followed: &mut Followed) -> Vec<Span> {
-    let mut reports = Vec::new();
-    if followed.spans.recv_many(&mut reports, BATCH).await == 0 {
+///
+/// # Cancel safety
+/// What was gathered stays gathered.
+async fn gather(followed: &mut Followed, reports: &mut Vec<Vec<Span>>) {
+    if followed.spans.recv_many(reports, BATCH).await == 0 {
         // Nobody tells anything any more.
         std::future::pending::<()>().await;
     }
     let until = Instant::now() + GATHER;
     while reports.len() < BATCH {
         let room = BATCH - reports.len();
-        match timeout_at(until, followed.spans.recv_many(&mut reports, room)).await {
+        match timeout_at(until, followed.spans.recv_many(reports, room)).await {
             Ok(count) if count > 0 => {}
             _ => break,
         }
     }
-    reports.concat()
 }
 
 /// The way to the collector, and whether it is open.
@@ -121,15 +120,15 @@ impl Way {
         self.sender.send(spans, &mut self.link).await
     }
 
-    /// At the end, in one request.
-    async fn bring_the_rest(&mut self, followed: &mut Followed) {
-        let mut reports = Vec::new();
+    /// At the end, in one request; a collector that cannot be reached holds nobody up.
+    async fn bring_the_rest(&mut self, followed: &mut Followed, mut reports: Vec<Vec<Span>>) {
         while reports.len() < BATCH
             && let Ok(spans) = followed.spans.try_recv()
         {
             reports.push(spans);
         }
         if !reports.is_empty() && self.failing.is_none() {
+            // It was said when it cannot be reached.
             let _ = self.try_once(&reports.concat()).await;
         }
     }

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::{Request, header};
+use hyper::Request;
+use hyper::header::{self, HeaderName, HeaderValue};
 use rustls::ClientConfig;
 use tokio::time::timeout;
 
@@ -33,7 +34,7 @@ pub(super) enum Failure {
 pub(super) struct Sender {
     target: Target,
     client: Option<Arc<ClientConfig>>,
-    headers: Vec<(String, String)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     service: String,
     host: String,
     limit: Duration,
@@ -53,13 +54,10 @@ impl Sender {
         let client = target
             .is_https
             .then(|| tls::client_config(&roots, Verification::Required));
-        let headers = config.headers.iter();
         Ok(Some(Self {
             target,
             client: client.transpose()?,
-            headers: headers
-                .map(|(name, value)| (name.clone(), value.expose().clone()))
-                .collect(),
+            headers: config.fields().unwrap_or_default(),
             service: config.service_name.clone(),
             host: hostname.to_owned(),
             limit: config.timeout(),

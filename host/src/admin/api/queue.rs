@@ -13,7 +13,7 @@ use super::messages::message_id;
 use super::page::{self, Page};
 use super::problem::Problem;
 use super::refusals::{BadDocument, BadRequest, Contradiction, NotThere, Refused};
-use super::request::{Document, Path, Query};
+use super::request::{Document, Path, Query, object};
 use super::send::send_at;
 use crate::admin::service::{
     Changed, Progress, QueueCounts, QueueQuery, Running, Selected, ServiceError,
@@ -92,6 +92,7 @@ pub struct OrderRequest {
     /// What.
     action: Action,
     /// To which; with nothing in it to all that wait.
+    #[serde(deserialize_with = "object")]
     filter: FilterDocument,
     /// Why they are held, for `hold`; may be empty, and what is beyond 200 characters is cut.
     #[serde(default)]

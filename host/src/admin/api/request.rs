@@ -1,5 +1,7 @@
 //! Reads what is asked: documents, queries and paths, with problems that programs can read.
 
+mod object;
+
 use axum::body::{Bytes, HttpBody as _, to_bytes};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -10,6 +12,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
+use self::object::Object;
+pub use self::object::{object, objects};
 use super::Api;
 use super::problem::Problem;
 
@@ -58,7 +62,8 @@ impl FromRequest<Api> for Octets {
 /// # Errors
 /// It is no JSON, or not what is expected there.
 pub fn read<T: DeserializeOwned>(octets: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(octets).map_err(|error| {
+    let read: Result<Object<T>, _> = serde_json::from_slice(octets);
+    read.map(|Object(document)| document).map_err(|error| {
         let status = match error.classify() {
             serde_json::error::Category::Data => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::BAD_REQUEST,

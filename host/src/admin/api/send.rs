@@ -14,7 +14,7 @@ use super::access::{Caller, Sender};
 use super::once;
 use super::problem::Problem;
 use super::refusals::{BadDocument, Contradiction, Refused};
-use super::request::{Octets, read};
+use super::request::{Octets, objects, read};
 use crate::admin::service::{Attachment, Draft, Person, ServiceError, Submitted};
 use crate::clock::Timestamp;
 use crate::queue::Priority;
@@ -90,7 +90,7 @@ pub struct NewMessage {
     #[serde(default)]
     html: Option<String>,
     /// What goes along.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects")]
     attachments: Vec<AttachmentDocument>,
     /// How urgent it is, from 1 (very high) to 5 (very low); null: as the user's mail is.
     #[serde(default)]
