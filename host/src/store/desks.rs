@@ -81,7 +81,7 @@ impl Desks {
 
     /// True while writes are known to work.
     pub(super) fn are_accepting(&self) -> bool {
-        *self.failing.borrow() == 0 && !self.prompt.jobs.is_closed()
+        *self.failing.borrow() == 0 && self.all().all(|desk| !desk.jobs.is_closed())
     }
 
     /// Returns when writes are known to work.

@@ -1,6 +1,6 @@
 //! Keeps everything that must survive: accounts, the queue, its content, attempts and alerts.
 //!
-//! All SQL is in this room. Reads go through a small pool; every write is a job for one writer task,
+//! All SQL is in this room. Reads go through a small pool; every write is a job for a writer task,
 //! which commits what waits in one transaction and answers after the commit. The room decides
 //! nothing: statuses, due times and alerts come from its callers.
 //!

@@ -188,10 +188,11 @@ impl Writer {
 
     /// Where others write beside it, sums are sealed in a transaction of their own: the others wait for its end.
     fn apart(&self, batch: Vec<Job>) -> Vec<Vec<Job>> {
-        let is_alone = matches!(self.connector, Connector::Sqlite(_));
-        let (sealing, others): (Vec<Job>, Vec<Job>) = batch
-            .into_iter()
-            .partition(|job| !is_alone && matches!(job.work, Work::SumUp(_)));
+        let is_sealing = |job: &Job| matches!(job.work, Work::SumUp(_));
+        if matches!(self.connector, Connector::Sqlite(_)) || !batch.iter().any(is_sealing) {
+            return vec![batch];
+        }
+        let (sealing, others): (Vec<Job>, Vec<Job>) = batch.into_iter().partition(is_sealing);
         let groups = [others, sealing].into_iter();
         groups.filter(|group| !group.is_empty()).collect()
     }
