@@ -58,13 +58,13 @@ fn courses(relay: &Relay) -> Vec<Course> {
         ),
         course(
             "chunked",
-            &["PIPELINING", "CHUNKING", "BINARYMIME"],
+            &["CHUNKING", "BINARYMIME"],
             None,
             &["a"],
             " BODY=BINARYMIME",
         ),
         course(
-            "eager",
+            "in one write",
             &["PIPELINING", "CHUNKING"],
             None,
             &["bad", "a", "later"],

@@ -108,7 +108,7 @@ mod tests {
                 credentials: None,
                 timeouts: Config::default().timeouts(),
                 bandwidth: Bandwidth::new(None, Duration::from_secs(1)),
-                eager_octets: 0,
+                chunking: Config::default().chunking(),
                 requires_tls: false,
             };
             (smarthost, terms)

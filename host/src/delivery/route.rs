@@ -66,7 +66,7 @@ impl Delivery {
             credentials: None,
             timeouts: config.timeouts(),
             bandwidth,
-            eager_octets: config.eager_octets,
+            chunking: config.chunking(),
             requires_tls: false,
         };
         let ourselves = Ourselves {

@@ -14,6 +14,7 @@ pub use self::dns::{Dns, Dnssec, Server};
 pub use self::route::{DomainPattern, Route};
 pub use self::smarthost::{Smarthost, Smarthosts, Tls};
 use super::named::NamedDestination;
+use super::smtp::connection::Chunking;
 use crate::accounts::Limit;
 use crate::queue::Priority;
 
@@ -68,6 +69,9 @@ pub struct Config {
     pub data_block_timeout_s: u64,
     /// Seconds to wait for the reply to the final dot. Default 600 (RFC 5321 §4.5.3.2.6).
     pub data_end_timeout_s: u64,
+    /// Whether content goes as one chunk, unchanged, to next hops that offer CHUNKING (RFC 3030), or after DATA wherever it
+    /// can. Default true; false is for peers that offer what they cannot do.
+    pub chunking: bool,
     /// Octets of content that go out along with the envelope, in one write and ahead of any reply, to next hops that take
     /// it so (CHUNKING and PIPELINING); 0: none. Default 16,384: what a new connection may send at once anyway.
     pub eager_octets: u64,
@@ -115,6 +119,7 @@ impl Default for Config {
             command_timeout_s: 300,
             data_block_timeout_s: 180,
             data_end_timeout_s: 600,
+            chunking: true,
             eager_octets: 16 * 1024,
             bandwidth: Limit::UNLIMITED,
             max_pause_s: 10,
@@ -173,6 +178,13 @@ impl Config {
     /// How long a transfer pauses at most.
     pub(super) const fn max_pause(&self) -> Duration {
         Duration::from_secs(self.max_pause_s)
+    }
+
+    pub(super) const fn chunking(&self) -> Chunking {
+        Chunking {
+            preferred: self.chunking,
+            eager_octets: self.eager_octets,
+        }
     }
 
     pub(super) const fn timeouts(&self) -> Timeouts {

@@ -16,6 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+pub(crate) use super::envelope::Chunking;
 use super::extensions::Extensions;
 use super::protection::Protection;
 pub(crate) use super::protection::{Proof, Security};
@@ -54,8 +55,8 @@ pub(crate) struct Terms {
     pub timeouts: Timeouts,
     /// Where content waits for its turn.
     pub bandwidth: Bandwidth,
-    /// Octets of content that go along with the envelope, where the peer takes that.
-    pub eager_octets: u64,
+    /// How content goes to peers that take chunks.
+    pub chunking: Chunking,
     /// The peer must promise to protect mail from there on (RFC 8689).
     pub requires_tls: bool,
 }
@@ -125,7 +126,7 @@ pub(crate) struct Connection {
     pub(super) protection: Protection,
     pub(super) timeouts: Timeouts,
     pub(super) bandwidth: Bandwidth,
-    pub(super) eager_octets: u64,
+    pub(super) chunking: Chunking,
     /// A 421 was received; nothing can follow.
     pub(super) closing: Option<Reply>,
     /// The peer may still have a transaction open.
@@ -218,7 +219,7 @@ impl Connection {
             protection: Protection::NONE,
             timeouts: terms.timeouts,
             bandwidth: terms.bandwidth.clone(),
-            eager_octets: terms.eager_octets,
+            chunking: terms.chunking,
             closing: None,
             needs_rset: false,
             broken: false,

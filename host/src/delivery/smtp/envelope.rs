@@ -34,7 +34,16 @@ pub(crate) struct Peer<'a> {
     pub extensions: &'a Extensions,
     /// It has shown a certificate that is valid for its name.
     pub is_verified: bool,
-    /// Octets of content up to which it need not have answered the envelope before it gets it.
+    /// How content goes to who takes chunks.
+    pub chunking: Chunking,
+}
+
+/// How content goes to next hops that offer CHUNKING (RFC 3030).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chunking {
+    /// In a chunk also where DATA would do.
+    pub preferred: bool,
+    /// Octets of content up to which the chunk is sent before the envelope is answered.
     pub eager_octets: u64,
 }
 
@@ -122,12 +131,14 @@ pub(crate) fn channel(meta: &MessageMeta, peer: Peer<'_>) -> Option<Channel> {
 }
 
 fn framing(transaction: &Transaction<'_>, peer: Peer<'_>) -> Framing {
-    let offered = peer.extensions;
-    let is_small = transaction.size <= peer.eager_octets;
-    match transaction.body() {
-        _ if is_small && offered.chunking && offered.pipelining => Framing::Eager,
-        BodyType::BinaryMime => Framing::Bdat,
-        BodyType::SevenBit | BodyType::EightBitMime => Framing::Data,
+    let (offered, chunking) = (peer.extensions, peer.chunking);
+    let is_wanted = offered.chunking && chunking.preferred;
+    if !is_wanted && transaction.body() != BodyType::BinaryMime {
+        return Framing::Data;
+    }
+    match transaction.size <= chunking.eager_octets && offered.pipelining {
+        true => Framing::Eager,
+        false => Framing::Bdat,
     }
 }
 

@@ -6,6 +6,10 @@ use super::*;
 use crate::queue::{Deadline, MessageParameters};
 use crate::smtp::{Notify, RcptParameters, Ret};
 
+const NOT_EAGER: Chunking = Chunking {
+    preferred: true,
+    eager_octets: 0,
+};
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
 fn meta(parameters: MessageParameters) -> MessageMeta {
@@ -58,7 +62,7 @@ fn said_under(
         name: "mx:25",
         extensions: &extensions,
         is_verified,
-        eager_octets: 0,
+        chunking: NOT_EAGER,
     };
     let transaction = Transaction {
         meta,
@@ -339,7 +343,7 @@ fn taken(meta: &MessageMeta, lines: &[&'static str]) -> Option<Channel> {
         name: "mx:25",
         extensions: &extensions,
         is_verified: true,
-        eager_octets: 0,
+        chunking: NOT_EAGER,
     };
     channel(meta, peer)
 }

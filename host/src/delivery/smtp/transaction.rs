@@ -109,7 +109,7 @@ impl Connection {
             name: self.name(),
             extensions: &self.extensions,
             is_verified: self.protection.is_verified(),
-            eager_octets: self.eager_octets,
+            chunking: self.chunking,
         }
     }
 

@@ -85,9 +85,30 @@ async fn after_a_lost_reply_to_the_content_it_is_tried_later() {
 }
 
 #[tokio::test]
-async fn larger_ones_and_all_where_it_is_switched_off_wait_for_the_envelope() {
+async fn the_chunk_of_a_larger_one_waits_for_the_envelope() {
     let small = |port| Config {
         eager_octets: TEXT.len() as u64 - 1,
+        ..config(port)
+    };
+    let script = session(&[
+        TRANSACTION[0],
+        TRANSACTION[1],
+        TRANSACTION[2],
+        Say("250 ok\r\n550 5.1.1 no\r\n250 ok\r\n"),
+        TRANSACTION[3],
+        TRANSACTION[4],
+        Say("250 2.0.0 taken\r\n"),
+    ]);
+    assert_eq!(
+        exchange(small, vec![script]).await,
+        ["failed 550 5.1.1 no", "delivered 250 2.0.0 taken"]
+    );
+}
+
+#[tokio::test]
+async fn where_chunks_are_switched_off_it_goes_after_data() {
+    let without = |port| Config {
+        chunking: false,
         ..config(port)
     };
     let script = session(&[
@@ -100,7 +121,7 @@ async fn larger_ones_and_all_where_it_is_switched_off_wait_for_the_envelope() {
         Say("250 2.0.0 taken\r\n"),
     ]);
     assert_eq!(
-        exchange(small, vec![script]).await,
+        exchange(without, vec![script]).await,
         ["delivered 250 2.0.0 taken"; 2]
     );
 }
