@@ -42,6 +42,11 @@ const PROBE_OCTETS: usize = 256 * 1024;
 /// How long outcomes wait for company. Default 10 ms: a window for duplicates after a crash that
 /// is no longer than a slow commit.
 const OUTCOMES_HELD: Duration = Duration::from_millis(10);
+/// How long a group for a server waits for company where groups are large. Default 1 ms: less than a commit takes there,
+/// and each group costs as many trips however small it is.
+const COMPANY_HELD: Duration = Duration::from_millis(1);
+/// Jobs of the group before from which on one waits for company.
+const COMPANY: usize = 4;
 /// The first pause between two probes.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between two probes: how late the end of an outage may be noticed.
@@ -69,6 +74,8 @@ pub(super) struct Writer {
     closing: Arc<Notify>,
     max_batch_jobs: usize,
     max_batch_octets: usize,
+    /// How many the last group had.
+    last_jobs: usize,
 }
 
 /// Jobs that will be committed together.
@@ -122,6 +129,7 @@ impl Writer {
             closing,
             max_batch_jobs: config.max_batch_jobs.max(1),
             max_batch_octets: config.max_batch_octets.max(1),
+            last_jobs: 0,
         }
     }
 
@@ -147,18 +155,27 @@ impl Writer {
     /// Waits for a job and takes along what waits behind it. None: the store is closed.
     ///
     /// Nobody waits for an outcome, so a batch of outcomes alone is held for a moment: a client's
-    /// message that comes meanwhile shares its commit instead of waiting for it.
+    /// message that comes meanwhile shares its commit instead of waiting for it. A busy server is spared small groups.
     async fn gather(&mut self) -> Option<Vec<Job>> {
         let mut batch = Batch::of(self.next_job().await?);
         self.take_waiting(&mut batch);
-        let held_until = Instant::now() + OUTCOMES_HELD;
-        while batch.is_patient && self.has_room(&batch) {
+        let began = Instant::now();
+        let awaits_company =
+            self.last_jobs >= COMPANY && !matches!(self.connector, Connector::Sqlite(_));
+        while self.has_room(&batch) {
+            let held = match batch.is_patient {
+                true => OUTCOMES_HELD,
+                false if awaits_company => COMPANY_HELD,
+                false => break,
+            };
+            let held_until = began + held;
             match timeout_at(held_until, self.next_job()).await {
                 Ok(Some(job)) => batch.push(job),
                 Ok(None) | Err(_) => break,
             }
             self.take_waiting(&mut batch);
         }
+        self.last_jobs = batch.jobs.len();
         Some(batch.jobs)
     }
 
