@@ -58,6 +58,13 @@ fn courses(relay: &Relay) -> Vec<Course> {
         ),
         course(
             "chunked",
+            &["PIPELINING", "CHUNKING", "BINARYMIME"],
+            None,
+            &["a"],
+            " BODY=BINARYMIME",
+        ),
+        course(
+            "chunked stepwise",
             &["CHUNKING", "BINARYMIME"],
             None,
             &["a"],

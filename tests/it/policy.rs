@@ -24,8 +24,15 @@ fn hostile() -> PathBuf {
 }
 
 fn open() -> (Sink, Relay, User) {
+    open_with(BY_SUBJECT, "")
+}
+
+/// With these settings of the hostile policy, and more configuration as it stands.
+fn open_with(settings: &'static str, more: &str) -> (Sink, Relay, User) {
     let sink = Sink::start(Script::reading()).expect("a port");
-    let setup = Setup::smarthost(sink.port()).with_module(&hostile(), BY_SUBJECT);
+    let setup = Setup::smarthost(sink.port())
+        .with_module(&hostile(), settings)
+        .with(more);
     let relay = Relay::start(&setup);
     let user = relay.add_shop_user(&[]);
     (sink, relay, user)
@@ -89,13 +96,8 @@ fn a_failure_is_that_messages_451_and_an_alert() {
 
 #[test]
 fn who_has_a_policy_fail_waits_for_the_refusal_and_who_is_refused_by_a_verdict_does_not() {
-    let sink = Sink::start(Script::reading()).expect("a port");
-    let setup = Setup::smarthost(sink.port())
-        .with_module(&hostile(), BY_SUBJECT)
-        .with(LONG_PAUSE);
+    let (_sink, relay, user) = open_with(BY_SUBJECT, LONG_PAUSE);
     let pause = Duration::from_secs(3);
-    let relay = Relay::start(&setup);
-    let user = relay.add_shop_user(&[]);
     let mut client = relay.login(&user);
     let begun = Instant::now();
     let refused = with_subject("reject", &message::id("reject", 0));
@@ -108,13 +110,8 @@ fn who_has_a_policy_fail_waits_for_the_refusal_and_who_is_refused_by_a_verdict_d
 
 #[test]
 fn who_has_a_policy_fail_that_may_waits_for_the_acceptance() {
-    let sink = Sink::start(Script::reading()).expect("a port");
-    let setup = Setup::smarthost(sink.port())
-        .with_module(&hostile(), BY_SUBJECT_OR_PASS)
-        .with(LONG_PAUSE);
+    let (_sink, relay, user) = open_with(BY_SUBJECT_OR_PASS, LONG_PAUSE);
     let pause = Duration::from_secs(3);
-    let relay = Relay::start(&setup);
-    let user = relay.add_shop_user(&[]);
     let mut client = relay.login(&user);
     let begun = Instant::now();
     let failed = with_subject("trap", &message::id("trap", 0));

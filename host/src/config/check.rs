@@ -35,6 +35,17 @@ pub(super) fn problem(
     })
 }
 
+/// Counts of which none can be 0; `if_zero` says what that would come to.
+pub(super) fn none_is_zero<'a>(
+    counts: impl IntoIterator<Item = (&'a str, u64)>,
+    if_zero: &str,
+) -> Result<(), Problem> {
+    match counts.into_iter().find(|(_, count)| *count == 0) {
+        Some((key, _)) => problem(key, if_zero, "use 1 or more"),
+        None => Ok(()),
+    }
+}
+
 /// The first problem, if there is any.
 pub fn check(config: &Config) -> Result<(), Problem> {
     hostname(config)?;
@@ -187,22 +198,24 @@ fn limits(config: &Config) -> Result<(), Problem> {
             "use 1 to 100, or leave it out for the default",
         );
     }
-    for (key, value) in [
-        ("smtp.max-recipients", smtp.max_recipients),
-        ("smtp.max-session-recipients", smtp.max_session_recipients),
-        ("submission.max-connections", submission.max_connections),
+    let counts = [
+        ("smtp.max-recipients", smtp.max_recipients as u64),
+        (
+            "smtp.max-session-recipients",
+            smtp.max_session_recipients as u64,
+        ),
+        (
+            "submission.max-connections",
+            submission.max_connections as u64,
+        ),
         (
             "submission.max-connections-per-address",
-            submission.max_connections_per_address,
+            submission.max_connections_per_address as u64,
         ),
         (
             "submission.max-connections-per-user",
-            submission.max_connections_per_user,
+            submission.max_connections_per_user as u64,
         ),
-    ] {
-        if value == 0 {
-            return problem(key, "0 would let nobody in", "use 1 or more");
-        }
-    }
-    Ok(())
+    ];
+    none_is_zero(counts, "0 would let nobody in")
 }

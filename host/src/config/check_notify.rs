@@ -1,7 +1,7 @@
 //! What cannot be meant in `[notify]`.
 
 use super::Config;
-use super::check::{Problem, problem};
+use super::check::{Problem, none_is_zero, problem};
 use crate::queue::Priority;
 use crate::smtp::Mailbox;
 
@@ -18,7 +18,7 @@ pub fn check(config: &Config) -> Result<(), Problem> {
         let message = format!("there is no priority {}", notify.priority);
         return problem("notify.priority", message, "use 1 to 5");
     }
-    for (key, value) in [
+    let counts = [
         ("notify.pause-s", notify.pause_s),
         (
             "notify.max-mails-per-hour",
@@ -33,12 +33,8 @@ pub fn check(config: &Config) -> Result<(), Problem> {
             "notify.webhook-max-waiting",
             notify.webhook_max_waiting.into(),
         ),
-    ] {
-        if value == 0 {
-            return problem(key, "0 would tell nobody anything", "use 1 or more");
-        }
-    }
-    Ok(())
+    ];
+    none_is_zero(counts, "0 would tell nobody anything")
 }
 
 #[cfg(test)]

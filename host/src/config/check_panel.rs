@@ -1,7 +1,7 @@
 //! What cannot be meant in `[panel]`.
 
 use super::Config;
-use super::check::{Problem, problem};
+use super::check::{Problem, none_is_zero, problem};
 
 /// Below it the HTTP library does not work.
 const MIN_HEADER_OCTETS: usize = 8192;
@@ -41,19 +41,15 @@ pub fn check(config: &Config) -> Result<(), Problem> {
             );
         }
     }
-    for (key, value) in [
-        ("panel.max-connections", panel.max_connections),
+    let counts = [
+        ("panel.max-connections", panel.max_connections as u64),
         (
             "panel.max-connections-per-address",
-            panel.max_connections_per_address,
+            panel.max_connections_per_address as u64,
         ),
-        ("panel.max-body-octets", panel.max_body_octets),
-    ] {
-        if value == 0 {
-            return problem(key, "0 would let nobody in", "use 1 or more");
-        }
-    }
-    Ok(())
+        ("panel.max-body-octets", panel.max_body_octets as u64),
+    ];
+    none_is_zero(counts, "0 would let nobody in")
 }
 
 /// Scheme and host, without a path: the panel is not served below one.

@@ -1,7 +1,7 @@
 //! What cannot be meant in `[telemetry]`.
 
 use super::Config;
-use super::check::{Problem, problem};
+use super::check::{Problem, none_is_zero, problem};
 
 /// The first problem, if there is any.
 pub fn check(config: &Config) -> Result<(), Problem> {
@@ -20,15 +20,11 @@ pub fn check(config: &Config) -> Result<(), Problem> {
         let message = format!("{} is no part of all messages", telemetry.sample);
         return problem("telemetry.sample", message, "use a number from 0 to 1");
     }
-    for (key, value) in [
+    let counts = [
         ("telemetry.max-waiting", telemetry.max_waiting as u64),
         ("telemetry.timeout-s", telemetry.timeout_s),
-    ] {
-        if value == 0 {
-            return problem(key, "0 would tell nobody anything", "use 1 or more");
-        }
-    }
-    Ok(())
+    ];
+    none_is_zero(counts, "0 would tell nobody anything")
 }
 
 #[cfg(test)]

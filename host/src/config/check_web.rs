@@ -1,7 +1,7 @@
 //! What cannot be meant in `[web]`, `[autoconfig]` and `[tls.acme]`.
 
 use super::Config;
-use super::check::{Problem, problem};
+use super::check::{Problem, none_is_zero, problem};
 use crate::listener::{PortRange, TlsMode};
 use crate::message::domain_to_ascii;
 
@@ -20,18 +20,14 @@ fn web(config: &Config) -> Result<(), Problem> {
         let message = "smaller than what one request may need";
         return problem("web.max-header-octets", message, "use 8192 or more");
     }
-    for (key, value) in [
-        ("web.max-connections", config.web.max_connections),
+    let counts = [
+        ("web.max-connections", config.web.max_connections as u64),
         (
             "web.max-connections-per-address",
-            config.web.max_connections_per_address,
+            config.web.max_connections_per_address as u64,
         ),
-    ] {
-        if value == 0 {
-            return problem(key, "0 would let nobody in", "use 1 or more");
-        }
-    }
-    Ok(())
+    ];
+    none_is_zero(counts, "0 would let nobody in")
 }
 
 fn autoconfig(config: &Config) -> Result<(), Problem> {

@@ -113,8 +113,13 @@ impl<'a> Arrival<'a> {
     /// Where it comes from, as the queue tells it.
     fn origin(&self) -> Origin {
         let requested = request::requested(&self.header, &self.kept);
+        let (client, helo) = (self.peer.client, &self.peer.helo);
         Origin {
-            client: format!("{} ({})", self.peer.client, self.peer.helo),
+            client: match client.port() {
+                // In the panel it is the browser that has one.
+                0 => format!("{} ({helo})", client.ip()),
+                _ => format!("{client} ({helo})"),
+            },
             requested_priority: requested.and_then(|number| Priority::from_number(number.into())),
             notice_of: None,
         }

@@ -272,12 +272,17 @@ impl Intake {
             place.give_back();
         }
         Ok(Accepted {
+            message: accepted?,
+            reply: Reply::new(250, (2, 0, 0), format!("queued as {id}")),
             has_policy_failure,
-            ..accepted?
         })
     }
 
-    async fn accept(&self, message: NewMessage, findings: Findings) -> Result<Accepted, Rejection> {
+    async fn accept(
+        &self,
+        message: NewMessage,
+        findings: Findings,
+    ) -> Result<OpenMessage, Rejection> {
         let open = message.to_open();
         let message = Arc::new(message);
         let id = message.id;
@@ -299,11 +304,7 @@ impl Intake {
             hold = message.meta.way.hold,
             "message accepted"
         );
-        Ok(Accepted {
-            message: open,
-            reply: Reply::new(250, (2, 0, 0), format!("queued as {id}")),
-            has_policy_failure: false,
-        })
+        Ok(open)
     }
 
     /// What policies may read of a message, as it was submitted.

@@ -34,13 +34,6 @@ pub struct Origin {
     pub notice_of: Option<QueueId>,
 }
 
-impl Origin {
-    /// The client in words: without a port where it has none of its own, as in the panel.
-    pub fn client_words(&self) -> String {
-        self.client.replacen(":0 (", " (", 1)
-    }
-}
-
 /// What a policy counted in one slot of a sliding window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyCount {

@@ -51,7 +51,8 @@ const SELECT_DESTINATIONS: &str = "WITH RECURSIVE one (name) AS (\
      SELECT name FROM one WHERE name IS NOT NULL LIMIT $1";
 /// What is started keeps its time; what waits for a destination that is reached again is due.
 const WAKE: &str = "UPDATE message SET waits_for = CASE WHEN waits_for = $3 THEN NULL ELSE waits_for END, \
-     claim_at = CASE WHEN waits_for = $3 THEN claim_at ELSE 0 END WHERE id IN (SELECT id FROM message WHERE open = 1 AND claimed_by IS NULL \
+     claim_at = CASE WHEN waits_for = $3 THEN claim_at ELSE 0 END \
+     WHERE id IN (SELECT id FROM message WHERE open = 1 AND claimed_by IS NULL \
      AND waits_for = $1 AND (claim_at > 0 OR waits_for = $3) LIMIT $2)";
 /// In one order, so that no two transactions wait for each other.
 const LOCK_OWNED: &str = "SELECT id FROM message WHERE claimed_by = $1 AND id = ANY($2) \

@@ -142,9 +142,8 @@ impl Membership {
 
     /// When a message is due by the database's clock; 0, at any time, outside of a shared store.
     pub(super) fn claim_at(&self, message: &NewMessage) -> i64 {
-        let is_node = self.node().is_some();
-        let due_at = is_node.then(|| self.in_database(message.meta.first_due_at()));
-        due_at.unwrap_or_default()
+        let due_at = || self.in_database(message.meta.first_due_at());
+        self.node().map_or(0, |_| due_at())
     }
 
     /// True, once, when the message was claimed as it came in and the claim is still good.

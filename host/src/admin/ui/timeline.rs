@@ -153,7 +153,7 @@ fn accepted(message: &MessageDetails) -> Item {
             ..new(badge)
         };
     }
-    let from = match meta.origin.client_words().as_str() {
+    let from = match meta.origin.client.as_str() {
         "" => String::new(),
         client => format!(" from {client}"),
     };

@@ -172,7 +172,7 @@ impl Story<'_> {
         if let Some(about) = meta.origin.notice_of {
             return format!("made by this relay, about message {about}");
         }
-        let from = match meta.origin.client_words().as_str() {
+        let from = match meta.origin.client.as_str() {
             "" => String::new(),
             client => format!(" from {client}"),
         };

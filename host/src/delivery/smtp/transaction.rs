@@ -296,9 +296,7 @@ impl Connection {
             return (replies, outcome);
         }
         if let Err(lost) = self.opened(envelope, &mut replies).await {
-            let outcome = deferred(&lost.0);
-            replies.lost = Some(lost);
-            return (replies, outcome);
+            return (replies, deferred(lost.0));
         }
         let outcome = self.chunk_answered().await;
         if !replies.is_accepted() {
