@@ -45,6 +45,18 @@ pub(super) static FINISH_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
     )
 });
 
+/// Of those with nothing but a head in the log, which goes with its segment.
+pub(super) static FINISH_PLAIN_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "UPDATE message SET open = 0, finished_at = \
+         MAX(?, (SELECT finished_sealed + 1 FROM ledger)) WHERE open = 1 AND NOT EXISTS \
+         (SELECT 1 FROM recipient WHERE recipient.message_id = message.id AND status <= 1) \
+         AND segment IS NOT NULL AND staged_chunks = 0 AND id IN (VALUES ",
+        1,
+        ")",
+    )
+});
+
 /// For the statistics; see `store/ledger.rs`.
 static INSERT_OPEN_ATTEMPTS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
@@ -80,9 +92,8 @@ async fn record_all(
         .flat_map(|record| record.attempts.iter().map(|attempt| (record.id, attempt)))
         .collect();
     let finished = settled(&results);
-    if let Some(rows) = together::settle(connection, &results, &finished).await? {
-        let finished = delete_content(connection, &rows).await?;
-        return record_open(connection, results, &finished).await;
+    if together::settle(connection, &results, &finished).await? {
+        return Ok(());
     }
     INSERT_ATTEMPTS
         .execute(connection, &results, bind_attempt)

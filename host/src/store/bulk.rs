@@ -9,6 +9,8 @@ use super::sql::{self, Connection, Dialect, Text};
 const EXACT: usize = 32;
 /// Rows of the largest statement, of which large groups take several.
 const LARGEST: usize = 2 * EXACT;
+/// Up to this many rows statements are joined.
+const LARGEST_JOINED: usize = 2 * EXACT;
 
 /// A statement with its arguments so far.
 pub(super) type Statement = sql::Query;
@@ -16,6 +18,9 @@ pub(super) type Statement = sql::Query;
 /// One statement in several sizes, differing in the number of their rows.
 pub(super) struct Bulk {
     variants: Vec<String>,
+    before: String,
+    row: String,
+    after: String,
     /// For PostgreSQL, of lists.
     lists: String,
     /// Values before the rows.
@@ -29,32 +34,50 @@ pub(super) struct Chained {
     columns: Vec<usize>,
 }
 
-/// Several statements that are executed in one trip, with as many rows each.
+/// Several statements that SQLite executes in one trip, with as many rows each.
 pub(super) struct Joined {
     variants: Vec<String>,
     columns: usize,
+    /// Values of the statements that have a number of rows of their own.
+    others: usize,
 }
 
 impl Joined {
     /// In this order.
     pub(super) fn new(parts: &[&Bulk]) -> Self {
-        let variant = |place: usize| {
-            let parts: Vec<&str> = parts
-                .iter()
-                .map(|part| part.variants[place].as_str())
-                .collect();
+        let variant = |rows: usize| {
+            let parts: Vec<String> = parts.iter().map(|part| part.of_rows(rows)).collect();
             parts.join("; ")
         };
         Self {
-            variants: (0..EXACT).map(variant).collect(),
+            variants: (1..=LARGEST_JOINED).map(variant).collect(),
             columns: parts.iter().map(|part| part.columns).sum(),
+            others: parts.iter().map(|part| part.lead).sum(),
         }
+    }
+
+    /// All of them behind this command.
+    pub(super) fn after(mut self, command: &str) -> Self {
+        for variant in &mut self.variants {
+            *variant = format!("{command}; {variant}");
+        }
+        self
+    }
+
+    /// And then one with so many rows, however many the others have.
+    pub(super) fn then(mut self, part: &Bulk, rows: usize) -> Self {
+        let last = part.of_rows(rows);
+        for variant in &mut self.variants {
+            *variant = format!("{variant}; {last}");
+        }
+        self.others += part.lead + rows * part.columns;
+        self
     }
 
     /// The statements for so many rows, to which those of the first are bound first; none when there are too many.
     pub(super) fn of(&'static self, rows: usize) -> Option<Statement> {
         let sql = self.variants.get(rows.checked_sub(1)?)?;
-        Some(sql::query(Text::Places(sql)).with_room(rows * self.columns + 1))
+        Some(sql::query(Text::Places(sql)).with_room(rows * self.columns + self.others))
     }
 }
 
@@ -97,18 +120,23 @@ impl Bulk {
         let places = vec!["?"; columns].join(", ");
         let row = format!("({places})");
         let opening = before.strip_suffix("VALUES ").unwrap_or(before);
-        Self {
+        let mut bulk = Self {
             lists: format!("{opening}SELECT * FROM unnest({places}){after}"),
             lead: before.matches('?').count(),
-            variants: (1..=EXACT)
-                .chain([LARGEST])
-                .map(|size| {
-                    let rows = vec![row.as_str(); size].join(", ");
-                    format!("{before}{rows}{after}")
-                })
-                .collect(),
+            variants: Vec::new(),
+            before: before.to_owned(),
+            row,
+            after: after.to_owned(),
             columns,
-        }
+        };
+        let sizes = (1..=EXACT).chain([LARGEST]);
+        bulk.variants = sizes.map(|size| bulk.of_rows(size)).collect();
+        bulk
+    }
+
+    fn of_rows(&self, rows: usize) -> String {
+        let rows = vec![self.row.as_str(); rows].join(", ");
+        format!("{}{rows}{}", self.before, self.after)
     }
 
     /// Executes the statement for every row, in as few statements as the sizes allow.
@@ -249,6 +277,12 @@ mod tests {
             "VALUES (?, ?), (?, ?) END; VALUES (?, ?), (?, ?) END"
         );
         assert!(JOINED.of(0).is_none());
-        assert!(JOINED.of(EXACT + 1).is_none());
+        assert!(JOINED.of(LARGEST_JOINED + 1).is_none());
+        static BETWEEN: LazyLock<Joined> =
+            LazyLock::new(|| Joined::new(&[&PAIRS]).after("BEGIN").then(&PAIRS, 2));
+        assert_eq!(
+            BETWEEN.of(1).expect("few").sql(Sqlite),
+            "BEGIN; VALUES (?, ?) END; VALUES (?, ?), (?, ?) END"
+        );
     }
 }

@@ -1,10 +1,12 @@
 //! Which database the store is: a file of this machine, or a server that nodes share.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::changes::{Changes, Index};
+use super::changes::Changes;
 use super::notices::Notices;
 use super::sql::{Connector, Pool};
+use super::wal_index::WalIndex;
 use super::{Config, StoreError, lock, log, postgres, sqlite};
 
 /// The database of a store.
@@ -69,7 +71,7 @@ impl Database {
     /// The URL is not usable.
     pub(super) fn changes(&self, config: &Config) -> Result<Changes, StoreError> {
         match self {
-            Self::Sqlite(path) => Ok(Changes::File(Index::of(path))),
+            Self::Sqlite(path) => Ok(Changes::File(Arc::new(WalIndex::of(path)))),
             Self::Postgres(_) => {
                 postgres::listening_pool(config).map(|pool| Changes::Server(Notices::hear(pool)))
             }

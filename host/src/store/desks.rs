@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -139,11 +140,21 @@ impl Desk {
     fn open(config: &Config, opened: Opened, failing: Failing) -> Self {
         let (jobs, waiting) = mpsc::channel(config.max_waiting_jobs.max(1));
         let closing = Arc::new(Notify::new());
+        let is_file = opened.wal_index.is_some();
         let writer = Writer::new(opened, config, waiting, failing, Arc::clone(&closing));
+        let writer = match is_file {
+            // On a thread of its own, which the statements' answers wake at once: as a task it would wait for its turn
+            // behind sessions, several times for each group.
+            true => {
+                let runtime = Handle::current();
+                tokio::task::spawn_blocking(move || runtime.block_on(writer.run()))
+            }
+            false => tokio::spawn(writer.run()),
+        };
         Self {
             jobs,
             closing,
-            writer: Mutex::new(Some(tokio::spawn(writer.run()))),
+            writer: Mutex::new(Some(writer)),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::nodes::NodeWork;
 use super::operators::OperatorWork;
 use super::orders::OrderWork;
 use super::reloads::ReloadWork;
-use super::sql::Connection;
+use super::sql::{Connection, Dialect};
 use super::statistics::{self, OldSums};
 use super::stops::StopWork;
 use super::suppressions::SuppressionWork;
@@ -37,7 +37,7 @@ use crate::queue::{AttemptRecord, NewMessage, PolicyCount};
 /// Work that waits for the writer, and who waits for it.
 pub(super) struct Job {
     /// What is to be written.
-    pub(super) work: Work,
+    pub(super) work: Box<Work>,
     /// Told after the commit: the id of what was made, or how many rows it concerned.
     pub(super) reply: oneshot::Sender<Result<i64, StoreError>>,
     /// Its share of the octets that may wait.
@@ -193,6 +193,31 @@ impl Work {
         }
     }
 
+    /// True when a transaction with it has written something.
+    pub(super) fn surely_writes(&self) -> bool {
+        match self {
+            Self::Accept(..) => true,
+            Self::With(work, _) => work.surely_writes(),
+            _ => false,
+        }
+    }
+
+    /// True when it changes no list, no user and nothing else that is kept in memory for as long as nothing was changed.
+    pub(super) fn leaves_accounts(&self) -> bool {
+        match self {
+            Self::Accept(..)
+            | Self::Record(..)
+            | Self::Stage(_)
+            | Self::Discard(_)
+            | Self::Raise(_)
+            | Self::Decide(..)
+            | Self::Count(..)
+            | Self::SumUp(_) => true,
+            Self::With(work, _) => work.leaves_accounts(),
+            _ => false,
+        }
+    }
+
     /// What is attempted, for errors.
     pub(super) fn attempt(&self) -> &'static str {
         match self {
@@ -321,6 +346,41 @@ impl<'a> Group<'a> {
     }
 }
 
+/// Begins a transaction and executes all the work in it; returns an answer for each.
+pub(super) async fn begin_and_apply(
+    connection: &mut Connection,
+    begin: &'static str,
+    tasks: &[Task<'_>],
+) -> Result<Vec<i64>, StoreError> {
+    // Nodes are asked about claims inside the transaction.
+    if connection.dialect() == Dialect::Sqlite {
+        let group = Group::sort(tasks, &[]);
+        if group.chunks.is_empty() {
+            let begun =
+                together::begin_and_accept(connection, &group.accepted, &group.decisions).await;
+            if begun.map_err(|error| StoreError::writing("store a message", error))? {
+                return apply_rest(connection, group, tasks.len()).await;
+            }
+        }
+    }
+    command(connection, begin).await?;
+    apply(connection, tasks).await
+}
+
+/// Executes a command of a transaction.
+pub(super) async fn command(
+    connection: &mut Connection,
+    sql: &'static str,
+) -> Result<(), StoreError> {
+    connection
+        .command(sql)
+        .await
+        .map_err(|error| StoreError::Unavailable {
+            attempt: "commit",
+            source: Arc::new(error),
+        })
+}
+
 /// Executes all the work inside the transaction that is open; returns an answer for each.
 ///
 /// Kinds follow one another in the order of a message's life: its chunks, itself, its attempts.
@@ -331,24 +391,34 @@ pub(super) async fn apply(
     let disowned = disowned(connection, tasks).await?;
     let group = Group::sort(tasks, &disowned);
     content::stage(connection, &group.chunks).await?;
-    let accepted = together::accept(connection, &group.accepted, &group.decisions).await;
+    let accepted = together::accept_on_server(connection, &group.accepted, &group.decisions).await;
     if !accepted.map_err(|error| StoreError::writing("store a message", error))? {
         messages::insert(connection, &group.accepted).await?;
         content::insert_heads(connection, &group.accepted).await?;
         decisions::insert(connection, &group.decisions).await?;
     }
     sent::count(connection, &group.accepted).await?;
+    let mut answers = apply_rest(connection, group, tasks.len()).await?;
+    for number in disowned {
+        answers[number] = DISOWNED;
+    }
+    Ok(answers)
+}
+
+/// What follows the messages.
+async fn apply_rest(
+    connection: &mut Connection,
+    group: Group<'_>,
+    tasks: usize,
+) -> Result<Vec<i64>, StoreError> {
     attempts::record(connection, &group.records).await?;
     claims::defer(connection, &group.deferred).await?;
     alerts::raise(connection, &group.alerts).await?;
     webhooks::insert(connection, &group.events).await?;
     content::discard(connection, &group.discarded).await?;
-    let mut answers = vec![0; tasks.len()];
+    let mut answers = vec![0; tasks];
     for (number, work) in group.single {
         answers[number] = apply_single(connection, work).await?;
-    }
-    for number in disowned {
-        answers[number] = DISOWNED;
     }
     Ok(answers)
 }

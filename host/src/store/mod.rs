@@ -58,6 +58,7 @@ mod tests;
 mod together;
 mod tokens;
 mod upkeep;
+mod wal_index;
 mod webhooks;
 mod writer;
 
@@ -173,10 +174,12 @@ impl Store {
             Database::Sqlite(_) => None,
             Database::Postgres(_) => Some(connector.connect().await.map_err(failed)?),
         };
+        let changes = database.changes(config)?;
         let opened = |connection| Opened {
             connection,
             connector: connector.clone(),
             content: database.content_folder(),
+            wal_index: changes.wal_index(),
         };
         let desks = Desks::open(config, opened(connection), second.map(opened));
         let max_waiting_octets = u32::try_from(config.max_waiting_octets.max(1))
@@ -187,7 +190,7 @@ impl Store {
                 readers: database.readers(config)?,
                 content: database.content_folder(),
                 search_index: database.search_index(config),
-                changes: database.changes(config)?,
+                changes,
                 generation: Mutex::default(),
                 database,
                 keep: Keep::of(config),
@@ -262,9 +265,15 @@ impl Store {
     }
 
     /// Hands work to the writer and waits for its commit.
-    async fn write(&self, work: Work) -> Result<i64, StoreError> {
+    ///
+    /// In a box at once: it is some hundred octets, which would be in every future on its way.
+    fn write(&self, work: Work) -> impl Future<Output = Result<i64, StoreError>> + Send {
+        self.write_whole(Box::new(work))
+    }
+
+    async fn write_whole(&self, work: Box<Work>) -> Result<i64, StoreError> {
         let share = self.share(work.octets()).await?;
-        let has_events = matches!(work, Work::With(..));
+        let has_events = matches!(*work, Work::With(..));
         let (reply, answer) = oneshot::channel();
         let job = Job {
             work,

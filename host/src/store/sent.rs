@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::bulk::Bulk;
+use super::bulk::{Bulk, Statement};
 use super::jobs::Placed;
 use super::sql::{self, Connection, Pool};
 use super::upkeep::PURGE_STEP;
@@ -12,7 +12,7 @@ use crate::accounts::{Sent, Slot, Span, Usage};
 use crate::clock::Timestamp;
 use crate::queue::Priority;
 
-static COUNT: LazyLock<Bulk> = LazyLock::new(|| {
+pub(super) static COUNT: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "INSERT INTO sent_count (slot, username, messages, urgent) VALUES ",
         4,
@@ -30,11 +30,11 @@ const DELETE_OLD: &str = "DELETE FROM sent_count WHERE (slot, username) IN \
      (SELECT slot, username FROM sent_count WHERE slot < $1 ORDER BY slot LIMIT $2)";
 const DELETE_OF_USER: &str = "DELETE FROM sent_count WHERE username = $1";
 
-/// Counts accepted messages. The relay's own, notices, are nobody's.
-pub(super) async fn count(
-    connection: &mut Connection,
-    messages: &[Placed<'_>],
-) -> Result<(), StoreError> {
+/// What is counted: so many messages of a user in a slot, and how many of them are urgent.
+pub(super) type NewCount<'a> = ((i64, &'a str), (i64, i64));
+
+/// What accepted messages count. The relay's own, notices, are nobody's.
+pub(super) fn counts<'a>(messages: &'a [Placed<'_>]) -> Vec<NewCount<'a>> {
     // In the same order on every node, or they would wait for each other.
     let mut counts: BTreeMap<(i64, &str), (i64, i64)> = BTreeMap::new();
     for meta in messages.iter().map(|placed| &placed.message.meta) {
@@ -45,21 +45,29 @@ pub(super) async fn count(
             *urgent += i64::from(meta.priority == Priority::Highest);
         }
     }
-    let rows: Vec<_> = counts.into_iter().collect();
+    counts.into_iter().collect()
+}
+
+/// Counts accepted messages.
+pub(super) async fn count(
+    connection: &mut Connection,
+    messages: &[Placed<'_>],
+) -> Result<(), StoreError> {
     COUNT
-        .execute(
-            connection,
-            &rows,
-            |statement, ((slot, username), (messages, urgent))| {
-                statement
-                    .bind(*slot)
-                    .bind(*username)
-                    .bind(*messages)
-                    .bind(*urgent)
-            },
-        )
+        .execute(connection, &counts(messages), bind_count)
         .await
         .map_err(|error| StoreError::writing("count a message", error))
+}
+
+pub(super) fn bind_count(
+    statement: Statement,
+    ((slot, username), (messages, urgent)): &NewCount<'_>,
+) -> Statement {
+    statement
+        .bind(*slot)
+        .bind(*username)
+        .bind(*messages)
+        .bind(*urgent)
 }
 
 /// What a user has sent within a day.

@@ -7,19 +7,26 @@
 use std::sync::LazyLock;
 
 use super::attempts::{self, Settled};
-use super::bulk::{Chained, Joined, Statement};
+use super::bulk::{Bulk, Chained, Joined, Statement};
 use super::decisions::{self, Kept};
 use super::jobs::Placed;
-use super::sql::{Connection, Dialect, Row};
-use super::{content, messages};
+use super::sql::{Connection, Dialect};
+use super::writer::BEGIN_SQLITE;
+use super::{content, messages, sent};
 use crate::clock::Timestamp;
 
+/// Users of a group whose messages are counted with it.
+const COUNTED: usize = 4;
+/// With the beginning of the transaction.
 static ACCEPT: LazyLock<Joined> = LazyLock::new(|| {
-    Joined::new(&[
+    let parts: [&Bulk; 3] = [
         &messages::INSERT_MESSAGES,
         &messages::INSERT_RECIPIENTS,
         &decisions::INSERT_DECISIONS,
-    ])
+    ];
+    Joined::new(&parts)
+        .after(BEGIN_SQLITE)
+        .then(&sent::COUNT, COUNTED)
 });
 /// For a server, where content is a row.
 static ACCEPT_WITH_CONTENT: LazyLock<Chained> = LazyLock::new(|| {
@@ -34,41 +41,52 @@ static SETTLE: LazyLock<Joined> = LazyLock::new(|| {
     Joined::new(&[
         &attempts::INSERT_ATTEMPTS,
         &attempts::UPDATE_RECIPIENTS,
-        &attempts::FINISH_MESSAGES,
+        &attempts::FINISH_PLAIN_MESSAGES,
     ])
 });
 
 /// Values of a message with its one recipient, its content and its decision.
 const VALUES_OF_MESSAGE: usize = 64;
 
-/// Stores messages with their decisions; false when they are not alike enough, and nothing was done.
-pub(super) async fn accept(
+/// Begins the transaction of a file and stores messages with their decisions in it; false when they are not alike enough,
+/// and nothing was done.
+pub(super) async fn begin_and_accept(
     connection: &mut Connection,
     messages: &[Placed<'_>],
     kept: &[&Kept],
 ) -> Result<bool, sqlx::Error> {
-    if connection.dialect() == Dialect::Postgres {
-        return accept_on_server(connection, messages, kept).await;
-    }
-    let are_alike = messages.len() == kept.len()
+    let counts = sent::counts(messages);
+    let are_alike = connection.dialect() == Dialect::Sqlite
+        && messages.len() == kept.len()
         && messages
             .iter()
             .all(|placed| placed.message.recipients.len() == 1)
-        && kept.iter().all(|one| one.is_plain());
+        && kept.iter().all(|one| one.is_plain())
+        && (1..=COUNTED).contains(&counts.len());
     let Some(statement) = ACCEPT.of(messages.len()).filter(|_| are_alike) else {
         return Ok(false);
     };
     let statement = bind_messages(statement, messages);
-    bind_decisions(statement, kept).execute(connection).await?;
+    let statement = bind_decisions(statement, kept);
+    let (key, _) = counts[0];
+    let counts = counts.into_iter().chain(std::iter::repeat((key, (0, 0))));
+    let statement = counts.take(COUNTED).fold(statement, |statement, count| {
+        sent::bind_count(statement, &count)
+    });
+    statement.execute(connection).await?;
     Ok(true)
 }
 
-/// As [`accept`]: messages of any number of recipients, and other decisions among theirs.
-async fn accept_on_server(
+/// Stores messages of any number of recipients, with their decisions and others, on a server; false when they are not plain
+/// enough, and nothing was done.
+pub(super) async fn accept_on_server(
     connection: &mut Connection,
     messages: &[Placed<'_>],
     kept: &[&Kept],
 ) -> Result<bool, sqlx::Error> {
+    if connection.dialect() == Dialect::Sqlite {
+        return Ok(false);
+    }
     let recipients: usize = messages
         .iter()
         .map(|placed| placed.message.recipients.len())
@@ -105,16 +123,16 @@ fn bind_decisions(statement: Statement, kept: &[&Kept]) -> Statement {
     })
 }
 
-/// Records attempts each of which may have finished a message of its own; returns the messages that are finished, or
-/// none when they are not alike enough, and nothing was done.
+/// Records attempts each of which may have finished a message of its own, in a file; false when more is to be done, or all:
+/// they are not alike enough, or some message is not finished or has content that is to be deleted.
 pub(super) async fn settle(
     connection: &mut Connection,
     results: &[Settled<'_>],
     finished: &[i64],
-) -> Result<Option<Vec<Row>>, sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
     let are_alike = connection.dialect() == Dialect::Sqlite && results.len() == finished.len();
     let Some(statement) = SETTLE.of(results.len()).filter(|_| are_alike) else {
-        return Ok(None);
+        return Ok(false);
     };
     let statement = results.iter().fold(statement, attempts::bind_attempt);
     let statement = results.iter().fold(statement, attempts::bind_result);
@@ -122,5 +140,7 @@ pub(super) async fn settle(
         statement.bind(Timestamp::now().as_millis()),
         |statement, id| statement.bind(*id),
     );
-    statement.fetch_all(connection).await.map(Some)
+    let done = statement.execute(connection).await?;
+    // An attempt, a recipient and a message of each.
+    Ok(done.rows_affected() == 3 * results.len() as u64)
 }

@@ -12,15 +12,16 @@ use tokio::time::{Instant, timeout_at};
 
 use super::desks::Failing;
 use super::error::is_read_only;
-use super::jobs::{Job, Task, Work, apply};
+use super::jobs::{Job, Task, Work, apply, begin_and_apply, command};
 use super::log::{Log, Writing};
 use super::sql::{self, Connection, Connector, Dialect};
+use super::wal_index::WalIndex;
 use super::{Config, StoreError};
 use crate::causes::with_causes;
 use crate::metrics;
 
 /// Whether another process writes is known at once, not when there is something to write.
-const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
+pub(super) const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
 /// Nodes write side by side, but not while one of them seals what the statistics have counted: whatever has a number
 /// below the seal is committed then, although numbers are given before commits.
 const BEGIN_POSTGRES: &str = "BEGIN; SELECT pg_advisory_xact_lock_shared(7236284, 3)";
@@ -58,6 +59,8 @@ pub(super) struct Opened {
     pub(super) connector: Connector,
     /// The folder of the log; none where content lies in the database.
     pub(super) content: Option<PathBuf>,
+    /// Where it says what it commits.
+    pub(super) wal_index: Option<Arc<WalIndex>>,
 }
 
 /// The writing side of the store.
@@ -67,6 +70,7 @@ pub(super) struct Writer {
     /// The folder of the log; none where content lies in the database.
     content: Option<PathBuf>,
     log: Option<Log>,
+    wal_index: Option<Arc<WalIndex>>,
     jobs: mpsc::Receiver<Job>,
     failing: Failing,
     /// Failures of all writers when the connection was last known to be good.
@@ -117,12 +121,14 @@ impl Writer {
             connection,
             connector,
             content,
+            wal_index,
         } = opened;
         Self {
             connection: Some(connection),
             connector,
             log: content.clone().map(Log::within),
             content,
+            wal_index,
             jobs,
             known_failures: failing.times(),
             failing,
@@ -139,8 +145,8 @@ impl Writer {
             for group in self.apart(batch) {
                 if self.connection.is_none() {
                     refuse(group, &StoreError::Closed);
-                } else if let Err(error) = self.commit(group).await {
-                    self.recover(&error).await;
+                } else if let Err((error, group)) = self.commit(group).await {
+                    self.recover(&error, group).await;
                 }
             }
         }
@@ -205,7 +211,7 @@ impl Writer {
 
     /// Where others write beside it, sums are sealed in a transaction of their own: the others wait for its end.
     fn apart(&self, batch: Vec<Job>) -> Vec<Vec<Job>> {
-        let is_sealing = |job: &Job| matches!(job.work, Work::SumUp(_));
+        let is_sealing = |job: &Job| matches!(*job.work, Work::SumUp(_));
         if matches!(self.connector, Connector::Sqlite(_)) || !batch.iter().any(is_sealing) {
             return vec![batch];
         }
@@ -217,8 +223,8 @@ impl Writer {
     /// Commits a batch and answers everyone in it.
     ///
     /// # Errors
-    /// The database failed; everyone has been told.
-    async fn commit(&mut self, batch: Vec<Job>) -> Result<(), StoreError> {
+    /// The database failed; nobody has been told.
+    async fn commit(&mut self, batch: Vec<Job>) -> Result<(), (StoreError, Vec<Job>)> {
         let began = Instant::now();
         let written = match self.look_after_others().await {
             Ok(()) => self.write(&batch).await,
@@ -227,16 +233,13 @@ impl Writer {
         match written {
             Ok(answers) => {
                 metrics::committed(batch.len(), began.elapsed());
-                for (job, answer) in batch.into_iter().zip(answers) {
-                    // Whoever has gone away does not need the answer.
-                    let _ = job.reply.send(answer);
-                }
+                // By a task: the next group need not wait for it.
+                tokio::spawn(async move { answer(batch, answers) });
                 Ok(())
             }
             Err(error) => {
                 metrics::store_failed();
-                refuse(batch, &error);
-                Err(error)
+                Err((error, batch))
             }
         }
     }
@@ -265,13 +268,17 @@ impl Writer {
             .as_mut()
             .expect("a writer that is not recovering is connected");
         let (tasks, mut writing) = begin_writing(self.log.as_mut(), batch).await?;
-        let mut written = write_together(connection, &tasks, &mut writing).await;
+        let own = self
+            .wal_index
+            .as_deref()
+            .filter(|_| is_of_no_interest(batch));
+        let mut written = write_together(connection, &tasks, &mut writing, own).await;
         for _ in 0..COLLISIONS {
             if !written.as_ref().is_err_and(StoreError::is_collision) {
                 break;
             }
             command(connection, ROLLBACK).await?;
-            written = write_together(connection, &tasks, &mut writing).await;
+            written = write_together(connection, &tasks, &mut writing, own).await;
         }
         match written {
             Ok(answers) => Ok(answers.into_iter().map(Ok).collect()),
@@ -286,8 +293,9 @@ impl Writer {
         }
     }
 
-    /// Refuses everything until a probe can be written and committed again.
-    async fn recover(&mut self, error: &StoreError) {
+    /// Refuses everything until a probe can be written and committed again. Whoever is told of the failure finds that
+    /// nothing is accepted.
+    async fn recover(&mut self, error: &StoreError, batch: Vec<Job>) {
         if self.failing.begin() {
             tracing::error!(
                 error = with_causes(error),
@@ -295,6 +303,7 @@ impl Writer {
                 "the store cannot be written; nothing is accepted until it can"
             );
         }
+        refuse(batch, error);
         self.connection = None;
         let began = Instant::now();
         let mut pause = FIRST_PAUSE;
@@ -390,12 +399,26 @@ async fn write_together(
     connection: &mut Connection,
     tasks: &[Task<'_>],
     writing: &mut Writing,
+    own: Option<&WalIndex>,
 ) -> Result<Vec<i64>, StoreError> {
-    command(connection, begin(connection, tasks)).await?;
-    let answers = apply(connection, tasks).await?;
+    let begin = begin(connection, tasks);
+    let answers = begin_and_apply(connection, begin, tasks).await?;
     writing.done().await.map_err(unwritten)?;
-    command(connection, COMMIT).await?;
-    Ok(answers)
+    if let Some(index) = own {
+        index.committing();
+    }
+    let committed = command(connection, COMMIT).await;
+    if let Some(index) = own {
+        index.committed(committed.is_ok());
+    }
+    committed.map(|()| answers)
+}
+
+/// True when nobody who looks whether accounts have changed need know that these are committed: they change none, and
+/// surely write something, so that SQLite counts them as one transaction.
+fn is_of_no_interest(batch: &[Job]) -> bool {
+    batch.iter().all(|job| job.work.leaves_accounts())
+        && batch.iter().any(|job| job.work.surely_writes())
 }
 
 /// One transaction all the same, in which each job can fail for itself.
@@ -422,22 +445,19 @@ async fn write_one_by_one(
     Ok(answers)
 }
 
-async fn command(connection: &mut Connection, sql: &'static str) -> Result<(), StoreError> {
-    connection
-        .command(sql)
-        .await
-        .map_err(|error| StoreError::Unavailable {
-            attempt: "commit",
-            source: Arc::new(error),
-        })
-}
-
 fn begin(connection: &Connection, tasks: &[Task<'_>]) -> &'static str {
     let is_sealing = tasks.iter().any(|task| matches!(task.work, Work::SumUp(_)));
     match connection.dialect() {
         Dialect::Sqlite => BEGIN_SQLITE,
         Dialect::Postgres if is_sealing => BEGIN_SEALING,
         Dialect::Postgres => BEGIN_POSTGRES,
+    }
+}
+
+fn answer(batch: Vec<Job>, answers: Vec<Answer>) {
+    for (job, answer) in batch.into_iter().zip(answers) {
+        // Whoever has gone away does not need the answer.
+        let _ = job.reply.send(answer);
     }
 }
 

@@ -65,7 +65,7 @@ impl Connector {
     /// The database cannot be reached or opened.
     pub(in crate::store) async fn connect(&self) -> Result<Connection, Error> {
         match self {
-            Self::Sqlite(options) => SqliteConnection::connect_with(options)
+            Self::Sqlite(options) => Box::pin(SqliteConnection::connect_with(options))
                 .await
                 .map(Connection::from),
             Self::Postgres {
@@ -73,7 +73,7 @@ impl Connector {
                 connect_timeout,
                 patience,
             } => {
-                let connected = PgConnection::connect_with(options);
+                let connected = Box::pin(PgConnection::connect_with(options));
                 let connection = patiently(*connect_timeout, connected).await?;
                 Ok(Connection(Kind::Postgres(connection, *patience)))
             }
@@ -149,7 +149,10 @@ impl Connection {
     /// What the database says.
     pub(in crate::store) async fn command(&mut self, sql: &'static str) -> Result<(), Error> {
         match self.link() {
-            Link::Sqlite(connection) => sqlx::query(sql).execute(connection).await.map(drop),
+            Link::Sqlite(connection) => {
+                let answer = Box::pin(sqlx::query(sql).execute(connection));
+                answer.await.map(drop)
+            }
             // In one trip, which a prepared statement would need two for.
             Link::Postgres(connection, patience) => {
                 patiently(patience, sqlx::raw_sql(sql).execute(connection))
@@ -200,9 +203,10 @@ impl Pool {
     /// There is no connection, or it is lost.
     pub(in crate::store) async fn begin(&self) -> Result<Transaction, Error> {
         Ok(Transaction(Connection(match self {
-            Self::Sqlite(pool) => Kind::SqliteReading(pool.begin().await?),
+            Self::Sqlite(pool) => Kind::SqliteReading(Box::pin(pool.begin()).await?),
             Self::Postgres { pool, patience } => {
-                Kind::PostgresReading(begin_reading(pool, *patience).await?, *patience)
+                let begun = Box::pin(begin_reading(pool, *patience)).await?;
+                Kind::PostgresReading(begun, *patience)
             }
         })))
     }

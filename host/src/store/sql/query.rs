@@ -100,7 +100,7 @@ macro_rules! on_pool {
         loop {
             let mut link = $pool.acquire().await?;
             let answer = $query.postgres()?.$how(&mut *link);
-            match patiently($patience, answer).await {
+            match patiently($patience, Box::pin(answer)).await {
                 Ok(answer) => break answer,
                 Err(error) => {
                     let is_lost = is_lost(&error);
@@ -118,18 +118,22 @@ macro_rules! on_pool {
 }
 
 /// Executes on whatever it is to be executed on, in the words of its database.
+///
+/// In boxes: what waits for an answer is 4 KiB otherwise, and so is everything that may ever ask something.
 macro_rules! run {
     ($query:ident.$how:ident($on:ident)) => {
         match $on.into() {
-            On::Pool(Pool::Sqlite(pool)) => Answer::Sqlite($query.sqlite()?.$how(pool).await?),
-            On::Pool(Pool::Postgres { pool, patience }) => {
-                Answer::Postgres(on_pool!($query.$how(pool, *patience)))
+            On::Pool(Pool::Sqlite(pool)) => {
+                Answer::Sqlite(Box::pin($query.sqlite()?.$how(pool)).await?)
             }
+            On::Pool(Pool::Postgres { pool, patience }) => Answer::Postgres(
+                Box::pin(async { Ok::<_, Error>(on_pool!($query.$how(pool, *patience))) }).await?,
+            ),
             On::Connection(connection) => match connection.link() {
-                Link::Sqlite(link) => Answer::Sqlite($query.sqlite()?.$how(link).await?),
+                Link::Sqlite(link) => Answer::Sqlite(Box::pin($query.sqlite()?.$how(link)).await?),
                 Link::Postgres(link, patience) => {
                     let answer = $query.postgres()?.$how(link);
-                    Answer::Postgres(patiently(patience, answer).await?)
+                    Answer::Postgres(patiently(patience, Box::pin(answer)).await?)
                 }
             },
         }
