@@ -248,7 +248,8 @@ impl Courier {
             store: &self.store,
             need,
         };
-        match search.run().await {
+        // In a box: nearly every message goes over a connection that is there.
+        match Box::pin(search.run()).await {
             Ok((connection, tried)) => {
                 self.tell(&tried).await;
                 Ok(connection)

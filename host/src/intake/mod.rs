@@ -349,7 +349,8 @@ impl Intake {
             let decision = decision::unrecorded(id, (peer, principal), policies, matter, &ruling);
             return (ruling, decision);
         }
-        self.ask(policies, arrival, said, (envelope, outline)).await
+        // In a box: most messages are like one that passed, and need no room for it.
+        Box::pin(self.ask(policies, arrival, said, (envelope, outline))).await
     }
 
     /// Asks the policies about a message of which the outline is known.

@@ -44,6 +44,7 @@ pub(super) struct Shared {
     pub recording: AtomicUsize,
     /// Recipients served since the last heartbeat.
     pub served: AtomicU64,
+    is_shared: bool,
     state: Mutex<State>,
     wake: Notify,
 }
@@ -125,6 +126,7 @@ impl Shared {
             left: Notify::new(),
             recording: AtomicUsize::new(0),
             served: AtomicU64::new(0),
+            is_shared,
             retry: Retry {
                 schedule: setup.config.retry.clone(),
                 jitter_percent: setup.config.retry_jitter_percent,
@@ -166,8 +168,8 @@ impl Shared {
     }
 
     /// True for a node of a store that others work on.
-    pub fn is_shared(&self) -> bool {
-        self.state.lock().holdings.is_some()
+    pub const fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// True while this process may begin attempts: what it holds is surely its own.

@@ -180,8 +180,7 @@ impl Connection<'_> {
         loop {
             let ended = match self.session.next_step() {
                 Step::NeedInput => self.read().await?,
-                // In a box, so that a session that waits for its client holds no room for its work.
-                step => Box::pin(self.take(step)).await?,
+                step => self.take(step).await?,
             };
             if ended.is_break() {
                 return Ok(());
@@ -189,34 +188,35 @@ impl Connection<'_> {
         }
     }
 
+    /// What takes time is in a box of its own, so that a session that waits for its client holds no room for it.
     async fn take(&mut self, step: Step) -> io::Result<ControlFlow<()>> {
         match step {
             // `run` waits.
             Step::NeedInput => {}
-            Step::StartTls => self.start_tls().await?,
+            Step::StartTls => Box::pin(self.start_tls()).await?,
             Step::LookUpVerifier(username) => {
                 let found = self
                     .shared
-                    .look_up_verifier(&self.peer, self.asked, &username)
-                    .await;
+                    .look_up_verifier(&self.peer, self.asked, &username);
+                let found = Box::pin(found).await;
                 self.session.verifier_found(found);
             }
             Step::Authenticate(credentials) => {
                 let login = self
                     .shared
-                    .authenticate(&self.peer, self.asked, credentials)
-                    .await;
+                    .authenticate(&self.peer, self.asked, credentials);
+                let login = Box::pin(login).await;
                 self.authenticated(login);
             }
-            Step::CheckSender(sender, _) => self.check_sender(sender).await,
-            Step::CheckRecipient(recipient) => self.check_recipient(recipient).await,
+            Step::CheckSender(sender, _) => Box::pin(self.check_sender(sender)).await,
+            Step::CheckRecipient(recipient) => Box::pin(self.check_recipient(recipient)).await,
             Step::BeginContent => {
                 self.pace.begin_content();
                 self.spool = Some(self.shared.intake.spool());
             }
-            Step::Content(octets) => self.content(&octets).await,
-            Step::AbortContent => self.abort_content().await,
-            Step::EndOfContent(transaction) => self.end_of_content(transaction).await,
+            Step::Content(octets) => Box::pin(self.content(&octets)).await,
+            Step::AbortContent => Box::pin(self.abort_content()).await,
+            Step::EndOfContent(transaction) => Box::pin(self.end_of_content(transaction)).await,
             Step::Close => {
                 self.flush().await?;
                 return Ok(ControlFlow::Break(()));
