@@ -34,27 +34,20 @@ pub(super) static UPDATE_RECIPIENTS: LazyLock<Bulk> = LazyLock::new(|| {
     )
 });
 /// What is finished is so after everything that the statistics were sealed with, whatever the clock says.
-pub(super) static FINISH_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
+const FINISH: &str = "UPDATE message SET open = 0, finished_at = \
+     MAX(?, (SELECT finished_sealed + 1 FROM ledger)) WHERE open = 1 AND NOT EXISTS \
+     (SELECT 1 FROM recipient WHERE recipient.message_id = message.id AND status <= 1)";
+static FINISH_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
-        "UPDATE message SET open = 0, finished_at = \
-         MAX(?, (SELECT finished_sealed + 1 FROM ledger)) WHERE open = 1 AND NOT EXISTS \
-         (SELECT 1 FROM recipient WHERE recipient.message_id = message.id AND status <= 1) \
-         AND id IN (VALUES ",
+        &format!("{FINISH} AND id IN (VALUES "),
         1,
         ") RETURNING id, staged_chunks, segment",
     )
 });
-
-/// Of those with nothing but a head in the log, which goes with its segment.
+/// Those with nothing but a head in the log, which goes with its segment.
 pub(super) static FINISH_PLAIN_MESSAGES: LazyLock<Bulk> = LazyLock::new(|| {
-    Bulk::new(
-        "UPDATE message SET open = 0, finished_at = \
-         MAX(?, (SELECT finished_sealed + 1 FROM ledger)) WHERE open = 1 AND NOT EXISTS \
-         (SELECT 1 FROM recipient WHERE recipient.message_id = message.id AND status <= 1) \
-         AND segment IS NOT NULL AND staged_chunks = 0 AND id IN (VALUES ",
-        1,
-        ")",
-    )
+    let plain = "segment IS NOT NULL AND staged_chunks = 0";
+    Bulk::new(&format!("{FINISH} AND {plain} AND id IN (VALUES "), 1, ")")
 });
 
 /// For the statistics; see `store/ledger.rs`.

@@ -7,10 +7,8 @@ use super::sql::{self, Connection, Dialect, Text};
 
 /// Up to this many rows any number has a prepared statement of its own: most groups are written in one trip.
 const EXACT: usize = 32;
-/// Rows of the largest statement, of which large groups take several.
+/// Rows of the largest statement, of which large groups take several. Joined ones have any number up to it.
 const LARGEST: usize = 2 * EXACT;
-/// Up to this many rows statements are joined.
-const LARGEST_JOINED: usize = 2 * EXACT;
 
 /// A statement with its arguments so far.
 pub(super) type Statement = sql::Query;
@@ -50,7 +48,7 @@ impl Joined {
             parts.join("; ")
         };
         Self {
-            variants: (1..=LARGEST_JOINED).map(variant).collect(),
+            variants: (1..=LARGEST).map(variant).collect(),
             columns: parts.iter().map(|part| part.columns).sum(),
             others: parts.iter().map(|part| part.lead).sum(),
         }
@@ -277,7 +275,7 @@ mod tests {
             "VALUES (?, ?), (?, ?) END; VALUES (?, ?), (?, ?) END"
         );
         assert!(JOINED.of(0).is_none());
-        assert!(JOINED.of(LARGEST_JOINED + 1).is_none());
+        assert!(JOINED.of(LARGEST + 1).is_none());
         static BETWEEN: LazyLock<Joined> =
             LazyLock::new(|| Joined::new(&[&PAIRS]).after("BEGIN").then(&PAIRS, 2));
         assert_eq!(

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::jobs::{Job, Work};
+use super::sql::Connector;
 use super::writer::{Opened, Writer};
 use super::{Config, StoreError};
 
@@ -140,7 +141,7 @@ impl Desk {
     fn open(config: &Config, opened: Opened, failing: Failing) -> Self {
         let (jobs, waiting) = mpsc::channel(config.max_waiting_jobs.max(1));
         let closing = Arc::new(Notify::new());
-        let is_file = opened.wal_index.is_some();
+        let is_file = matches!(opened.connector, Connector::Sqlite(_));
         let writer = Writer::new(opened, config, waiting, failing, Arc::clone(&closing));
         let writer = match is_file {
             // On a thread of its own, which the statements' answers wake at once: as a task it would wait for its turn

@@ -352,8 +352,9 @@ pub(super) async fn begin_and_apply(
     begin: &'static str,
     tasks: &[Task<'_>],
 ) -> Result<Vec<i64>, StoreError> {
-    // Nodes are asked about claims inside the transaction.
-    if connection.dialect() == Dialect::Sqlite {
+    // Where work needs a claim, that is asked about inside the transaction.
+    let needs_claim = tasks.iter().any(|task| task.work.needed_claim().is_some());
+    if connection.dialect() == Dialect::Sqlite && !needs_claim {
         let group = Group::sort(tasks, &[]);
         if group.chunks.is_empty() {
             let begun =

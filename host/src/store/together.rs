@@ -56,8 +56,7 @@ pub(super) async fn begin_and_accept(
     kept: &[&Kept],
 ) -> Result<bool, sqlx::Error> {
     let counts = sent::counts(messages);
-    let are_alike = connection.dialect() == Dialect::Sqlite
-        && messages.len() == kept.len()
+    let are_alike = messages.len() == kept.len()
         && messages
             .iter()
             .all(|placed| placed.message.recipients.len() == 1)

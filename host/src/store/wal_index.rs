@@ -148,6 +148,7 @@ fn read(_file: &File, _octets: &mut [u8]) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::tests::Folder;
 
     fn header(transactions: u32, is_init: u8, salt: u8) -> Vec<u8> {
         let mut header = [0; HEADER_OCTETS];
@@ -156,87 +157,67 @@ mod tests {
         header.repeat(2)
     }
 
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new() -> Self {
-            let folder = std::env::temp_dir().join(format!("gatepost-{}", crate::id::session_id()));
-            std::fs::create_dir(&folder).expect("the temporary folder is writable");
-            Self(folder)
-        }
-
-        fn index(&self) -> WalIndex {
-            WalIndex::of(&self.0.join("store.db"))
-        }
-
-        fn write(&self, octets: &[u8]) {
-            std::fs::write(self.0.join("store.db-shm"), octets).expect("written");
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
+    fn write(index: &WalIndex, octets: &[u8]) {
+        std::fs::write(&index.path, octets).expect("written");
     }
 
     #[test]
     fn an_index_that_was_made_anew_is_looked_at() {
         let folder = Folder::new();
-        let index = folder.index();
+        let index = WalIndex::of(&folder.database());
         assert_eq!(index.look(), None);
-        folder.write(&header(1, 1, 0));
+        write(&index, &header(1, 1, 0));
         let first = index.look();
         assert!(first.is_some());
         assert_eq!(index.look(), first);
         std::fs::remove_file(&index.path).expect("removed");
         assert_eq!(index.look(), None);
-        folder.write(&header(2, 1, 0));
+        write(&index, &header(2, 1, 0));
         let second = index.look();
         assert!(second.is_some() && second != first);
-        folder.write(&header(3, 0, 0));
+        write(&index, &header(3, 0, 0));
         assert_eq!(index.look(), None, "nobody uses it yet");
-        folder.write(&header(0, 1, 0));
+        write(&index, &header(0, 1, 0));
         assert_eq!(index.look(), None, "it was repaired");
         let mut torn = header(4, 1, 0);
         torn[HEADER_OCTETS + TRANSACTIONS] += 1;
-        folder.write(&torn);
+        write(&index, &torn);
         assert_eq!(index.look(), None, "it is being written");
     }
 
     #[test]
     fn own_transactions_are_of_no_interest_and_those_of_others_are() {
         let folder = Folder::new();
-        let index = folder.index();
-        folder.write(&header(5, 1, 0));
+        let index = WalIndex::of(&folder.database());
+        write(&index, &header(5, 1, 0));
         let before = index.look();
         assert!(before.is_some());
         for counted in 6..9 {
             index.committing();
             assert_eq!(index.look(), before, "it is not counted yet");
-            folder.write(&header(counted, 1, 0));
+            write(&index, &header(counted, 1, 0));
             assert_eq!(index.look(), before, "it is ours");
             index.committed(true);
             assert_eq!(index.look(), before);
         }
 
-        folder.write(&header(9, 1, 0));
+        write(&index, &header(9, 1, 0));
         assert_ne!(index.look(), before, "somebody else has committed");
-        folder.write(&header(8, 1, 9));
+        write(&index, &header(8, 1, 9));
         assert_ne!(index.look(), before, "the log has begun anew");
-        folder.write(&header(8, 1, 0));
+        write(&index, &header(8, 1, 0));
         assert_eq!(index.look(), before);
 
         index.committing();
-        folder.write(&header(10, 1, 0));
+        write(&index, &header(10, 1, 0));
         assert_ne!(index.look(), before, "somebody else came right behind it");
         index.committed(true);
         assert_ne!(index.look(), before);
-        folder.write(&header(9, 1, 0));
+        write(&index, &header(9, 1, 0));
         assert_eq!(index.look(), before);
 
         index.committing();
-        folder.write(&header(10, 1, 0));
+        write(&index, &header(10, 1, 0));
         index.committed(false);
         assert_ne!(index.look(), before, "whose it was is not known");
     }
@@ -244,14 +225,14 @@ mod tests {
     #[test]
     fn what_cannot_be_counted_is_of_interest() {
         let folder = Folder::new();
-        let index = folder.index();
+        let index = WalIndex::of(&folder.database());
         index.committing();
-        folder.write(&header(5, 1, 0));
+        write(&index, &header(5, 1, 0));
         index.committed(true);
         let before = index.look();
-        folder.write(&header(0, 1, 0));
+        write(&index, &header(0, 1, 0));
         index.committing();
-        folder.write(&header(6, 1, 0));
+        write(&index, &header(6, 1, 0));
         index.committed(true);
         assert_ne!(index.look(), before);
     }

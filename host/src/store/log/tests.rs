@@ -1,32 +1,5 @@
-use std::path::PathBuf;
-
 use super::*;
-
-/// A folder of its own, deleted with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let folder = std::env::temp_dir().join(format!("gatepost-{}", crate::id::session_id()));
-        std::fs::create_dir(&folder).expect("the temporary folder is writable");
-        Self(folder)
-    }
-
-    fn database(&self) -> PathBuf {
-        self.0.join("store.db")
-    }
-
-    fn content(&self) -> PathBuf {
-        folder_of(&self.database())
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be deleted is left to the system's own cleaning.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use crate::store::tests::Folder;
 
 fn contents(sizes: &[usize]) -> Vec<(QueueId, Bytes)> {
     let ids = crate::id::QueueIds::new();
@@ -53,7 +26,7 @@ async fn what_was_written_is_read() {
     }
     drop(log);
     for ((id, octets), place) in written {
-        let found = read(&folder.content(), id, place).expect("readable");
+        let found = read(&folder_of(&folder.database()), id, place).expect("readable");
         assert_eq!(found, Some(octets));
     }
 }
@@ -64,14 +37,14 @@ async fn another_messages_place_is_not_believed() {
     let mut log = Log::within(folder_of(&folder.database()));
     let batch = contents(&[10, 10]);
     let places = append(&mut log, &batch).await;
-    let other = read(&folder.content(), batch[0].0, places[1]);
+    let other = read(&folder_of(&folder.database()), batch[0].0, places[1]);
     let error = other.expect_err("another id");
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     let cut = Place {
         octets: 9,
         ..places[0]
     };
-    assert!(read(&folder.content(), batch[0].0, cut).is_err());
+    assert!(read(&folder_of(&folder.database()), batch[0].0, cut).is_err());
 }
 
 #[tokio::test]
@@ -82,7 +55,7 @@ async fn a_segment_that_is_gone_has_no_content() {
         offset: 0,
         octets: 1,
     };
-    let found = read(&folder.content(), QueueId::from_i64(1), place);
+    let found = read(&folder_of(&folder.database()), QueueId::from_i64(1), place);
     assert_eq!(found.expect("no error"), None);
 }
 
@@ -91,12 +64,16 @@ async fn a_segment_is_sealed_when_nobody_writes_to_it() {
     let folder = Folder::new();
     let mut log = Log::within(folder_of(&folder.database()));
     let first = append(&mut log, &contents(&[10])).await[0];
-    assert!(sealed(&folder.content()).expect("readable").is_empty());
+    assert!(
+        sealed(&folder_of(&folder.database()))
+            .expect("readable")
+            .is_empty()
+    );
     drop(log);
     let mut log = Log::within(folder_of(&folder.database()));
     let second = append(&mut log, &contents(&[10])).await[0];
     assert_ne!(first.segment, second.segment);
-    let found = sealed(&folder.content()).expect("readable");
+    let found = sealed(&folder_of(&folder.database())).expect("readable");
     let numbers: Vec<i64> = found.iter().map(|segment| segment.number).collect();
     assert_eq!(numbers, [first.segment]);
 }

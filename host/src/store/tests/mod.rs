@@ -68,7 +68,7 @@ use contract;
 pub(super) struct Bench {
     store: Store,
     config: Config,
-    folder: PathBuf,
+    folder: Folder,
     ids: QueueIds,
 }
 
@@ -82,20 +82,20 @@ impl Bench {
     }
 
     async fn sqlite_with(config: Config) -> Self {
-        let folder = scratch();
-        let url = format!("sqlite://{}", folder.join("store.db").display());
+        let folder = Folder::new();
+        let url = format!("sqlite://{}", folder.database().display());
         Self::of(config, folder, url).await
     }
 
     async fn postgres_with(config: Config) -> Self {
         let url = cluster::Cluster::shared().database();
-        Self::of(config, scratch(), url).await
+        Self::of(config, Folder::new(), url).await
     }
 
-    async fn of(config: Config, folder: PathBuf, url: String) -> Self {
+    async fn of(config: Config, folder: Folder, url: String) -> Self {
         let config = Config {
             url: url.into(),
-            search_index: folder.join("search"),
+            search_index: folder.0.join("search"),
             ..config
         };
         Self {
@@ -133,7 +133,7 @@ impl Bench {
     }
 
     fn path(&self) -> &Path {
-        &self.folder
+        &self.folder.0
     }
 
     fn new_message(&self, recipients: &[&str]) -> NewMessage {
@@ -174,10 +174,24 @@ impl Deref for Bench {
     }
 }
 
-impl Drop for Bench {
+/// A folder of its own, deleted with it.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn new() -> Self {
+        Self(scratch())
+    }
+
+    /// Where the database is, if there is one.
+    pub(super) fn database(&self) -> PathBuf {
+        self.0.join("store.db")
+    }
+}
+
+impl Drop for Folder {
     fn drop(&mut self) {
         // What cannot be deleted is left to the system's own cleaning.
-        let _ = std::fs::remove_dir_all(&self.folder);
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

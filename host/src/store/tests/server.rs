@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::cluster::Cluster;
-use super::{Bench, record, scratch};
+use super::{Bench, Folder, record, scratch};
 use crate::queue::RecipientStatus::Delivered;
 use crate::store::{Config, Store, StoreError};
 
 /// A store on a cluster that nobody else uses.
 async fn alone(cluster: &Cluster) -> Bench {
-    Bench::of(Config::default(), scratch(), cluster.database()).await
+    Bench::of(Config::default(), Folder::new(), cluster.database()).await
 }
 
 #[tokio::test]
