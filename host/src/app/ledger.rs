@@ -1,7 +1,7 @@
 //! Brings what happened into the statistics and the search index, behind the mail.
 //!
-//! It never takes more than a part of a processor: after a step it rests as many times as long. Under load both are
-//! late by what a step leaves over, and catch up afterwards.
+//! It never takes more than a part of a processor: after a step it rests as many times as long, and longer while much
+//! mail comes in. Under load both are late by what a step leaves over, and catch up afterwards.
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,8 @@ use crate::store::{Store, StoreError};
 const INTERVAL: Duration = Duration::from_secs(2);
 /// Rests after a step, in steps. Default 9: a tenth of one processor at most.
 const REST: u32 = 9;
+/// The same while much mail comes in. Default 39: a fortieth of a processor, which is better used for mail.
+const REST_IN_A_RUSH: u32 = 39;
 /// How long it rests at least while there is more.
 const SHORTEST_REST: Duration = Duration::from_millis(20);
 /// How long it rests at most: a step that took long because the machine is busy says little.
@@ -29,7 +31,7 @@ pub async fn sum_up(store: Store, shutdown: Shutdown) {
         let began = Instant::now();
         // Of the nodes of a shared store one does it.
         let is_more = store.is_elected() && failing.unless(store.sum_up().await);
-        if rest(began, is_more, &shutdown).await.is_break() {
+        if rest(began, is_more, &store, &shutdown).await.is_break() {
             return;
         }
     }
@@ -48,16 +50,25 @@ pub async fn index(store: Store, shutdown: Shutdown) {
                 tidied_at = Instant::now();
             }
         }
-        if rest(began, is_more, &shutdown).await.is_break() {
+        if rest(began, is_more, &store, &shutdown).await.is_break() {
             return;
         }
     }
 }
 
 /// Breaks when the shutdown is announced.
-async fn rest(began: Instant, is_more: bool, shutdown: &Shutdown) -> std::ops::ControlFlow<()> {
+async fn rest(
+    began: Instant,
+    is_more: bool,
+    store: &Store,
+    shutdown: &Shutdown,
+) -> std::ops::ControlFlow<()> {
+    let rests = match store.is_in_a_rush() {
+        true => REST_IN_A_RUSH,
+        false => REST,
+    };
     let time = if is_more {
-        (began.elapsed() * REST).clamp(SHORTEST_REST, LONGEST_REST)
+        (began.elapsed() * rests).clamp(SHORTEST_REST, LONGEST_REST)
     } else {
         INTERVAL
     };

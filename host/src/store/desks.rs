@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::jobs::{Job, Work};
+use super::rush::Rush;
 use super::sql::Connector;
 use super::writer::{Opened, Writer};
 use super::{Config, StoreError};
@@ -23,6 +24,7 @@ pub(super) struct Desks {
     /// None: everything is the other's.
     patient: Option<Desk>,
     failing: watch::Receiver<usize>,
+    rush: Arc<Rush>,
 }
 
 struct Desk {
@@ -74,16 +76,24 @@ impl Desks {
             count: Arc::new(count),
             times: Arc::default(),
         };
+        let rush = Arc::new(Rush::new());
+        let desk = |opened| Desk::open(config, opened, failing.clone(), Arc::clone(&rush));
         Self {
-            prompt: Desk::open(config, prompt, failing.clone()),
-            patient: patient.map(|opened| Desk::open(config, opened, failing)),
+            prompt: desk(prompt),
+            patient: patient.map(desk),
             failing: heard,
+            rush,
         }
     }
 
     /// True while writes are known to work.
     pub(super) fn are_accepting(&self) -> bool {
         *self.failing.borrow() == 0 && self.all().all(|desk| !desk.jobs.is_closed())
+    }
+
+    /// True while more mail comes in than is written at once.
+    pub(super) fn are_in_a_rush(&self) -> bool {
+        self.rush.is_on()
     }
 
     /// Returns when writes are known to work.
@@ -138,11 +148,12 @@ impl Desks {
 }
 
 impl Desk {
-    fn open(config: &Config, opened: Opened, failing: Failing) -> Self {
+    fn open(config: &Config, opened: Opened, failing: Failing, rush: Arc<Rush>) -> Self {
         let (jobs, waiting) = mpsc::channel(config.max_waiting_jobs.max(1));
         let closing = Arc::new(Notify::new());
         let is_file = matches!(opened.connector, Connector::Sqlite(_));
-        let writer = Writer::new(opened, config, waiting, failing, Arc::clone(&closing));
+        let notices = (failing, Arc::clone(&closing), rush);
+        let writer = Writer::new(opened, config, waiting, notices);
         let writer = match is_file {
             // On a thread of its own, which the statements' answers wake at once: as a task it would wait for its turn
             // behind sessions, several times for each group.

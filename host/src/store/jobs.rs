@@ -193,11 +193,11 @@ impl Work {
         }
     }
 
-    /// True when a transaction with it has written something.
-    pub(super) fn surely_writes(&self) -> bool {
+    /// True when a client's message comes in with it, so that a transaction with it surely writes something.
+    pub(super) fn takes_in(&self) -> bool {
         match self {
             Self::Accept(..) => true,
-            Self::With(work, _) => work.surely_writes(),
+            Self::With(work, _) => work.takes_in(),
             _ => false,
         }
     }

@@ -41,6 +41,7 @@ mod postgres;
 mod reloads;
 mod reports;
 mod rows;
+mod rush;
 mod schema;
 mod search;
 mod sent;
@@ -213,6 +214,11 @@ impl Store {
     /// True while writes are known to work. False: answer `421` or `451` and accept nothing.
     pub fn accepting(&self) -> bool {
         self.shared.desks.are_accepting()
+    }
+
+    /// True while more mail comes in than is written at once: what nobody waits for should give way.
+    pub fn is_in_a_rush(&self) -> bool {
+        self.shared.desks.are_in_a_rush()
     }
 
     /// Returns when writes are known to work; at once while they do.

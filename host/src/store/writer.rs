@@ -14,6 +14,7 @@ use super::desks::Failing;
 use super::error::is_read_only;
 use super::jobs::{Job, Task, Work, apply, begin_and_apply, command};
 use super::log::{Log, Writing};
+use super::rush::Rush;
 use super::sql::{self, Connection, Connector, Dialect};
 use super::wal_index::WalIndex;
 use super::{Config, StoreError};
@@ -76,6 +77,7 @@ pub(super) struct Writer {
     /// Failures of all writers when the connection was last known to be good.
     known_failures: u64,
     closing: Arc<Notify>,
+    rush: Arc<Rush>,
     max_batch_jobs: usize,
     max_batch_octets: usize,
     /// How many the last group had.
@@ -89,6 +91,8 @@ struct Batch {
     octets: usize,
     /// True while nobody waits for any of them.
     is_patient: bool,
+    /// Messages that come in with them.
+    messages: usize,
 }
 
 impl Batch {
@@ -97,6 +101,7 @@ impl Batch {
             jobs: Vec::new(),
             octets: 0,
             is_patient: true,
+            messages: 0,
         };
         batch.push(first);
         batch
@@ -105,6 +110,7 @@ impl Batch {
     fn push(&mut self, job: Job) {
         self.octets += job.work.octets();
         self.is_patient &= job.work.is_patient();
+        self.messages += usize::from(job.work.takes_in());
         self.jobs.push(job);
     }
 }
@@ -114,8 +120,7 @@ impl Writer {
         opened: Opened,
         config: &Config,
         jobs: mpsc::Receiver<Job>,
-        failing: Failing,
-        closing: Arc<Notify>,
+        (failing, closing, rush): (Failing, Arc<Notify>, Arc<Rush>),
     ) -> Self {
         let Opened {
             connection,
@@ -133,6 +138,7 @@ impl Writer {
             known_failures: failing.times(),
             failing,
             closing,
+            rush,
             max_batch_jobs: config.max_batch_jobs.max(1),
             max_batch_octets: config.max_batch_octets.max(1),
             last_jobs: 0,
@@ -182,6 +188,7 @@ impl Writer {
             self.take_waiting(&mut batch);
         }
         self.last_jobs = batch.jobs.len();
+        self.rush.note(batch.messages);
         Some(batch.jobs)
     }
 
@@ -418,7 +425,7 @@ async fn write_together(
 /// surely write something, so that SQLite counts them as one transaction.
 fn is_of_no_interest(batch: &[Job]) -> bool {
     batch.iter().all(|job| job.work.leaves_accounts())
-        && batch.iter().any(|job| job.work.surely_writes())
+        && batch.iter().any(|job| job.work.takes_in())
 }
 
 /// One transaction all the same, in which each job can fail for itself.
