@@ -80,24 +80,31 @@ impl Reply {
 
     /// Appends the reply as it goes over the wire (RFC 5321 §4.2.1).
     pub fn encode(&self, wire: &mut Vec<u8>) {
-        for (index, _) in self.lines.iter().enumerate() {
-            wire.extend_from_slice(self.line(index).as_bytes());
+        let octets = self
+            .lines
+            .iter()
+            .map(|line| MAX_PREFIX_OCTETS + line.len() + 2);
+        wire.reserve(octets.sum());
+        for (index, text) in self.lines.iter().enumerate() {
+            self.prefix(index, &mut |octets| wire.extend_from_slice(octets));
+            wire.extend_from_slice(text.as_bytes());
             wire.extend_from_slice(b"\r\n");
         }
     }
 
-    fn line(&self, index: usize) -> String {
-        let separator = if index + 1 == self.lines.len() {
-            ' '
-        } else {
-            '-'
-        };
-        let (code, text) = (self.code, &self.lines[index]);
-        match self.enhanced {
-            Some((class, subject, detail)) => {
-                format!("{code}{separator}{class}.{subject}.{detail} {text}")
-            }
-            None => format!("{code}{separator}{text}"),
+    /// What precedes the text of a line. Every session has it written several times for each message, which formatting
+    /// would take more time for than everything else of a reply.
+    fn prefix(&self, index: usize, out: &mut impl FnMut(&[u8])) {
+        let is_last = index + 1 == self.lines.len();
+        digits(self.code, out);
+        out(if is_last { b" " } else { b"-" });
+        if let Some((class, subject, detail)) = self.enhanced {
+            digits(class.into(), out);
+            out(b".");
+            digits(subject, out);
+            out(b".");
+            digits(detail, out);
+            out(b" ");
         }
     }
 }
@@ -109,10 +116,25 @@ impl fmt::Display for Reply {
             if index > 0 {
                 f.write_str(" / ")?;
             }
-            f.write_str(&self.line(index))?;
+            let mut prefix = Vec::with_capacity(MAX_PREFIX_OCTETS);
+            self.prefix(index, &mut |octets| prefix.extend_from_slice(octets));
+            f.write_str(&String::from_utf8_lossy(&prefix))?;
+            f.write_str(&self.lines[index])?;
         }
         Ok(())
     }
+}
+
+/// A number below 1,000, in decimal.
+fn digits(number: u16, out: &mut impl FnMut(&[u8])) {
+    let digit = |of: u16| b'0' + u8::try_from(number / of % 10).unwrap_or(0);
+    let all = [digit(100), digit(10), digit(1)];
+    let leading = match number {
+        100.. => 0,
+        10.. => 1,
+        _ => 2,
+    };
+    out(&all[leading..]);
 }
 
 /// RFC 5321 §4.2: the first digit is 2 to 5, the second 0 to 5.
