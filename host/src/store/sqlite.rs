@@ -12,16 +12,14 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use super::sql::Pool;
 use super::{Config, StoreError};
 
-/// Octets of a page. A message of 4 KiB fills most of one, so that deleting it frees the page and
-/// writes nothing: for each message accepted and delivered, 17 KiB are written in all. Pages of
-/// 16 KiB hold three such messages and are written again for each that leaves: 39 KiB.
-const PAGE_SIZE: u32 = 8 * 1024;
+/// Octets of a page: that of the machine's memory. Content lies in the log, so what is left are small rows, and a
+/// group of them writes what it touches as a whole.
+const PAGE_SIZE: u32 = 4 * 1024;
 /// Octets the write-ahead log is cut back to after a checkpoint: 64 MiB.
 const JOURNAL_SIZE_LIMIT: &str = "67108864";
-/// Pages in the write-ahead log that start a checkpoint: 16 MiB. Most content is delivered and
-/// deleted before that and so never reaches the database file; a larger log makes whoever commits
-/// at its end wait longer.
-const CHECKPOINT_PAGES: &str = "2048";
+/// Pages in the write-ahead log that start a checkpoint: 16 MiB. Most pages are written many times before that and
+/// reach the database file once; a larger log makes whoever commits at its end wait longer.
+const CHECKPOINT_PAGES: &str = "4096";
 
 /// Prepared statements that the writer keeps. 512: one for each number of rows of each statement that has many.
 const STATEMENTS: usize = 512;
