@@ -16,6 +16,7 @@ mod limits;
 mod notices;
 mod orders;
 pub mod plan;
+mod precedence;
 mod reading;
 mod recorder;
 pub mod retry;

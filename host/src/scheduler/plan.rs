@@ -24,7 +24,7 @@ pub use self::surplus::Surplus;
 pub use self::view::{Claim, Counts, Health, Trouble, Unreachable};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
-use crate::queue::{Destination, OpenMessage, Priority, RemoteReply};
+use crate::queue::{Destination, OpenMessage, OpenRecipient, Priority, RemoteReply};
 use crate::smtp::Mailbox;
 
 /// The number of a destination while the plan knows it.
@@ -97,10 +97,12 @@ impl Plan {
         let mut rest = message;
         while let Some(first) = rest.recipients.first() {
             let destination = route(&first.mailbox);
+            let is_here = |one: &OpenRecipient| route(&one.mailbox) == destination;
+            if rest.recipients.iter().all(is_here) {
+                return self.insert_part(rest, destination);
+            }
             let all = std::mem::take(&mut rest.recipients);
-            let (here, elsewhere): (Vec<_>, Vec<_>) = all
-                .into_iter()
-                .partition(|one| route(&one.mailbox) == destination);
+            let (here, elsewhere): (Vec<_>, Vec<_>) = all.into_iter().partition(is_here);
             let mut part = rest.clone();
             part.recipients = here;
             rest.recipients = elsewhere;
@@ -199,6 +201,24 @@ impl Plan {
             self.envelopes -= 1;
             self.content_octets -= message.head.as_ref().map_or(0, bytes::Bytes::len);
         }
+    }
+
+    /// How many entries there are.
+    pub fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True while what waits is in memory, with room for as much as a third of it.
+    pub fn has_room(&self) -> bool {
+        let is_roomy = |used: usize, limit: usize| used <= limit / 4 * 3;
+        is_roomy(self.envelopes, self.limits.envelopes)
+            && is_roomy(self.content_octets, self.limits.content_octets)
+    }
+
+    /// How urgent what [`Plan::next`] takes is; it may take nothing all the same.
+    pub fn next_priority(&mut self, now: Timestamp) -> Option<Priority> {
+        self.advance(now);
+        self.eligible.first().map(|(order, _)| order.priority)
     }
 
     /// Takes the most urgent entry that may be tried now.

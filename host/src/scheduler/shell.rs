@@ -14,6 +14,7 @@ use super::claims::{self, Window};
 use super::flight::InFlight;
 use super::holdings::Holdings;
 use super::plan::{Claim, Health, Plan};
+use super::precedence::Precedence;
 use super::recorder::{self, Finished};
 use super::retry::Retry;
 use super::{Config, Setup, Snapshot, keeper, limits, steering, tenure, worker};
@@ -25,6 +26,9 @@ use crate::store::Store;
 
 /// The longest sleep of the time keeper; expiry is looked at as often.
 const TICK: Duration = Duration::from_secs(30);
+
+/// After a rush, mail that gave way to it waits for this long at most.
+const GIVES_WAY: Duration = Duration::from_millis(20);
 
 /// What workers, recorder and handle share.
 pub(super) struct Shared {
@@ -51,6 +55,9 @@ pub(super) struct Shared {
 
 pub(super) struct State {
     pub plan: Plan,
+    precedence: Precedence,
+    /// Until when what could go gives way to what comes in.
+    gives_way_until: Option<Timestamp>,
     idle: HashMap<Destination, Vec<Idle>>,
     idle_count: usize,
     next_idle: u64,
@@ -138,6 +145,8 @@ impl Shared {
             hostname: setup.hostname,
             state: Mutex::new(State {
                 plan: Plan::new(limits),
+                precedence: Precedence::default(),
+                gives_way_until: None,
                 idle: HashMap::new(),
                 idle_count: 0,
                 next_idle: 0,
@@ -185,7 +194,10 @@ impl Shared {
             }
             holdings.hold(message.id);
         }
+        let before = state.plan.entries();
         self.insert(&mut state, message);
+        let added = state.plan.entries() - before;
+        state.precedence.taken_in(added);
         self.dispatch(&mut state, None);
     }
 
@@ -305,7 +317,23 @@ impl Shared {
         if !self.may_send(state) {
             return None;
         }
-        while let Some(claim) = state.plan.next(now) {
+        let is_rush = self.store.is_in_a_rush() && state.plan.has_room();
+        state.gives_way_until = None;
+        if !is_rush {
+            state.precedence = Precedence::default();
+        }
+        while let Some(priority) = state.plan.next_priority(now) {
+            let gives_way = is_rush && priority >= Priority::Normal;
+            if gives_way && !state.precedence.allows_one() {
+                state.gives_way_until = Some(now + GIVES_WAY);
+                break;
+            }
+            let Some(claim) = state.plan.next(now) else {
+                break;
+            };
+            if gives_way {
+                state.precedence.sent();
+            }
             state.in_flight.begin(claim.id);
             if kept.is_none() && mine == Some(&claim.destination) {
                 kept = Some(claim);
@@ -314,7 +342,6 @@ impl Shared {
             }
         }
         if state
-            .plan
             .next_due(now)
             .is_some_and(|due_at| due_at < state.alarm)
         {
@@ -439,7 +466,7 @@ impl Shared {
             state.alarm = Timestamp::default();
             self.dispatch(&mut state, None);
             let now = Timestamp::now();
-            let next = state.plan.next_due(now);
+            let next = state.next_due(now);
             let next = next.filter(|_| self.may_send(&state));
             let next = next.map_or(TICK, |due_at| due_at.since(now));
             let wait = next.clamp(Duration::from_millis(1), TICK);
@@ -499,6 +526,12 @@ impl Shared {
 }
 
 impl State {
+    /// When there may be something to start that there is not now, a freed slot aside.
+    fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let next = self.plan.next_due(now).into_iter();
+        next.chain(self.gives_way_until).min()
+    }
+
     /// Leaves out of a message what is stopped; false when nothing is left.
     pub(super) fn keeps(&self, message: &mut OpenMessage, destination: &Destination) -> bool {
         if !self.stops.is_empty() {

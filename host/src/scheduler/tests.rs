@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -365,6 +366,45 @@ async fn urgent_mail_overtakes_at_the_next_message() {
     let order = sink.took(22).await;
     assert_eq!(order[2], "urgent 2", "{order:?}");
     scheduler.shutdown().await;
+}
+
+#[tokio::test]
+async fn in_a_rush_less_urgent_mail_gives_way_and_follows() {
+    let (sink, port) = Sink::start().await;
+    let bench = Bench::new(port).await;
+    let scheduler = bench.start();
+    let known = bench.accept("known", Priority::Normal, "b@b.example").await;
+    scheduler.submit(known);
+    sink.took(1).await;
+    let mut taken_in = 1;
+    let (ready, running) = loop {
+        let urgent = bench.accept("urgent", Priority::High, "b@b.example").await;
+        let accepted = (0..64).map(|_| bench.accept("normal", Priority::Normal, "b@b.example"));
+        let mut rush = join_all(accepted).await;
+        let later = rush.split_off(8);
+        for message in rush {
+            scheduler.submit(message);
+        }
+        let ready = scheduler.snapshot().counts.ready;
+        scheduler.submit(urgent);
+        let running = scheduler.snapshot().counts.running;
+        let was_rush = bench.store.is_in_a_rush();
+        for message in later {
+            scheduler.submit(message);
+        }
+        taken_in += 65;
+        // All of it goes out, although nothing more comes in.
+        sink.took(taken_in).await;
+        if was_rush {
+            break (ready, running);
+        }
+        // The machine was too busy for the messages to come in together.
+        assert!(taken_in < 65 * 50);
+    };
+    assert_eq!(ready, [0, 0, 2, 0, 0], "three of four go out meanwhile");
+    assert_eq!(running, [0, 1, 6, 0, 0], "urgent mail gives way to nothing");
+    scheduler.shutdown().await;
+    assert_eq!(bench.open_count().await, 0);
 }
 
 #[tokio::test]
