@@ -135,6 +135,31 @@ fn the_order_holds_across_destinations() {
 }
 
 #[test]
+fn how_urgent_the_next_is_is_known_before_it_is_taken() {
+    let mut plan = plan();
+    assert_eq!(plan.next_priority(NOW), None);
+    plan.insert(message(1, 4, 0, &["a"]), route);
+    plan.insert(message(2, 2, NOW.as_millis() + 1, &["a"]), route);
+    assert_eq!(plan.next_priority(NOW), Some(Priority::Low));
+    let later = NOW + Duration::from_millis(1);
+    assert_eq!(plan.next_priority(later), Some(Priority::High));
+    assert_eq!(ids(&mut plan, later), [2, 1]);
+}
+
+#[test]
+fn there_is_room_until_three_quarters_of_it_are_taken() {
+    let mut plan = plan();
+    for id in 1..=7 {
+        plan.insert(message(id, 3, 0, &["a"]), route);
+        assert!(plan.has_room(), "{id} messages of 100 octets in 1,000");
+    }
+    plan.insert(message(8, 3, 0, &["a"]), route);
+    assert!(!plan.has_room());
+    assert!(plan.next(NOW).is_some());
+    assert!(plan.has_room());
+}
+
+#[test]
 fn nothing_starts_before_it_is_due() {
     let mut plan = plan();
     plan.insert(message(1, 1, NOW.as_millis() + 1, &["a"]), route);
