@@ -317,7 +317,8 @@ impl Shared {
         if !self.may_send(state) {
             return None;
         }
-        let is_rush = self.store.is_in_a_rush() && state.plan.has_room();
+        // On a server outcomes have a writer of their own, and what a node may hold is too little to give way for long.
+        let is_rush = !self.is_shared && self.store.is_in_a_rush() && state.plan.has_room();
         state.gives_way_until = None;
         if !is_rush {
             state.precedence = Precedence::default();
