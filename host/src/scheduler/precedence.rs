@@ -1,14 +1,14 @@
-//! Taking in goes before sending: while more mail comes in than the store writes at once, less urgent mail is sent a
-//! little slower than it comes in, and catches up afterwards. Pure.
+//! Taking in goes before sending: while more mail comes in than the store writes at once, less urgent mail is sent more
+//! slowly than it comes in, and catches up afterwards. Pure.
 //!
 //! What is sent costs the store as much as what comes in, and clients wait for the one alone. How urgent a message is
 //! is known when it is in, so urgent mail gains by it too.
 
 /// Of so many messages that come in...
 const TAKEN_IN: u32 = 4;
-/// ...this many go out at the same time. Default 3 of 4: a rush of ten seconds is followed by three of sending.
-const SENT: u32 = 3;
-/// Messages that may go out at once after a pause.
+/// ...this many go out at the same time. Default 1 of 4: enough to see that a destination takes mail.
+const SENT: u32 = 1;
+/// Messages for which what is allowed adds up; more that come in at once allow no more.
 const MOST: u32 = 64;
 
 /// How much less urgent mail may be sent in a rush.
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_go_out_for_four_that_come_in() {
+    fn one_goes_out_for_four_that_come_in() {
         let mut precedence = Precedence::default();
         assert!(!precedence.allows_one());
         let mut sent = 0;
@@ -52,7 +52,7 @@ mod tests {
                 sent += 1;
             }
         }
-        assert_eq!(sent, 300);
+        assert_eq!(sent, 100);
     }
 
     #[test]
@@ -64,7 +64,7 @@ mod tests {
             precedence.sent();
             sent += 1;
         }
-        assert_eq!(sent, 48);
+        assert_eq!(sent, 16);
         precedence.sent();
         assert!(!precedence.allows_one());
     }
