@@ -11,6 +11,7 @@ mod claims;
 mod config;
 mod flight;
 mod holdings;
+mod idle;
 mod keeper;
 mod limits;
 mod notices;

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::claims::{self, Window};
 use super::flight::InFlight;
 use super::holdings::Holdings;
+use super::idle::IdleWorkers;
 use super::plan::{Claim, Health, Plan};
 use super::precedence::Precedence;
 use super::recorder::{self, Finished};
@@ -58,9 +59,7 @@ pub(super) struct State {
     precedence: Precedence,
     /// Until when what could go gives way to what comes in.
     gives_way_until: Option<Timestamp>,
-    idle: HashMap<Destination, Vec<Idle>>,
-    idle_count: usize,
-    next_idle: u64,
+    idle: IdleWorkers,
     workers: JoinSet<()>,
     tasks: Option<Tasks>,
     /// What is being tried or recorded.
@@ -87,12 +86,6 @@ struct Tasks {
     sharing: JoinSet<()>,
     recorder: JoinHandle<()>,
     outcomes: mpsc::Sender<Finished>,
-}
-
-/// A worker that waits with its connection open.
-struct Idle {
-    number: u64,
-    claims: oneshot::Sender<Claim>,
 }
 
 /// Starts the recorder and the time keeper.
@@ -147,9 +140,7 @@ impl Shared {
                 plan: Plan::new(limits),
                 precedence: Precedence::default(),
                 gives_way_until: None,
-                idle: HashMap::new(),
-                idle_count: 0,
-                next_idle: 0,
+                idle: IdleWorkers::default(),
                 workers: JoinSet::new(),
                 tasks: None,
                 in_flight: InFlight::default(),
@@ -353,13 +344,10 @@ impl Shared {
     }
 
     /// To a worker that waits with an open connection, or to a new one.
-    fn hand_over(self: &Arc<Self>, state: &mut State, mut claim: Claim) {
-        while let Some(idle) = state.take_idle(&claim.destination) {
-            match idle.claims.send(claim) {
-                Ok(()) => return,
-                Err(returned) => claim = returned,
-            }
-        }
+    fn hand_over(self: &Arc<Self>, state: &mut State, claim: Claim) {
+        let Some(claim) = state.idle.hand_over(claim) else {
+            return;
+        };
         let Some(outcomes) = state.tasks.as_ref().map(|tasks| tasks.outcomes.clone()) else {
             return;
         };
@@ -379,7 +367,7 @@ impl Shared {
         match timeout(self.delivery.config().idle_keep(), &mut claims).await {
             Ok(claim) => claim.ok(),
             Err(_) => {
-                let is_removed = self.state.lock().remove_idle(destination, number);
+                let is_removed = self.state.lock().idle.remove(destination, number);
                 // Not among the idle any more: a claim is on its way.
                 if is_removed { None } else { claims.await.ok() }
             }
@@ -562,7 +550,6 @@ impl State {
     /// All workers, to be ended; those that wait end by themselves.
     pub(super) fn take_workers(&mut self) -> JoinSet<()> {
         self.idle.clear();
-        self.idle_count = 0;
         std::mem::take(&mut self.workers)
     }
 
@@ -578,45 +565,15 @@ impl State {
         (self.take_workers(), self.tasks.take())
     }
 
+    /// A worker waits; none when it had better not.
     fn add_idle(
         &mut self,
         destination: &Destination,
         delivery: &Delivery,
     ) -> Option<(u64, oneshot::Receiver<Claim>)> {
-        if self.is_stopping || self.idle_count >= delivery.config().max_concurrency {
-            return None;
-        }
-        let (claims, receiver) = oneshot::channel();
-        let number = self.next_idle;
-        self.next_idle += 1;
-        self.idle_count += 1;
-        let idle = Idle { number, claims };
-        self.idle.entry(destination.clone()).or_default().push(idle);
-        Some((number, receiver))
-    }
-
-    /// The one that became idle last: the others may end their connections then.
-    fn take_idle(&mut self, destination: &Destination) -> Option<Idle> {
-        let waiting = self.idle.get_mut(destination)?;
-        let idle = waiting.pop();
-        if waiting.is_empty() {
-            self.idle.remove(destination);
-        }
-        self.idle_count -= usize::from(idle.is_some());
-        idle
-    }
-
-    fn remove_idle(&mut self, destination: &Destination, number: u64) -> bool {
-        let Some(waiting) = self.idle.get_mut(destination) else {
-            return self.is_stopping;
-        };
-        let before = waiting.len();
-        waiting.retain(|idle| idle.number != number);
-        let removed = before - waiting.len();
-        if waiting.is_empty() {
-            self.idle.remove(destination);
-        }
-        self.idle_count -= removed;
-        removed > 0
+        let limit = delivery.config().max_concurrency;
+        (!self.is_stopping)
+            .then(|| self.idle.add(destination, limit))
+            .flatten()
     }
 }
