@@ -152,8 +152,8 @@ impl Desk {
         let (jobs, waiting) = mpsc::channel(config.max_waiting_jobs.max(1));
         let closing = Arc::new(Notify::new());
         let is_file = matches!(opened.connector, Connector::Sqlite(_));
-        let notices = (failing, Arc::clone(&closing), rush);
-        let writer = Writer::new(opened, config, waiting, notices);
+        let shared = (failing, Arc::clone(&closing), rush);
+        let writer = Writer::new(opened, config, waiting, shared);
         let writer = match is_file {
             // On a thread of its own, which the statements' answers wake at once: as a task it would wait for its turn
             // behind sessions, several times for each group.

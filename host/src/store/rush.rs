@@ -34,7 +34,8 @@ impl Rush {
     /// True while there is one.
     pub(super) fn is_on(&self) -> bool {
         let last_ms = self.last_ms.load(Ordering::Relaxed);
-        last_ms > 0 && u128::from(self.now_ms() - last_ms) <= LASTS.as_millis()
+        let since_ms = self.now_ms().saturating_sub(last_ms);
+        last_ms > 0 && u128::from(since_ms) <= LASTS.as_millis()
     }
 
     fn now_ms(&self) -> u64 {

@@ -7,6 +7,11 @@ fn contents(sizes: &[usize]) -> Vec<(QueueId, Bytes)> {
     sizes.iter().map(content).collect()
 }
 
+/// Where the segments are.
+fn content(folder: &Folder) -> PathBuf {
+    folder_of(&folder.database())
+}
+
 async fn append(log: &mut Log, contents: &[(QueueId, Bytes)]) -> Vec<Place> {
     let (places, mut writing) = log.append(contents.to_vec()).await.expect("a segment");
     writing.done().await.expect("written");
@@ -16,7 +21,7 @@ async fn append(log: &mut Log, contents: &[(QueueId, Bytes)]) -> Vec<Place> {
 #[tokio::test]
 async fn what_was_written_is_read() {
     let folder = Folder::new();
-    let mut log = Log::within(folder_of(&folder.database()));
+    let mut log = Log::within(content(&folder));
     let mut written = Vec::new();
     // More records than one system call takes, and an empty one.
     for batch in [contents(&[5, 0, 70_000]), contents(&[9; 1500])] {
@@ -26,7 +31,7 @@ async fn what_was_written_is_read() {
     }
     drop(log);
     for ((id, octets), place) in written {
-        let found = read(&folder_of(&folder.database()), id, place).expect("readable");
+        let found = read(&content(&folder), id, place).expect("readable");
         assert_eq!(found, Some(octets));
     }
 }
@@ -34,17 +39,17 @@ async fn what_was_written_is_read() {
 #[tokio::test]
 async fn another_messages_place_is_not_believed() {
     let folder = Folder::new();
-    let mut log = Log::within(folder_of(&folder.database()));
+    let mut log = Log::within(content(&folder));
     let batch = contents(&[10, 10]);
     let places = append(&mut log, &batch).await;
-    let other = read(&folder_of(&folder.database()), batch[0].0, places[1]);
+    let other = read(&content(&folder), batch[0].0, places[1]);
     let error = other.expect_err("another id");
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     let cut = Place {
         octets: 9,
         ..places[0]
     };
-    assert!(read(&folder_of(&folder.database()), batch[0].0, cut).is_err());
+    assert!(read(&content(&folder), batch[0].0, cut).is_err());
 }
 
 #[tokio::test]
@@ -55,25 +60,21 @@ async fn a_segment_that_is_gone_has_no_content() {
         offset: 0,
         octets: 1,
     };
-    let found = read(&folder_of(&folder.database()), QueueId::from_i64(1), place);
+    let found = read(&content(&folder), QueueId::from_i64(1), place);
     assert_eq!(found.expect("no error"), None);
 }
 
 #[tokio::test]
 async fn a_segment_is_sealed_when_nobody_writes_to_it() {
     let folder = Folder::new();
-    let mut log = Log::within(folder_of(&folder.database()));
+    let mut log = Log::within(content(&folder));
     let first = append(&mut log, &contents(&[10])).await[0];
-    assert!(
-        sealed(&folder_of(&folder.database()))
-            .expect("readable")
-            .is_empty()
-    );
+    assert!(sealed(&content(&folder)).expect("readable").is_empty());
     drop(log);
-    let mut log = Log::within(folder_of(&folder.database()));
+    let mut log = Log::within(content(&folder));
     let second = append(&mut log, &contents(&[10])).await[0];
     assert_ne!(first.segment, second.segment);
-    let found = sealed(&folder_of(&folder.database())).expect("readable");
+    let found = sealed(&content(&folder)).expect("readable");
     let numbers: Vec<i64> = found.iter().map(|segment| segment.number).collect();
     assert_eq!(numbers, [first.segment]);
 }
@@ -81,7 +82,7 @@ async fn a_segment_is_sealed_when_nobody_writes_to_it() {
 #[tokio::test]
 async fn a_full_segment_is_followed_by_another() {
     let folder = Folder::new();
-    let mut log = Log::within(folder_of(&folder.database()));
+    let mut log = Log::within(content(&folder));
     let half = usize::try_from(SEGMENT_OCTETS / 2).expect("small");
     let mut segments = Vec::new();
     for _ in 0..3 {
