@@ -28,6 +28,8 @@ impl Cable {
         let ends = cable.ends.clone();
         std::thread::spawn(move || {
             while let Ok((near, _)) = listener.accept() {
+                // Held until the connection is among those that are cut, or none is made.
+                let mut ends = ends.lock().expect("nobody panics");
                 if is_cut.load(Ordering::Acquire) {
                     continue;
                 }
@@ -35,7 +37,7 @@ impl Cable {
                     continue;
                 };
                 let both = [&near, &far].map(|end| end.try_clone().expect("a socket"));
-                ends.lock().expect("nobody panics").extend(both);
+                ends.extend(both);
                 carry(&near, &far);
                 carry(&far, &near);
             }
