@@ -283,14 +283,15 @@ impl Intake {
         message: NewMessage,
         findings: Findings,
     ) -> Result<OpenMessage, Rejection> {
-        let open = message.to_open();
+        let mut open = message.to_open();
         let message = Arc::new(message);
         let id = message.id;
-        self.shared
+        let accepted = self
+            .shared
             .store
             .accept(Arc::clone(&message), findings)
-            .await
-            .map_err(|error| Rejection::store(&error))?;
+            .await;
+        open.place = accepted.map_err(|error| Rejection::store(&error))?;
         metrics::accepted(message.meta.priority.number(), message.content.size);
         info!(
             queue.id = %id,

@@ -118,6 +118,19 @@ pub struct OpenMessage {
     pub staged_chunks: u32,
     /// The head when it is at hand: a message just accepted is delivered without reading it back.
     pub head: Option<Bytes>,
+    /// Where the head lay in the log when this was read or written; it may have moved into the database since.
+    pub place: Option<Place>,
+}
+
+/// Where the head of a message lies in the log beside a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The number of the segment.
+    pub segment: i64,
+    /// Octets before it in the segment.
+    pub offset: i64,
+    /// How many octets it has.
+    pub octets: i64,
 }
 
 /// A recipient that is still to be served.
@@ -157,6 +170,7 @@ impl NewMessage {
             size: self.content.size,
             staged_chunks: self.content.staged_chunks,
             head: Some(self.content.head.clone()),
+            place: None,
             meta: Arc::new(self.meta.clone()),
         }
     }

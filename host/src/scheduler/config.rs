@@ -34,8 +34,8 @@ pub struct Config {
     /// The longest such pause in seconds. Default 300: what limits by the hour is found open within minutes.
     pub slow_down_max_s: u64,
     /// Octets of content kept in memory for messages that wait. Default 128 MiB; beyond it the
-    /// content is read from the store when its turn comes. While much mail comes in, less urgent mail waits until
-    /// three quarters of it are used.
+    /// content is read from the store when its turn comes. While much mail comes in, less urgent mail waits until it
+    /// has three times as many, or uses three quarters of `ready-envelopes`.
     pub ready_content_octets: usize,
     /// Waiting messages whose envelope is kept in memory, about 1 KiB each. Default 100,000; beyond
     /// it only their place in the order is kept, about 200 octets.

@@ -124,7 +124,10 @@ async fn notify(
     };
     let accept = || shared.store.accept(message.clone(), alerts.clone());
     match insist("queue a notification", accept).await {
-        Ok(()) => Some(message.to_open()),
+        Ok(place) => Some(OpenMessage {
+            place,
+            ..message.to_open()
+        }),
         Err(error) => {
             tracing::error!(queue.id = %about.id, error = %with_causes(&error), "a sender is not notified");
             None

@@ -18,6 +18,8 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use self::lane::{Lane, Order};
 pub use self::limits::{Ageing, Limits, Named};
 pub use self::surplus::Surplus;
@@ -65,6 +67,8 @@ pub struct Plan {
     keeps_messages: bool,
     content_octets: usize,
     envelopes: usize,
+    /// Octets of the messages whose envelopes are kept, in memory or not.
+    octets: u64,
     counts: Counts,
 }
 
@@ -88,6 +92,7 @@ impl Plan {
             keeps_messages: true,
             content_octets: 0,
             envelopes: 0,
+            octets: 0,
             counts: Counts::default(),
         }
     }
@@ -187,19 +192,26 @@ impl Plan {
             return None;
         }
         self.envelopes += 1;
-        let head = message.head.as_ref().map_or(0, bytes::Bytes::len);
-        if self.content_octets + head > self.limits.content_octets {
-            message.head = None;
-        } else {
-            self.content_octets += head;
-        }
+        self.octets += message.size;
+        message.head = message.head.filter(|head| self.take_room(head));
         Some(Box::new(message))
+    }
+
+    /// Room in memory for the head of a message; false when there is none.
+    fn take_room(&mut self, head: &Bytes) -> bool {
+        let used = self.content_octets + head.len();
+        let fits = used <= self.limits.content_octets;
+        if fits {
+            self.content_octets = used;
+        }
+        fits
     }
 
     fn release(&mut self, entry: &Entry) {
         if let Some(message) = &entry.message {
             self.envelopes -= 1;
-            self.content_octets -= message.head.as_ref().map_or(0, bytes::Bytes::len);
+            self.octets -= message.size;
+            self.content_octets -= message.head.as_ref().map_or(0, Bytes::len);
         }
     }
 
@@ -208,11 +220,11 @@ impl Plan {
         self.entries.len()
     }
 
-    /// True while what waits is in memory, with room for as much as a third of it.
+    /// True while more may be left to wait: of the envelopes that are kept a quarter is free, and what waits is not
+    /// larger than three times what is kept of it in memory.
     pub fn has_room(&self) -> bool {
-        let is_roomy = |used: usize, limit: usize| used <= limit / 4 * 3;
-        is_roomy(self.envelopes, self.limits.envelopes)
-            && is_roomy(self.content_octets, self.limits.content_octets)
+        let most = 3 * self.limits.content_octets as u64;
+        self.envelopes <= self.limits.envelopes / 4 * 3 && self.octets <= most
     }
 
     /// How urgent what [`Plan::next`] takes is; it may take nothing all the same.

@@ -310,10 +310,10 @@ fn log(finished: &Finished, recorded: &[RecordedAttempt]) {
 }
 
 /// Asks again for as long as the store is not available.
-pub(super) async fn insist<F: Future<Output = Result<(), StoreError>>>(
+pub(super) async fn insist<T, F: Future<Output = Result<T, StoreError>>>(
     what: &str,
     ask: impl Fn() -> F,
-) -> Result<(), StoreError> {
+) -> Result<T, StoreError> {
     let mut is_told = false;
     loop {
         match ask().await {

@@ -274,11 +274,9 @@ impl Bench {
     }
 
     async fn keep(&self, message: NewMessage) -> OpenMessage {
-        let open = message.to_open();
-        self.store
-            .accept(Arc::new(message), Vec::new())
-            .await
-            .expect("the store works");
+        let mut open = message.to_open();
+        let accepted = self.store.accept(Arc::new(message), Vec::new()).await;
+        open.place = accepted.expect("the store works");
         open
     }
 
@@ -333,6 +331,36 @@ async fn what_is_submitted_and_what_the_store_holds_is_delivered_once() {
         0,
         "every outcome is recorded at shutdown"
     );
+}
+
+#[tokio::test]
+async fn content_that_has_no_room_in_memory_is_read_from_where_it_lies() {
+    let (sink, port) = Sink::start().await;
+    let mut bench = Bench::new(port).await;
+    bench.per_destination = 2;
+    let mut setup = bench.setup();
+    // Room for a few.
+    setup.config.ready_content_octets = 200;
+    let scheduler = Scheduler::start(setup);
+    scheduler.pause();
+    for number in 0..50 {
+        let mut message = bench
+            .accept(&format!("new {number}"), Priority::Normal, "b@b.example")
+            .await;
+        let place = message.place.as_mut().expect("it lies in the log");
+        if number % 5 == 0 {
+            // As if it had moved into the database since.
+            place.segment = 7;
+        }
+        scheduler.submit(message);
+    }
+    scheduler.resume();
+    let mut subjects = sink.took(50).await;
+    scheduler.shutdown().await;
+    subjects.sort();
+    subjects.dedup();
+    assert_eq!(subjects.len(), 50);
+    assert_eq!(bench.open_count().await, 0);
 }
 
 #[tokio::test]

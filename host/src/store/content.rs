@@ -7,11 +7,11 @@ use bytes::Bytes;
 
 use super::bulk::{Bulk, Statement};
 use super::jobs::{Chunk, Placed};
-use super::log::{self, Place};
+use super::log;
 use super::sql::{self, Connection, Pool, Row};
 use super::{StoreError, rows};
 use crate::id::QueueId;
-use crate::queue::NewMessage;
+use crate::queue::{NewMessage, Place};
 
 const INSERT_CHUNK: &str =
     "INSERT INTO content_chunk (message_id, position, octets) VALUES ($1, $2, $3)";
@@ -150,7 +150,8 @@ pub(super) async fn head(
     Err(StoreError::NotFound { what: what() })
 }
 
-fn place(row: &Row) -> Result<Option<Place>, StoreError> {
+/// Where a row of a message says that its head lies; none: in the database.
+pub(super) fn place(row: &Row) -> Result<Option<Place>, StoreError> {
     let Some(segment) = rows::get(row, "segment")? else {
         return Ok(None);
     };
@@ -167,8 +168,17 @@ pub(super) async fn in_log(
     id: QueueId,
     place: Place,
 ) -> Result<Option<Bytes>, StoreError> {
+    let read = all_in_log(folder, vec![(id, place)]).await?;
+    Ok(read.into_iter().find_map(|(_, head)| head))
+}
+
+/// Reads several heads from the log; none of those whose segments are gone.
+pub(super) async fn all_in_log(
+    folder: &Path,
+    wanted: Vec<(QueueId, Place)>,
+) -> Result<Vec<(QueueId, Option<Bytes>)>, StoreError> {
     let folder = folder.to_owned();
-    let read = tokio::task::spawn_blocking(move || log::read(&folder, id, place)).await;
+    let read = tokio::task::spawn_blocking(move || log::read_all(&folder, &wanted)).await;
     let failed = |error| StoreError::reading("content", sqlx::Error::Io(error));
     read.map_err(|error| failed(error.into()))?.map_err(failed)
 }

@@ -10,7 +10,6 @@ use super::accounts::Edit;
 use super::claims;
 use super::decisions::Kept;
 use super::ledger::Entry;
-use super::log::Place;
 use super::nodes::NodeWork;
 use super::operators::OperatorWork;
 use super::orders::OrderWork;
@@ -32,16 +31,25 @@ use crate::alert::{Event, NewAlert};
 use crate::clock::Timestamp;
 use crate::decision::Retention;
 use crate::id::QueueId;
-use crate::queue::{AttemptRecord, NewMessage, PolicyCount};
+use crate::queue::{AttemptRecord, NewMessage, Place, PolicyCount};
 
 /// Work that waits for the writer, and who waits for it.
 pub(super) struct Job {
     /// What is to be written.
     pub(super) work: Box<Work>,
-    /// Told after the commit: the id of what was made, or how many rows it concerned.
-    pub(super) reply: oneshot::Sender<Result<i64, StoreError>>,
+    /// Told after the commit.
+    pub(super) reply: oneshot::Sender<Result<Done, StoreError>>,
     /// Its share of the octets that may wait.
     pub(super) _share: Option<OwnedSemaphorePermit>,
+}
+
+/// What was done.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// The id of what was made, or how many rows it concerned.
+    pub(super) number: i64,
+    /// Where the content that came with it lies in the log.
+    pub(super) place: Option<Place>,
 }
 
 /// What is to be written.
@@ -262,6 +270,14 @@ impl Work {
 pub(super) struct Task<'a> {
     pub(super) work: &'a Work,
     pub(super) place: Option<Place>,
+}
+
+impl Task<'_> {
+    /// What its caller is told.
+    pub(super) const fn done(&self, number: i64) -> Done {
+        let place = self.place;
+        Done { number, place }
+    }
 }
 
 /// A message, where in the log its head lies, and the node that has claimed it.

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use super::bulk::{Bulk, Statement};
 use super::jobs::Placed;
 use super::sql::{self, Connection, Pool, Query, QueryBuilder, Row};
-use super::{StoreError, columns, filters, rows};
+use super::{StoreError, columns, content, filters, rows};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
 use crate::queue::{MessageParameters, NewMessage, OpenMessage, OpenRecipient, RecipientStatus};
@@ -15,7 +15,8 @@ use crate::smtp::{EnvelopeId, Mailbox, OriginalRecipient, Recipient};
 const OPEN_COLUMNS: &str = "SELECT id, list_id, username, reverse_path, priority, body, \
      subject, message_id, session_id, rule, received_at, expires_at, size, staged_chunks, \
      smtputf8, require_tls, ret, envid, deliver_by_at, deliver_by_mode, mt_priority, held_until, \
-     route, hold, released_at, client, requested_priority, notice_of FROM message";
+     route, hold, released_at, client, requested_priority, notice_of, segment, segment_offset, head_octets \
+     FROM message";
 /// Statuses up to 1 are the open ones.
 const OPEN_RECIPIENT_COLUMNS: &str = "SELECT message_id, position, mailbox, attempts, due_at, \
      notify, orcpt, delay_told_at FROM recipient WHERE status <= 1 AND message_id IN ";
@@ -280,5 +281,6 @@ fn open_message(
         size: rows::count(row, "size")?,
         staged_chunks: rows::count(row, "staged_chunks")?,
         head: None,
+        place: content::place(row)?,
     })
 }

@@ -95,7 +95,7 @@ use self::accounts::Edit;
 use self::changes::{Changes, Stamp};
 use self::database::Database;
 use self::desks::Desks;
-use self::jobs::{Job, Work};
+use self::jobs::{Done, Job, Work};
 use self::membership::Membership;
 use self::merging::Merger;
 use self::sql::Pool;
@@ -274,10 +274,11 @@ impl Store {
     ///
     /// In a box at once: it is some hundred octets, which would be in every future on its way.
     fn write(&self, work: Work) -> impl Future<Output = Result<i64, StoreError>> + Send {
-        self.write_whole(Box::new(work))
+        let written = self.write_whole(Box::new(work));
+        async move { written.await.map(|done| done.number) }
     }
 
-    async fn write_whole(&self, work: Box<Work>) -> Result<i64, StoreError> {
+    async fn write_whole(&self, work: Box<Work>) -> Result<Done, StoreError> {
         let share = self.share(work.octets()).await?;
         let has_events = matches!(*work, Work::With(..));
         let (reply, answer) = oneshot::channel();

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::log::{self, Place, Sealed};
+use super::log::{self, Sealed};
 use super::sql::{self, Connection, Pool, Row};
 use super::{StoreError, content, rows};
 use crate::clock::Timestamp;
 use crate::id::QueueId;
+use crate::queue::Place;
 
 /// Octets that are still needed of a segment below which they move into the database. Default 8 MiB, an eighth of a
 /// segment: so the log is at most eight times as large as what waits in it, and nothing moves twice.

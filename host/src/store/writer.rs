@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::desks::Failing;
 use super::error::is_read_only;
-use super::jobs::{Job, Task, Work, apply, begin_and_apply, command};
+use super::jobs::{Done, Job, Task, Work, apply, begin_and_apply, command};
 use super::log::{Log, Writing};
 use super::rush::Rush;
 use super::sql::{self, Connection, Connector, Dialect};
@@ -288,7 +288,10 @@ impl Writer {
             written = write_together(connection, &tasks, &mut writing, own).await;
         }
         match written {
-            Ok(answers) => Ok(answers.into_iter().map(Ok).collect()),
+            Ok(numbers) => {
+                let done = numbers.into_iter().zip(&tasks);
+                Ok(done.map(|(number, task)| Ok(task.done(number))).collect())
+            }
             Err(error) if error.is_fault_of_job() => {
                 command(connection, ROLLBACK).await?;
                 match batch {
@@ -371,7 +374,7 @@ fn still_unwritten(error: StoreError, found: sqlx::Error) -> StoreError {
 }
 
 /// What a job is told.
-type Answer = Result<i64, StoreError>;
+type Answer = Result<Done, StoreError>;
 
 /// Sends the content of accepted messages on its way to the disk.
 async fn begin_writing<'a>(
@@ -445,7 +448,7 @@ async fn write_one_by_one(
             Err(error) => return Err(error.clone()),
         }
         command(connection, RELEASE).await?;
-        answers.push(answer.map(|answers| answers[0]));
+        answers.push(answer.map(|numbers| task.done(numbers[0])));
     }
     writing.done().await.map_err(unwritten)?;
     command(connection, COMMIT).await?;

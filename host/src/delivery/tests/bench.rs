@@ -159,6 +159,7 @@ pub fn job(recipients: &[&str], content: &'static str) -> Job {
             size: content.len() as u64,
             staged_chunks: 0,
             head: Some(Bytes::from_static(content.as_bytes())),
+            place: None,
         },
     }
 }

@@ -1,11 +1,15 @@
 //! Which messages are kept in memory: those that come next. The store has them all.
 
-use super::{Plan, place};
+use bytes::Bytes;
+
+use super::{Entry, LaneId, Plan, place};
 use crate::id::QueueId;
-use crate::queue::{Destination, OpenMessage};
+use crate::queue::{Destination, OpenMessage, Place};
 
 /// Entries of a destination that are looked at for messages to be read together.
 const LOOK: usize = 512;
+/// Octets of heads that are read together. Default 1 MiB.
+const HEADS_OCTETS: usize = 1024 * 1024;
 
 impl Plan {
     /// Whether messages that are added are kept as far as there is memory; else each is read when its turn comes.
@@ -16,23 +20,92 @@ impl Plan {
     /// The next entries of a destination whose messages are not at hand, `limit` at most; somebody reads them then.
     /// None of them while somebody does already.
     pub fn begin_reading_ahead(&mut self, destination: &Destination, limit: usize) -> Vec<QueueId> {
-        let Some(&lane) = self.lane_ids.get(destination) else {
+        let Some((lane, next)) = self.next_unread(destination) else {
             return Vec::new();
         };
-        let Some(state) = self.lanes.get_mut(&lane) else {
-            return Vec::new();
-        };
-        if std::mem::replace(&mut state.is_read_ahead, true) {
-            return Vec::new();
-        }
-        let next = state.ready.iter().take(LOOK).map(|order| order.id);
-        let is_bare = |id: &QueueId| {
-            let entry = self.entries.get(&(*id, lane));
-            entry.is_some_and(|entry| entry.message.is_none())
-        };
-        let bare: Vec<QueueId> = next.filter(is_bare).take(limit).collect();
-        state.is_read_ahead = !bare.is_empty();
+        let bare = next.filter(|(_, entry)| entry.message.is_none());
+        let bare: Vec<QueueId> = bare.map(|(id, _)| id).take(limit).collect();
+        self.set_read_ahead(lane, !bare.is_empty());
         bare
+    }
+
+    /// As [`Plan::begin_reading_ahead`], for messages that are at hand without their heads: those that lie in the log,
+    /// as far as there is memory for them.
+    pub fn begin_reading_heads(
+        &mut self,
+        destination: &Destination,
+        limit: usize,
+    ) -> Vec<(QueueId, Place)> {
+        let Some((lane, next)) = self.next_unread(destination) else {
+            return Vec::new();
+        };
+        let mut room = self
+            .limits
+            .content_octets
+            .saturating_sub(self.content_octets);
+        room = room.min(HEADS_OCTETS);
+        let placed = next.filter_map(|(id, entry)| {
+            let message = entry.message.as_ref()?;
+            let place = message.place.filter(|_| message.head.is_none())?;
+            Some((id, place))
+        });
+        let fitting = placed.take_while(|(_, place)| {
+            let left = usize::try_from(place.octets).ok();
+            let left = left.and_then(|octets| room.checked_sub(octets));
+            room = left.unwrap_or(room);
+            left.is_some()
+        });
+        let headless: Vec<(QueueId, Place)> = fitting.take(limit).collect();
+        self.set_read_ahead(lane, !headless.is_empty());
+        headless
+    }
+
+    /// The next entries of a destination, unless somebody reads for it.
+    fn next_unread(
+        &self,
+        destination: &Destination,
+    ) -> Option<(LaneId, impl Iterator<Item = (QueueId, &Entry)>)> {
+        let &lane = self.lane_ids.get(destination)?;
+        let state = self.lanes.get(&lane).filter(|it| !it.is_read_ahead)?;
+        let next = state.ready.iter().take(LOOK);
+        let entries = next.filter_map(move |order| {
+            let entry = self.entries.get(&(order.id, lane))?;
+            Some((order.id, entry))
+        });
+        Some((lane, entries))
+    }
+
+    fn set_read_ahead(&mut self, lane: LaneId, is_read_ahead: bool) {
+        if let Some(state) = self.lanes.get_mut(&lane) {
+            state.is_read_ahead = is_read_ahead;
+        }
+    }
+
+    /// Takes over heads that were read, or are not where they lay; what is not planned any more, or has no room, is left
+    /// out.
+    pub fn end_reading_heads(
+        &mut self,
+        destination: &Destination,
+        read: Vec<(QueueId, Option<Bytes>)>,
+    ) {
+        let Some(&lane) = self.lane_ids.get(destination) else {
+            return;
+        };
+        self.set_read_ahead(lane, false);
+        for (id, head) in read {
+            let message = |entry: &mut Entry| entry.message.take();
+            let Some(mut message) = self.entries.get_mut(&(id, lane)).and_then(message) else {
+                continue;
+            };
+            match head {
+                None => message.place = None,
+                Some(_) if message.head.is_some() => {}
+                Some(head) => message.head = self.take_room(&head).then_some(head),
+            }
+            if let Some(entry) = self.entries.get_mut(&(id, lane)) {
+                entry.message = Some(message);
+            }
+        }
     }
 
     /// Takes over what was read; what is not planned any more, or has no room, is left out.
@@ -40,12 +113,10 @@ impl Plan {
         let Some(&lane) = self.lane_ids.get(destination) else {
             return;
         };
-        if let Some(state) = self.lanes.get_mut(&lane) {
-            state.is_read_ahead = false;
-        }
+        self.set_read_ahead(lane, false);
         for message in read {
             let key = (message.id, lane);
-            let is_wanted = |entry: &super::Entry| {
+            let is_wanted = |entry: &Entry| {
                 entry.message.is_none() && place(entry.own) == place(message.meta.priority)
             };
             if !self.entries.get(&key).is_some_and(is_wanted) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::queue::{Deadline, MessageMeta, MessageParameters, OpenRecipient};
+use crate::queue::{Deadline, MessageMeta, MessageParameters, OpenRecipient, Place};
 use crate::smtp::{BodyType, DeliverByMode, Notify, RcptParameters};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
@@ -75,6 +75,7 @@ pub(in crate::scheduler) fn message(
         size: 100,
         staged_chunks: 0,
         head: Some(bytes::Bytes::from_static(&[b'x'; 100])),
+        place: None,
     }
 }
 
@@ -318,6 +319,67 @@ fn content_and_envelopes_are_kept_only_within_their_limits() {
         .and_then(|claim| claim.message)
         .expect("there is room again");
     assert!(again.head.is_some());
+}
+
+#[test]
+fn heads_in_the_log_are_read_together_as_far_as_there_is_memory() {
+    let mut plan = Plan::new(Limits {
+        content_octets: 250,
+        max_concurrency: 9,
+        per_destination: 9,
+        ..limits()
+    });
+    let place = |offset| Place {
+        segment: 1,
+        offset,
+        octets: 100,
+    };
+    for id in 1..=5 {
+        let mut message = message(id, 3, 0, &["a"]);
+        message.head = None;
+        message.place = (id != 2).then(|| place(id));
+        plan.insert(message, route);
+    }
+    let first = plan.next(NOW).expect("ready");
+    let wanted = plan.begin_reading_heads(&first.destination, 9);
+    let in_database = QueueId::from_i64(2);
+    assert_eq!(wanted, [3, 4].map(|id| (QueueId::from_i64(id), place(id))));
+    let meanwhile = plan.begin_reading_heads(&first.destination, 9);
+    assert_eq!(meanwhile, [], "somebody reads already");
+    let head = bytes::Bytes::from_static(&[b'x'; 100]);
+    let read = vec![(wanted[0].0, Some(head)), (wanted[1].0, None)];
+    plan.end_reading_heads(&first.destination, read);
+    let found: Vec<_> = std::iter::from_fn(|| plan.next(NOW))
+        .filter_map(|claim| claim.message)
+        .map(|it| (it.id.as_i64(), it.head.is_some(), it.place.is_some()))
+        .collect();
+    let expected = [
+        (in_database.as_i64(), false, false),
+        (3, true, true),
+        (4, false, false),
+        (5, false, true),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!((plan.content_octets, plan.octets), (0, 0));
+}
+
+#[test]
+fn there_is_room_until_envelopes_or_octets_run_short() {
+    let room = |envelopes, content_octets| {
+        let mut plan = Plan::new(Limits {
+            envelopes,
+            content_octets,
+            ..limits()
+        });
+        let ids = 1..;
+        let fill = ids.take_while(|&id| {
+            plan.insert(message(id, 3, 0, &["a"]), route);
+            plan.has_room()
+        });
+        fill.count()
+    };
+    assert_eq!(room(12, 10_000), 9, "three quarters of the envelopes");
+    assert_eq!(room(1000, 200), 6, "three times what fits into memory");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::LARGE_PAGE;
 use crate::id::QueueId;
-use crate::store::log::Place;
+use crate::queue::Place;
 use crate::store::sql::{self, Connection, Row, Value};
 use crate::store::{StoreError, content, rows};
 

@@ -9,7 +9,7 @@ use super::webhooks::with;
 use crate::decision::Findings;
 use crate::id::QueueId;
 use crate::queue::{
-    AttemptRecord, MessageDetails, MessageFilter, MessageSummary, NewMessage, OpenMessage,
+    AttemptRecord, MessageDetails, MessageFilter, MessageSummary, NewMessage, OpenMessage, Place,
 };
 use crate::store::jobs::{Chunk, Claimant, DISOWNED, Incoming, Work};
 use crate::store::{OpenCount, Store, StoreError, content, messages, reports};
@@ -40,7 +40,8 @@ impl Store {
         self.write(Work::Discard(id)).await.map(drop)
     }
 
-    /// Accepts a message, with what its verdict leaves behind. When this returns `Ok` it is on the disk.
+    /// Accepts a message, with what its verdict leaves behind. When this returns `Ok` it is on the disk: there, when
+    /// its content lies in the log.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: it is not accepted; [`StoreError::Refused`]: the id is taken.
@@ -48,7 +49,7 @@ impl Store {
         &self,
         message: Arc<NewMessage>,
         findings: impl Into<Findings>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Place>, StoreError> {
         let Findings { alerts, decision } = findings.into();
         let acceptance = self.followed(&message, decision.as_deref());
         let kept = decision.map(|decision| self.kept(decision));
@@ -64,14 +65,17 @@ impl Store {
             message,
         };
         let work = Work::Accept(incoming, alerts, kept);
-        if let Err(error) = self.write(with(work, event)).await {
-            self.shared.membership.take_fresh(id);
-            return Err(error);
-        }
+        let done = match self.write_whole(Box::new(with(work, event))).await {
+            Ok(done) => done,
+            Err(error) => {
+                self.shared.membership.take_fresh(id);
+                return Err(error);
+            }
+        };
         self.tell_follower(acceptance.map(Acceptance::committed));
         self.chain_is_kept(chain.flatten());
         self.raised(has_alerts);
-        Ok(())
+        Ok(done.place)
     }
 
     /// Records what an attempt came to. When no recipient is open any more, the message is finished
@@ -135,6 +139,20 @@ impl Store {
     /// [`StoreError::NotFound`] when the message is finished or unknown.
     pub async fn head(&self, id: QueueId) -> Result<Bytes, StoreError> {
         content::head(&self.shared.readers, self.shared.content.as_deref(), id).await
+    }
+
+    /// The heads of messages that lie in these places of the log; none of those that do no more.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn heads(
+        &self,
+        wanted: Vec<(QueueId, Place)>,
+    ) -> Result<Vec<(QueueId, Option<Bytes>)>, StoreError> {
+        match self.shared.content.as_deref() {
+            Some(folder) => content::all_in_log(folder, wanted).await,
+            None => Ok(wanted.into_iter().map(|(id, _)| (id, None)).collect()),
+        }
     }
 
     /// The id of the newest message, finished ones included; none in an empty store.

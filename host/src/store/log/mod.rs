@@ -18,23 +18,13 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use self::segment::Segment;
-pub(super) use self::segment::{Sealed, read, sealed};
+pub(super) use self::segment::{Sealed, read_all, sealed};
 use crate::id::QueueId;
+use crate::queue::Place;
 
 /// Octets after which a segment is followed by the next. Default 64 MiB: half a minute of much mail, and what one
 /// message that stays may keep on the disk for a while.
 const SEGMENT_OCTETS: u64 = 64 * 1024 * 1024;
-
-/// Where the content of a message lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    /// The number of the segment.
-    pub(super) segment: i64,
-    /// Octets before it in the segment.
-    pub(super) offset: i64,
-    /// How many octets it has.
-    pub(super) octets: i64,
-}
 
 /// The end of the log, to which one writer appends.
 pub(super) struct Log {

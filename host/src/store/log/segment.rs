@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Place;
 use crate::clock::Timestamp;
 use crate::id::QueueId;
+use crate::queue::Place;
 
 /// Octets before each content: its message's id and its length, eight each, the most significant first. They tell
 /// whether a segment is the one that a row refers to.
@@ -105,37 +105,52 @@ pub(super) fn write(mut file: &File, contents: &[(QueueId, Bytes)]) -> io::Resul
     file.sync_data()
 }
 
-/// Reads the content of a message; none when there is no such segment any more.
+/// Reads the contents of messages, each with its place; none where there is no such segment any more.
 ///
 /// # Errors
-/// The segment cannot be read; [`ErrorKind::InvalidData`]: something else lies there.
-pub(in crate::store) fn read(
+/// A segment cannot be read; [`ErrorKind::InvalidData`]: something else lies there.
+pub(in crate::store) fn read_all(
     folder: &Path,
-    id: QueueId,
-    place: Place,
-) -> io::Result<Option<Bytes>> {
-    let mut file = match File::open(path(folder, place.segment)) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
+    wanted: &[(QueueId, Place)],
+) -> io::Result<Vec<(QueueId, Option<Bytes>)>> {
+    let mut found = Vec::with_capacity(wanted.len());
+    // Neighbours lie in the same one.
+    let mut open: Option<(i64, Option<File>)> = None;
+    for (id, place) in wanted {
+        let (_, file) = match open.take() {
+            Some(same) if same.0 == place.segment => open.insert(same),
+            _ => open.insert((place.segment, find(folder, place.segment)?)),
+        };
+        let content = file.as_mut().map(|file| read(file, *id, *place));
+        found.push((*id, content.transpose()?));
+    }
+    Ok(found)
+}
+
+/// Opens a segment; none when there is none any more.
+fn find(folder: &Path, segment: i64) -> io::Result<Option<File>> {
+    match File::open(path(folder, segment)) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn read(file: &mut File, id: QueueId, place: Place) -> io::Result<Bytes> {
     let invalid = |_| io::Error::from(ErrorKind::InvalidData);
     let octets = usize::try_from(place.octets).map_err(invalid)?;
-    file.seek(SeekFrom::Start(
-        u64::try_from(place.offset).map_err(invalid)?,
-    ))?;
-    let mut found = [0; HEADER_OCTETS];
-    file.read_exact(&mut found)?;
-    if found != header(id, octets) {
+    let offset = u64::try_from(place.offset).map_err(invalid)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let whole = HEADER_OCTETS + octets;
+    let mut record = Vec::with_capacity(whole);
+    file.take(whole as u64).read_to_end(&mut record)?;
+    if !record.starts_with(&header(id, octets)) {
         return Err(ErrorKind::InvalidData.into());
     }
-    let mut content = Vec::with_capacity(octets);
-    file.take(place.octets.unsigned_abs())
-        .read_to_end(&mut content)?;
-    if content.len() < octets {
+    if record.len() < whole {
         return Err(ErrorKind::UnexpectedEof.into());
     }
-    Ok(Some(content.into()))
+    Ok(Bytes::from(record).slice(HEADER_OCTETS..))
 }
 
 /// A segment that nobody writes to any more.

@@ -12,6 +12,11 @@ fn content(folder: &Folder) -> PathBuf {
     folder_of(&folder.database())
 }
 
+fn read(folder: &Path, id: QueueId, place: Place) -> io::Result<Option<Bytes>> {
+    let mut found = read_all(folder, &[(id, place)])?;
+    Ok(found.pop().and_then(|(_, content)| content))
+}
+
 async fn append(log: &mut Log, contents: &[(QueueId, Bytes)]) -> Vec<Place> {
     let (places, mut writing) = log.append(contents.to_vec()).await.expect("a segment");
     writing.done().await.expect("written");
@@ -30,10 +35,15 @@ async fn what_was_written_is_read() {
         written.extend(batch.into_iter().zip(places));
     }
     drop(log);
-    for ((id, octets), place) in written {
-        let found = read(&content(&folder), id, place).expect("readable");
-        assert_eq!(found, Some(octets));
-    }
+    let wanted: Vec<_> = written
+        .iter()
+        .map(|((id, _), place)| (*id, *place))
+        .collect();
+    let found = read_all(&content(&folder), &wanted).expect("readable");
+    let expected = written
+        .into_iter()
+        .map(|((id, octets), _)| (id, Some(octets)));
+    assert_eq!(found, expected.collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -62,6 +72,14 @@ async fn a_segment_that_is_gone_has_no_content() {
     };
     let found = read(&content(&folder), QueueId::from_i64(1), place);
     assert_eq!(found.expect("no error"), None);
+    let mut log = Log::within(content(&folder));
+    let batch = contents(&[10]);
+    let there = append(&mut log, &batch).await[0];
+    let (id, octets) = &batch[0];
+    let wanted = [(*id, there), (*id, place), (*id, there)];
+    let found = read_all(&content(&folder), &wanted).expect("readable");
+    let heads: Vec<_> = found.into_iter().map(|(_, head)| head).collect();
+    assert_eq!(heads, [Some(octets.clone()), None, Some(octets.clone())]);
 }
 
 #[tokio::test]
