@@ -29,6 +29,10 @@ use crate::id::QueueId;
 use crate::queue::{Destination, OpenMessage, OpenRecipient, Priority, RemoteReply};
 use crate::smtp::Mailbox;
 
+/// How many times the octets that are kept in memory may be left to wait. Default 12, 384 MiB by default: what the
+/// system's cache still has when its turn comes.
+const WAITING: u64 = 12;
+
 /// The number of a destination while the plan knows it.
 type LaneId = u32;
 
@@ -221,9 +225,9 @@ impl Plan {
     }
 
     /// True while more may be left to wait: of the envelopes that are kept a quarter is free, and what waits is not
-    /// larger than three times what is kept of it in memory.
+    /// larger than [`WAITING`] allows.
     pub fn has_room(&self) -> bool {
-        let most = 3 * self.limits.content_octets as u64;
+        let most = WAITING * self.limits.content_octets as u64;
         self.envelopes <= self.limits.envelopes / 4 * 3 && self.octets <= most
     }
 

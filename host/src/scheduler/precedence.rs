@@ -5,8 +5,8 @@
 //! is known when it is in, so urgent mail gains by it too.
 
 /// Of so many messages that come in...
-const TAKEN_IN: u32 = 4;
-/// ...this many go out at the same time. Default 1 of 4: enough to see that a destination takes mail.
+const TAKEN_IN: u32 = 8;
+/// ...this many go out at the same time. Default 1 of 8: enough to see that a destination takes mail.
 const SENT: u32 = 1;
 /// Messages for which what is allowed adds up; more that come in at once allow no more.
 const MOST: u32 = 64;
@@ -47,11 +47,11 @@ mod tests {
     }
 
     #[test]
-    fn one_goes_out_for_four_that_come_in() {
+    fn one_goes_out_for_eight_that_come_in() {
         let mut precedence = Precedence::default();
         assert!(!precedence.allows_one());
         let mut sent = 0;
-        for _ in 0..400 {
+        for _ in 0..800 {
             precedence.taken_in(1);
             sent += all_sent(&mut precedence);
         }
@@ -62,7 +62,7 @@ mod tests {
     fn what_came_in_long_ago_does_not_go_out_at_once() {
         let mut precedence = Precedence::default();
         precedence.taken_in(1_000_000);
-        assert_eq!(all_sent(&mut precedence), 16);
+        assert_eq!(all_sent(&mut precedence), 8);
         precedence.sent();
         assert!(!precedence.allows_one());
     }

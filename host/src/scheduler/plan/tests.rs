@@ -369,7 +369,7 @@ fn there_is_room_until_envelopes_or_octets_run_short() {
         count
     };
     assert_eq!(room(12, 10_000), 9, "three quarters of the envelopes");
-    assert_eq!(room(1000, 200), 6, "three times what fits into memory");
+    assert_eq!(room(1000, 200), 24, "twelve times what fits into memory");
 }
 
 #[test]
