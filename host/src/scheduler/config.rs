@@ -33,9 +33,9 @@ pub struct Config {
     pub slow_down_first_s: u64,
     /// The longest such pause in seconds. Default 300: what limits by the hour is found open within minutes.
     pub slow_down_max_s: u64,
-    /// Octets of content kept in memory for messages that wait. Default 32 MiB; beyond it the content is read from the
-    /// store when its turn comes, mostly from the system's cache. While much mail comes in, less urgent mail waits until
-    /// it has twelve times as many, or uses three quarters of `ready-envelopes`.
+    /// Octets of content kept in memory for messages that wait. Default 32 MiB, a quarter of it for what comes next;
+    /// beyond it the content is read from the store when its turn comes, mostly from the system's cache. While much mail
+    /// comes in, less urgent mail waits until it has twelve times as many, or uses three quarters of `ready-envelopes`.
     pub ready_content_octets: usize,
     /// Waiting messages whose envelope is kept in memory, about 1 KiB each. Default 100,000; beyond
     /// it only their place in the order is kept, about 200 octets.

@@ -190,25 +190,15 @@ impl Plan {
         }
     }
 
-    /// Drops from a message what there is no memory for.
-    fn keep(&mut self, mut message: OpenMessage) -> Option<Box<OpenMessage>> {
+    /// Keeps a message where there is memory for its envelope. For its head there is until [`Plan::trim`].
+    fn keep(&mut self, message: OpenMessage) -> Option<Box<OpenMessage>> {
         if !self.keeps_messages || self.envelopes >= self.limits.envelopes {
             return None;
         }
         self.envelopes += 1;
         self.octets += message.size;
-        message.head = message.head.filter(|head| self.take_room(head));
+        self.content_octets += message.head.as_ref().map_or(0, Bytes::len);
         Some(Box::new(message))
-    }
-
-    /// Room in memory for the head of a message; false when there is none.
-    fn take_room(&mut self, head: &Bytes) -> bool {
-        let used = self.content_octets + head.len();
-        let fits = used <= self.limits.content_octets;
-        if fits {
-            self.content_octets = used;
-        }
-        fits
     }
 
     fn release(&mut self, entry: &Entry) {

@@ -185,11 +185,12 @@ impl Shared {
             }
             holdings.hold(message.id);
         }
-        let before = state.plan.entries();
+        let (id, before) = (message.id, state.plan.entries());
         self.insert(&mut state, message);
         let added = state.plan.entries() - before;
         state.precedence.taken_in(added);
         self.dispatch(&mut state, None);
+        state.plan.trim(id);
     }
 
     /// Takes back a message some recipients of which are to be tried again; `is_stalled` when it could not

@@ -17,6 +17,30 @@ impl Plan {
         self.keeps_messages = keeps;
     }
 
+    /// Drops the head of a message that could not go at once, unless there is memory for it; the last quarter is for
+    /// what is read because it comes next.
+    pub fn trim(&mut self, id: QueueId) {
+        if self.content_octets <= self.limits.content_octets / 4 * 3 {
+            return;
+        }
+        for lane in self.lanes_of(id) {
+            let entry = self.entries.get_mut(&(id, lane));
+            let message = entry.and_then(|entry| entry.message.as_mut());
+            let head = message.and_then(|message| message.head.take());
+            self.content_octets -= head.map_or(0, |head| head.len());
+        }
+    }
+
+    /// Room in memory for a head that was read; false when there is none.
+    fn take_room(&mut self, head: &Bytes) -> bool {
+        let used = self.content_octets + head.len();
+        let fits = used <= self.limits.content_octets;
+        if fits {
+            self.content_octets = used;
+        }
+        fits
+    }
+
     /// The next entries of a destination whose messages are not at hand, `limit` at most; somebody reads them then.
     /// None of them while somebody does already.
     pub fn begin_reading_ahead(&mut self, destination: &Destination, limit: usize) -> Vec<QueueId> {

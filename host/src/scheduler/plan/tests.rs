@@ -287,7 +287,7 @@ fn a_paused_plan_starts_nothing_until_it_is_resumed() {
 #[test]
 fn content_and_envelopes_are_kept_only_within_their_limits() {
     let mut plan = Plan::new(Limits {
-        content_octets: 250,
+        content_octets: 300,
         envelopes: 3,
         max_concurrency: 9,
         per_destination: 9,
@@ -295,17 +295,32 @@ fn content_and_envelopes_are_kept_only_within_their_limits() {
     });
     for id in 1..=4 {
         plan.insert(message(id, 3, 0, &["a"]), route);
+        plan.trim(QueueId::from_i64(id));
     }
+    assert_eq!(plan.content_octets, 200, "a quarter is for what is read");
     let kept: Vec<Option<bool>> = std::iter::from_fn(|| plan.next(NOW))
         .map(|claim| claim.message.map(|message| message.head.is_some()))
         .collect();
     assert_eq!(kept, [Some(true), Some(true), Some(false), None]);
-    plan.insert(message(5, 3, 0, &["a"]), route);
-    let again = plan
-        .next(NOW)
-        .and_then(|claim| claim.message)
-        .expect("there is room again");
-    assert!(again.head.is_some());
+    assert_eq!(plan.content_octets, 0);
+}
+
+#[test]
+fn what_goes_at_once_needs_no_room() {
+    let mut plan = Plan::new(Limits {
+        content_octets: 0,
+        ..limits()
+    });
+    let id = QueueId::from_i64(1);
+    plan.insert(message(1, 3, 0, &["a"]), route);
+    let claim = plan.next(NOW).expect("ready");
+    plan.trim(id);
+    assert!(claim.message.expect("it is at hand").head.is_some());
+    plan.insert(message(1, 3, 0, &["a", "b"]), route);
+    plan.trim(id);
+    let headless = std::iter::from_fn(|| plan.next(NOW)).filter_map(|claim| claim.message);
+    assert_eq!(headless.filter(|it| it.head.is_none()).count(), 2);
+    assert_eq!((plan.content_octets, plan.octets), (0, 0));
 }
 
 #[test]
