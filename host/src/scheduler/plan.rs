@@ -215,7 +215,7 @@ impl Plan {
     }
 
     /// True while more may be left to wait: of the envelopes that are kept a quarter is free, and what waits is not
-    /// larger than [`WAITING`] allows.
+    /// larger than twelve times what is kept of it in memory.
     pub fn has_room(&self) -> bool {
         let most = WAITING * self.limits.content_octets as u64;
         self.envelopes <= self.limits.envelopes / 4 * 3 && self.octets <= most
