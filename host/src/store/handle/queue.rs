@@ -40,8 +40,8 @@ impl Store {
         self.write(Work::Discard(id)).await.map(drop)
     }
 
-    /// Accepts a message, with what its verdict leaves behind. When this returns `Ok` it is on the disk: there, when
-    /// its content lies in the log.
+    /// Accepts a message, with what its verdict leaves behind. When this returns `Ok` it is on the disk; told is where
+    /// its content lies in the log, if it lies there.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: it is not accepted; [`StoreError::Refused`]: the id is taken.

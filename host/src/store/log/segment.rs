@@ -141,16 +141,18 @@ fn read(file: &mut File, id: QueueId, place: Place) -> io::Result<Bytes> {
     let octets = usize::try_from(place.octets).map_err(invalid)?;
     let offset = u64::try_from(place.offset).map_err(invalid)?;
     file.seek(SeekFrom::Start(offset))?;
-    let whole = HEADER_OCTETS + octets;
-    let mut record = Vec::with_capacity(whole);
-    file.take(whole as u64).read_to_end(&mut record)?;
-    if !record.starts_with(&header(id, octets)) {
+    let mut found = [0; HEADER_OCTETS];
+    file.read_exact(&mut found)?;
+    // Before there is memory for so many octets: a damaged row may name any number.
+    if found != header(id, octets) {
         return Err(ErrorKind::InvalidData.into());
     }
-    if record.len() < whole {
+    let mut content = Vec::with_capacity(octets);
+    file.take(octets as u64).read_to_end(&mut content)?;
+    if content.len() < octets {
         return Err(ErrorKind::UnexpectedEof.into());
     }
-    Ok(Bytes::from(record).slice(HEADER_OCTETS..))
+    Ok(content.into())
 }
 
 /// A segment that nobody writes to any more.

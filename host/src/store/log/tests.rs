@@ -60,6 +60,11 @@ async fn another_messages_place_is_not_believed() {
         ..places[0]
     };
     assert!(read(&content(&folder), batch[0].0, cut).is_err());
+    let endless = Place {
+        octets: i64::MAX,
+        ..places[0]
+    };
+    assert!(read(&content(&folder), batch[0].0, endless).is_err());
 }
 
 #[tokio::test]
