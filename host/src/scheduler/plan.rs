@@ -463,6 +463,8 @@ const fn place(priority: Priority) -> usize {
 #[cfg(test)]
 mod ageing_tests;
 #[cfg(test)]
+mod memory_tests;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 pub(super) mod tests;

@@ -1,7 +1,7 @@
 //! Reads the messages of claims that have none with them, or not their heads, and those that come next with them.
 //!
 //! One trip to the store for many messages costs little more than one for a single one. What is read ahead is bounded by
-//! `ready-envelopes`, whatever the queue holds.
+//! `ready-envelopes` and `ready-content-octets`, whatever the queue holds.
 
 use std::sync::Arc;
 
@@ -25,12 +25,12 @@ impl Shared {
         self: &Arc<Self>,
         claim: &mut Claim,
     ) -> Result<Option<OpenMessage>, StoreError> {
-        let mut message = match claim.message.take() {
-            Some(message) => message,
-            None => match self.stored(claim).await? {
-                Some(message) => message,
-                None => return Ok(None),
-            },
+        let message = match claim.message.take() {
+            Some(message) => Some(message),
+            None => self.stored(claim).await?,
+        };
+        let Some(mut message) = message else {
+            return Ok(None);
         };
         if message.head.is_none()
             && let Some(place) = message.place

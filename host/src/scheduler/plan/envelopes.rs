@@ -31,16 +31,6 @@ impl Plan {
         }
     }
 
-    /// Room in memory for a head that was read; false when there is none.
-    fn take_room(&mut self, head: &Bytes) -> bool {
-        let used = self.content_octets + head.len();
-        let fits = used <= self.limits.content_octets;
-        if fits {
-            self.content_octets = used;
-        }
-        fits
-    }
-
     /// The next entries of a destination whose messages are not at hand, `limit` at most; somebody reads them then.
     /// None of them while somebody does already.
     pub fn begin_reading_ahead(&mut self, destination: &Destination, limit: usize) -> Vec<QueueId> {
@@ -117,17 +107,18 @@ impl Plan {
         };
         self.set_read_ahead(lane, false);
         for (id, head) in read {
-            let message = |entry: &mut Entry| entry.message.take();
-            let Some(mut message) = self.entries.get_mut(&(id, lane)).and_then(message) else {
+            let entry = self.entries.get_mut(&(id, lane));
+            let Some(message) = entry.and_then(|entry| entry.message.as_mut()) else {
                 continue;
             };
-            match head {
-                None => message.place = None,
-                Some(_) if message.head.is_some() => {}
-                Some(head) => message.head = self.take_room(&head).then_some(head),
-            }
-            if let Some(entry) = self.entries.get_mut(&(id, lane)) {
-                entry.message = Some(message);
+            let Some(head) = head else {
+                message.place = None;
+                continue;
+            };
+            let used = self.content_octets + head.len();
+            if message.head.is_none() && used <= self.limits.content_octets {
+                message.head = Some(head);
+                self.content_octets = used;
             }
         }
     }
